@@ -1,0 +1,34 @@
+"""AttributeDataset: pictures with masks and attributes, opened and ready to read."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import tensorflow as tf
+
+from attr2image_tf.data.schema import AttributeSchema
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclasses.dataclass(frozen=True)
+class AttributeDataset:
+    """A data set that has been prepared.
+
+    Attributes:
+        name: text, as in `--dataset`.
+        image_size: int, height and width in pixels.
+        schema: AttributeSchema of the training split.
+        counts: number of examples by split ("train", "validation", "test").
+        examples: function of a split's name that returns its examples in a fixed order, as an unbatched
+            tf.data.Dataset of dictionaries
+            image: uint8 [H, W, 3].
+            mask: uint8 [H, W, 1], 255 on the foreground, 0 on the background, between at the border.
+            attributes: float32 [A].
+            name: string, unique within the data set.
+    """
+
+    name: str
+    image_size: int
+    schema: AttributeSchema
+    counts: Mapping[str, int]
+    examples: Callable[[str], tf.data.Dataset]

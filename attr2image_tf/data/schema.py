@@ -1,0 +1,118 @@
+"""AttributeSchema: what the numbers of an attribute vector mean."""
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Mapping
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class AttributeSchema:
+    """Names and training statistics of the A attributes of a data set.
+
+    Everything is in the data set's own units (LFW: the published scores; binary attributes: 0 and 1) and measured on
+    the training split.
+
+    Attributes:
+        names: tuple of A texts, in the order of the vector.
+        minimum: float32 [A].
+        mean: float32 [A].
+        maximum: float32 [A].
+        covariance: float32 [A, A].
+    """
+
+    names: tuple[str, ...]
+    minimum: np.ndarray
+    mean: np.ndarray
+    maximum: np.ndarray
+    covariance: np.ndarray
+
+    def __post_init__(self):
+        object.__setattr__(self, "names", tuple(self.names))
+        for field, shape in (("minimum", 1), ("mean", 1), ("maximum", 1), ("covariance", 2)):
+            array = np.array(getattr(self, field), np.float32)
+            if array.shape != (len(self.names),) * shape:
+                raise ValueError(f"AttributeSchema: {field} has shape {array.shape}, but there are {len(self.names)} "
+                                 "names.")
+            array.setflags(write=False)
+            object.__setattr__(self, field, array)
+
+    @classmethod
+    def measure(cls, names, attributes) -> "AttributeSchema":
+        """The schema of training attributes [N, A]; computed in float64."""
+        attributes = np.asarray(attributes, np.float64)
+        if len(attributes) < 2:
+            raise ValueError(f"AttributeSchema: {len(attributes)} training examples; at least 2 are needed.")
+        return cls(tuple(names), attributes.min(0), attributes.mean(0), attributes.max(0),
+                   np.atleast_2d(np.cov(attributes, rowvar=False)))
+
+    def __len__(self):
+        return len(self.names)
+
+    @property
+    def standard_deviation(self) -> np.ndarray:
+        """float32 [A]."""
+        return np.sqrt(np.diagonal(self.covariance))
+
+    def index(self, name: str) -> int:
+        """The position of an attribute; upper and lower case, blanks and underscores do not matter.
+
+        Raises:
+            ValueError: the name is unknown; the message lists the nearest names and all of them.
+        """
+        plain = [_plain(known) for known in self.names]
+        if _plain(name) in plain:
+            return plain.index(_plain(name))
+        near = difflib.get_close_matches(_plain(name), plain, n=3, cutoff=0.5)
+        hint = f" Did you mean {', '.join(repr(self.names[plain.index(n)]) for n in near)}?" if near else ""
+        raise ValueError(f"unknown attribute {name!r}.{hint} Known: {', '.join(self.names)}.")
+
+    def value(self, name: str, amount: float | str) -> float:
+        """An attribute value from a request: "min", "mean", "max", or a number of standard deviations from the mean."""
+        i = self.index(name)
+        if isinstance(amount, str) and amount in ("min", "mean", "max"):
+            return float({"min": self.minimum, "mean": self.mean, "max": self.maximum}[amount][i])
+        try:
+            return float(self.mean[i] + float(amount) * self.standard_deviation[i])
+        except ValueError:
+            raise ValueError(f"attribute {name!r}: expected min, mean, max or a number of standard deviations, "
+                             f"got {amount!r}.") from None
+
+    def vector(self, requests: Mapping[str, float | str], *, base=None, correlated: bool = False) -> np.ndarray:
+        """An attribute vector float32 [A] with some attributes set by `value`.
+
+        Args:
+            requests: amount by attribute name.
+            base: float [A] from which the others are taken; the training mean by default.
+            correlated: if True the others move to their conditional mean given the requested ones, under a Gaussian
+                fit of the training attributes: faces of seniors also have grey hair. If False they stay at `base`.
+        """
+        base = np.array(self.mean if base is None else base, np.float64)
+        if not requests:
+            return base.astype(np.float32)
+        chosen = [self.index(name) for name in requests]
+        values = np.array([self.value(name, amount) for name, amount in requests.items()])
+        result = base.copy()
+        if correlated:
+            covariance = self.covariance.astype(np.float64)
+            inner = covariance[np.ix_(chosen, chosen)]
+            # A constant attribute has no variance; the pseudo-inverse then moves nothing with it.
+            result += covariance[:, chosen] @ np.linalg.pinv(inner) @ (values - base[chosen])
+            result = np.clip(result, np.minimum(self.minimum, base), np.maximum(self.maximum, base))
+        result[chosen] = values
+        return result.astype(np.float32)
+
+    def to_json(self) -> str:
+        """JSON text; `from_json` gives back an equal schema."""
+        return json.dumps({field.name: np.asarray(getattr(self, field.name)).tolist()
+                           for field in dataclasses.fields(self)})
+
+    @classmethod
+    def from_json(cls, text: str) -> "AttributeSchema":
+        return cls(**json.loads(text))
+
+
+def _plain(name):
+    return "".join(character for character in name.lower() if character.isalnum())

@@ -1,0 +1,135 @@
+"""Pixels: the one place that converts ranges, masks, composes and lays pictures out.
+
+Three ranges exist. Files and TFRecords hold uint8 in [0, 255]; public edges (signatures, pages) use float32 in
+[0, 1]; models work on float32 in [-1, 1]. All pictures are NHWC, or HWC for a single one.
+"""
+
+import os
+import pathlib
+import tempfile
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image, ImageDraw, ImageFont
+
+
+def model_range_from_uint8(images):
+    """uint8 in [0, 255] to float32 in [-1, 1]."""
+    return tf.cast(images, tf.float32) / 127.5 - 1.0
+
+
+def model_range_from_unit(images):
+    """float32 in [0, 1] to float32 in [-1, 1]."""
+    return images * 2.0 - 1.0
+
+
+def unit_from_model_range(images):
+    """float32 in [-1, 1] to float32 in [0, 1]; values outside are clipped."""
+    return tf.clip_by_value(images * 0.5 + 0.5, 0.0, 1.0)
+
+
+def uint8_from_model_range(images):
+    """float32 in [-1, 1] to uint8 in [0, 255], rounded to nearest; values outside are clipped."""
+    return uint8_from_unit(unit_from_model_range(images))
+
+
+def uint8_from_unit(images):
+    """float32 in [0, 1] to uint8 in [0, 255], rounded to nearest; values outside are clipped."""
+    return tf.cast(tf.round(tf.clip_by_value(images, 0.0, 1.0) * 255.0), tf.uint8)
+
+
+def mask_foreground(images, masks):
+    """The foreground x_F: pixels in [-1, 1] with the background set to 0, which is mid-grey.
+
+    The multiplication comes after the scaling to [-1, 1]; the other order would leave -1 (black) behind the mask,
+    and x_F + g * x_B (eq. 4) could then never be brighter than mid-grey.
+
+    Args:
+        images: float32 [..., H, W, 3] in [-1, 1].
+        masks: float32 [..., H, W, 1] in [0, 1], 1 on the foreground.
+    """
+    return images * masks
+
+
+def compose(foregrounds, gates, backgrounds):
+    """The layered picture x = x_F + g * x_B (eq. 4 of the paper).
+
+    Args:
+        foregrounds: float32 [..., H, W, 3] in [-1, 1].
+        gates: float32 [..., H, W, 1] in [0, 1], 1 where the background is visible.
+        backgrounds: float32 [..., H, W, 3] in [-1, 1].
+    """
+    return foregrounds + gates * backgrounds
+
+
+def grid(rows: Sequence[Sequence[np.ndarray]], *, row_labels: Sequence[str] = (), column_labels: Sequence[str] = (),
+         gap: int = 2, scale: int = 1) -> np.ndarray:
+    """Lays pictures out in rows on white, with optional labels at the left and on top.
+
+    Args:
+        rows: pictures by row and column, each uint8 [H, W, 3] or [H, W, 1], or float32 in [0, 1] of these shapes.
+            All pictures have one size; rows may differ in length.
+        row_labels: one text for each row, or nothing.
+        column_labels: one text for each column, or nothing. A line break starts a new line.
+        gap: pixels between pictures.
+        scale: whole number by which each picture is enlarged (pixels are repeated).
+
+    Returns:
+        uint8 [H', W', 3].
+
+    Raises:
+        ValueError: no pictures, or pictures of different sizes.
+    """
+    tiles = [[_tile(picture, scale) for picture in row] for row in rows]
+    sizes = {tile.shape for row in tiles for tile in row}
+    if len(sizes) != 1:
+        raise ValueError(f"grid: expected pictures of one size, got {sorted(sizes) or 'no pictures'}.")
+    height, width, _ = sizes.pop()
+    font = ImageFont.load_default(size=max(10, min(16, height // 5)))
+    ruler = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+
+    def extent(texts):
+        boxes = [ruler.multiline_textbbox((0, 0), text, font=font) for text in texts]
+        return max((box[2] for box in boxes), default=-6) + 6, max((box[3] for box in boxes), default=-6) + 6
+
+    left, top = extent(row_labels)[0], extent(column_labels)[1]
+    columns = max(len(row) for row in tiles)
+    canvas = Image.new("RGB", (left + columns * (width + gap) + gap, top + len(tiles) * (height + gap) + gap), "white")
+    draw = ImageDraw.Draw(canvas)
+    for column, text in enumerate(column_labels):
+        draw.multiline_text((left + gap + column * (width + gap) + width // 2, 2), text, "black", font, anchor="ma",
+                            align="center")
+    for index, row in enumerate(tiles):
+        y = top + gap + index * (height + gap)
+        if index < len(row_labels):
+            draw.multiline_text((left - 4, y + height // 2), row_labels[index], "black", font, anchor="rm",
+                                align="right")
+        for column, tile in enumerate(row):
+            canvas.paste(Image.fromarray(tile), (left + gap + column * (width + gap), y))
+    return np.asarray(canvas)
+
+
+def _tile(picture, scale):
+    picture = np.asarray(picture)
+    if picture.dtype != np.uint8:
+        picture = np.rint(np.clip(picture, 0.0, 1.0) * 255.0).astype(np.uint8)
+    if picture.shape[-1] == 1:
+        picture = np.repeat(picture, 3, axis=-1)
+    return picture.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def save(picture: np.ndarray, path: str | os.PathLike) -> str:
+    """Writes one uint8 picture [H, W, 3] to `path` (format by its ending), complete or not at all; returns the path."""
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    try:
+        Image.fromarray(np.asarray(picture)).save(beside)
+        os.chmod(beside, 0o644)
+        os.replace(beside, path)
+    except BaseException:
+        os.unlink(beside)
+        raise
+    return str(path)

@@ -1,0 +1,177 @@
+"""Configurations: frozen, typed, checked when made, and saved as JSON with every run and export."""
+
+import dataclasses
+import json
+import types
+import typing
+
+MODELS = ("vae", "cvae", "discvae")
+OBSERVATION_NOISES = ("fixed", "learned", "running")
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be: the message names the key, the value and what is expected."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Base of all configurations: JSON round trip, types checked, an unknown key is an error."""
+
+    def __post_init__(self):
+        for name, expected in typing.get_type_hints(type(self)).items():
+            object.__setattr__(self, name, _checked(f"{type(self).__name__}.{name}", getattr(self, name), expected))
+
+    def require(self, condition: bool, name: str, expected: str):
+        """Raises ConfigError naming field `name` unless `condition` holds."""
+        if not condition:
+            raise ConfigError(f"{name}={getattr(self, name)!r}: expected {expected}.")
+
+    def to_dict(self) -> dict:
+        return dataclasses.asdict(self)
+
+    def to_json(self) -> str:
+        """JSON text; `from_json` gives back an equal configuration."""
+        return json.dumps(self.to_dict(), indent=2)
+
+    @classmethod
+    def from_dict(cls, values: dict):
+        known = typing.get_type_hints(cls)
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise ConfigError(f"{cls.__name__}: unknown key {', '.join(unknown)}; known: {', '.join(sorted(known))}.")
+        return cls(**{name: known[name].from_dict(value) if _is_config(known[name]) else value
+                      for name, value in values.items()})
+
+    @classmethod
+    def from_json(cls, text: str):
+        return cls.from_dict(json.loads(text))
+
+
+def _is_config(kind):
+    return isinstance(kind, type) and issubclass(kind, Config)
+
+
+def _checked(name, value, expected):
+    """`value` as the type `expected`; lists become tuples and whole numbers become floats where those are expected."""
+    origin = typing.get_origin(expected)
+    if origin is tuple:
+        kind = typing.get_args(expected)[0]
+        if isinstance(value, (list, tuple)):
+            return tuple(_checked(name, item, kind) for item in value)
+    elif origin is types.UnionType:
+        if value is None:
+            return None
+        return _checked(name, value, next(kind for kind in typing.get_args(expected) if kind is not type(None)))
+    elif expected is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    elif isinstance(value, expected) and (expected is bool or not isinstance(value, bool)):
+        return value
+    raise ConfigError(f"{name}={value!r}: expected {getattr(expected, '__name__', expected)}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig(Config):
+    """What a model is. The defaults are the paper's layered model for LFW.
+
+    Attributes:
+        model: "vae", "cvae" or "discvae".
+        image_size: height and width in pixels, a multiple of 32.
+        attribute_mean: A floats, subtracted from attributes before the networks see them.
+        attribute_standard_deviation: A floats above 0 by which attributes are divided.
+        latent_size: Z of VAE and CVAE.
+        foreground_latent_size: Z_F of DisCVAE.
+        background_latent_size: Z_B of DisCVAE.
+        width: factor on the channels and hidden units of all networks; 1 is the paper's.
+        dropout: rate at the end of the encoders' image streams, in [0, 1).
+        observation_noise: how the one standard deviation of p(x | .) that all pixels share is found: "fixed" keeps it
+            (the paper), "learned" takes gradient steps on its logarithm, "running" follows the root mean squared
+            reconstruction error, which is its maximum-likelihood value, by a moving average.
+        observation_standard_deviation: its (first) value, above 0, in units of pixels in [-1, 1].
+        gate_weight: alpha, the weight of log p(g | y, z_F) in the objective; 0.3 in the authors' release.
+        kl_warmup_steps: the weight of the KL terms rises linearly from 0 to 1 over so many steps; 0 switches it off.
+        precision: Keras dtype policy: "float32", "mixed_bfloat16" or "mixed_float16".
+        seed: of the initial weights, the noise and the dropout, at least 0.
+    """
+
+    model: str = "discvae"
+    image_size: int = 64
+    attribute_mean: tuple[float, ...] = ()
+    attribute_standard_deviation: tuple[float, ...] = ()
+    latent_size: int = 256
+    foreground_latent_size: int = 192
+    background_latent_size: int = 64
+    width: float = 1.0
+    dropout: float = 0.5
+    observation_noise: str = "running"
+    observation_standard_deviation: float = 0.5
+    gate_weight: float = 0.3
+    kl_warmup_steps: int = 0
+    precision: str = "float32"
+    seed: int = 0
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.require(self.model in MODELS, "model", f"one of {', '.join(MODELS)}")
+        self.require(self.image_size > 0 and self.image_size % 32 == 0, "image_size", "a positive multiple of 32")
+        self.require(len(self.attribute_mean) > 0, "attribute_mean", "at least one attribute")
+        self.require(len(self.attribute_mean) == len(self.attribute_standard_deviation)
+                     and all(value > 0 for value in self.attribute_standard_deviation),
+                     "attribute_standard_deviation", f"{len(self.attribute_mean)} numbers above 0, one an attribute")
+        for name in ("latent_size", "foreground_latent_size", "background_latent_size"):
+            self.require(getattr(self, name) > 0, name, "at least 1")
+        self.require(0 < self.width <= 16, "width", "above 0 and at most 16")
+        self.require(0 <= self.dropout < 1, "dropout", "at least 0 and below 1")
+        self.require(self.observation_noise in OBSERVATION_NOISES, "observation_noise",
+                     f"one of {', '.join(OBSERVATION_NOISES)}")
+        self.require(self.observation_standard_deviation > 0, "observation_standard_deviation", "above 0")
+        self.require(self.gate_weight >= 0, "gate_weight", "at least 0")
+        self.require(self.kl_warmup_steps >= 0, "kl_warmup_steps", "at least 0")
+        self.require(self.precision in ("float32", "mixed_bfloat16", "mixed_float16"), "precision",
+                     "float32, mixed_bfloat16 or mixed_float16")
+        self.require(0 <= self.seed < 2**31, "seed", "a whole number from 0 to 2147483647")
+
+    @property
+    def attribute_count(self) -> int:
+        return len(self.attribute_mean)
+
+    def channels(self, count: int) -> int:
+        """The paper's `count` of channels or units, scaled by `width`; at least 1."""
+        return max(1, round(count * self.width))
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig(Config):
+    """What a training run is: everything its result depends on, saved as config.json in the run folder.
+
+    Attributes:
+        dataset: name of the data set, as in `--dataset`.
+        model: ModelConfig.
+        epochs: passes over the training split; the one key that may be raised when a run is continued.
+        batch_size: examples of one step over all replicas together.
+        learning_rate: of Adam, above 0.
+        weight_decay: L2 coefficient on kernels, at least 0.
+        clip_norm: largest global norm of the gradients; 0 switches clipping off.
+        average_decay: decay of the moving average of the weights, in [0, 1).
+        flip: whether pictures are mirrored at random; off where left and right are attributes.
+        rotation: largest angle of a random rotation, in radians.
+    """
+
+    dataset: str
+    model: ModelConfig
+    epochs: int = 20
+    batch_size: int = 32
+    learning_rate: float = 3e-4
+    weight_decay: float = 0.004
+    clip_norm: float = 0.0
+    average_decay: float = 0.999
+    flip: bool = True
+    rotation: float = 0.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("epochs", "batch_size"):
+            self.require(getattr(self, name) >= 1, name, "at least 1")
+        self.require(self.learning_rate > 0, "learning_rate", "above 0")
+        for name in ("weight_decay", "clip_norm", "rotation"):
+            self.require(getattr(self, name) >= 0, name, "at least 0")
+        self.require(0 <= self.average_decay < 1, "average_decay", "at least 0 and below 1")

@@ -1,0 +1,402 @@
+"""Labeled Faces in the Wild: pictures, 73 attributes and foreground masks, prepared once and re-read fast.
+
+    data = open_lfw(source_dir="/folder/that/holds/lfw")
+    data.counts                                 # {"train": ..., "validation": ..., "test": ...}
+    next(iter(data.examples("train")))          # image, mask, attributes, name, mask_source
+
+Two prepared sets lie below the prepared folder: `lfw_attributes/<size>` with the masks that were drawn by people, and
+`lfw_attributes/<size>_predicted_masks`, where a small network (`foreground.py`) supplies the others.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import errno
+import hashlib
+import math
+import os
+import pathlib
+import shutil
+import time
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from absl import logging
+
+from attr2image_tf.data import foreground, lfw_files
+from attr2image_tf.data.dataset import SPLITS, AttributeDataset
+from attr2image_tf.data.errors import DataError
+from attr2image_tf.data.schema import AttributeSchema
+
+MASK_SOURCES = ("none", "drawn", "predicted")
+NO_MASK, DRAWN, PREDICTED = range(3)
+
+VALIDATION_SHARE = 0.1
+# One bad picture of thousands is skipped; more than this says that the archive is broken.
+LARGEST_UNDECODABLE_SHARE = 0.02
+
+_READ = tfds.ReadConfig(try_autocache=False, add_tfds_id=False)
+
+
+@dataclasses.dataclass(eq=False)
+class LfwConfig(tfds.core.BuilderConfig):
+    """image_size: int, pixels. predicted_masks: whether pictures without a drawn mask have a predicted one."""
+
+    image_size: int = 64
+    predicted_masks: bool = False
+
+
+def _config(image_size, predicted_masks):
+    masks = "masks: drawn by people, or predicted" if predicted_masks else "masks: drawn by people, or none"
+    return LfwConfig(name=f"{image_size}{'_predicted_masks' if predicted_masks else ''}", image_size=image_size,
+                     predicted_masks=predicted_masks, description=f"{image_size} x {image_size} pixels; {masks}.")
+
+
+class LfwAttributes(tfds.core.GeneratorBasedBuilder):
+    """tfds builder of LFW with attributes and masks ("lfw_attributes"; tfds has an "lfw" of its own).
+
+    The test people are those of View 1; 10 % of the training people of View 1 are the validation split, so no person is
+    in two splits. A picture needs a row of attributes; what lacks one or the other is counted in the metadata and named
+    in `skipped.txt` beside the prepared files.
+
+    Features of an example: image uint8 [H, W, 3], mask uint8 [H, W, 1] (255 on the foreground; all 0 when there is
+    none), mask_source (0 none, 1 drawn, 2 predicted), attributes float32 [73], person, name (`Aaron_Eckhart_0001`).
+    Metadata: `schema` (AttributeSchema as JSON, measured on the training split), `drawn` (masks by split), `skipped`
+    (number by kind).
+
+    Args:
+        source_dir: the folder that holds `lfw/` with the official files. If None they are downloaded.
+        data_dir: the folder for prepared sets; tfds' own by default.
+        config: "64", "128", "64_predicted_masks", "128_predicted_masks" or an LfwConfig.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First version."}
+    BUILDER_CONFIGS = [_config(size, predicted) for size in (64, 128) for predicted in (False, True)]
+    url_infos = {file.url: tfds.core.download.checksums.UrlInfo(tfds.core.utils.Size(file.size), file.sha256, name)
+                 for name, file in lfw_files.OFFICIAL_FILES.items() if file.sha256}
+
+    def __init__(self, *, source_dir: str | os.PathLike | None = None, **kwargs):
+        self.source_dir = source_dir
+        super().__init__(**kwargs)
+
+    def _info(self):
+        size = self.builder_config.image_size
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description="Faces in the wild with 73 attribute scores and foreground masks, split by people.",
+            features=tfds.features.FeaturesDict({
+                "image": tfds.features.Image(shape=(size, size, 3), encoding_format="png"),
+                "mask": tfds.features.Image(shape=(size, size, 1), encoding_format="png"),
+                "mask_source": tfds.features.ClassLabel(names=list(MASK_SOURCES)),
+                "attributes": tfds.features.Tensor(shape=(len(lfw_files.ATTRIBUTE_NAMES),), dtype=np.float32),
+                "person": tfds.features.Text(),
+                "name": tfds.features.Text(),
+            }),
+            homepage="http://vis-www.cs.umass.edu/lfw/",
+            citation="Huang et al. 2007 (pictures); Kumar et al. 2009 (attributes); Kae et al. 2013 (part labels)",
+            metadata=tfds.core.MetadataDict(),
+        )
+
+    def _split_generators(self, dl_manager):
+        if self.builder_config.predicted_masks:
+            return self._predicted_split_generators()
+        if self.source_dir is not None:
+            files = lfw_files.find_files(self.source_dir)
+        else:
+            files = {name: _download(dl_manager, name) for name in lfw_files.OFFICIAL_FILES}
+        size = self.builder_config.image_size
+        rows, scores = lfw_files.read_scores(files[lfw_files.SCORES])
+        people = _split_people(files)
+        self._skipped = collections.defaultdict(list)
+        self.info.metadata["drawn"] = dict.fromkeys(SPLITS, 0)
+
+        pictures = {name for name, _ in lfw_files.read_archive(files[lfw_files.PICTURES], ".jpg")}
+        self._skipped["rows without a picture"] = sorted(set(rows) - pictures)
+        self._skipped["pictures without a row"] = sorted(pictures - set(rows))
+        names = {split: set() for split in SPLITS}
+        for name in sorted(pictures & set(rows)):
+            split = people.get(_person(name))
+            if split is None:
+                self._skipped["pictures of people who are in neither list"].append(name)
+            else:
+                names[split].add(name)
+        for split in SPLITS:
+            if not names[split]:
+                raise DataError(f"the {split} split is empty: {files[lfw_files.PICTURES]} has {len(pictures)} pictures "
+                                f"ending in .jpg, {len(pictures & set(rows))} of them have a row in "
+                                f"{files[lfw_files.SCORES]}, and none is of a person of this split. "
+                                f"{lfw_files.where_to_get(lfw_files.PICTURES)}.")
+        wanted = set().union(*names.values())
+        _check_space(self.data_dir, len(wanted), size)
+        self._largest_undecodable = math.floor(LARGEST_UNDECODABLE_SHARE * len(wanted))
+
+        masks = {}
+        for name, content in lfw_files.read_archive(files[lfw_files.LABELS], ".ppm"):
+            if name not in wanted:
+                self._skipped["labels without a picture"].append(name)
+                continue
+            try:
+                masks[name] = lfw_files.encode_png(lfw_files.decode_label(content, size))
+            except ValueError as error:
+                self._skipped["labels that cannot be used"].append(f"{name} {error}")
+        scores_by_name = {name: scores[rows[name]] for name in wanted}
+        return {split: self._generate_examples(split, names[split], files[lfw_files.PICTURES], scores_by_name, masks)
+                for split in SPLITS}
+
+    def _generate_examples(self, split, names, pictures, scores, masks):
+        no_mask = lfw_files.encode_png(np.zeros([self.builder_config.image_size] * 2 + [1], np.uint8))
+        written = []
+        undecodable = self._skipped["pictures that cannot be used"]
+        for name, content in lfw_files.read_archive(pictures, ".jpg"):
+            if name not in names:
+                continue
+            try:
+                image = lfw_files.decode_picture(content, self.builder_config.image_size)
+            except ValueError as error:
+                undecodable.append(f"{name} {error}")
+                if len(undecodable) > self._largest_undecodable:
+                    raise DataError(f"{pictures}: {len(undecodable)} pictures cannot be used, more than "
+                                    f"{LARGEST_UNDECODABLE_SHARE:.0%} of those wanted; the last one, {undecodable[-1]}. "
+                                    f"{lfw_files.where_to_get(lfw_files.PICTURES)}.") from error
+                continue
+            self.info.metadata["drawn"][split] += name in masks
+            written.append(name)
+            yield name, {
+                "image": lfw_files.encode_png(image), "mask": masks.get(name, no_mask),
+                "mask_source": DRAWN if name in masks else NO_MASK, "attributes": scores[name],
+                "person": _person(name), "name": name,
+            }
+        if split == "train":
+            schema = AttributeSchema.measure(lfw_files.ATTRIBUTE_NAMES, [scores[name] for name in sorted(written)])
+            self.info.metadata["schema"] = schema.to_json()
+        self._write_skipped()
+
+    def _predicted_split_generators(self):
+        base = _builder(self.builder_config.image_size, False, self.source_dir, self.data_dir_root)
+        if not base.is_prepared():
+            raise DataError(f"{base.data_dir} is missing; predicted masks are made from it. Run python -m "
+                            "trainers.train_foreground.")
+        network = foreground.load(network_dir(self.builder_config.image_size, self.data_dir_root))
+        self.info.metadata.update(dict(base.info.metadata))
+        _check_space(self.data_dir, base.info.splits.total_num_examples, self.builder_config.image_size)
+        return {split: self._predict_examples(base, split, network) for split in SPLITS}
+
+    def _predict_examples(self, base, split, network):
+        for batch in base.as_dataset(split=split, batch_size=256, read_config=_READ).as_numpy_iterator():
+            sources, masks = batch["mask_source"].copy(), batch["mask"].copy()
+            missing = sources == NO_MASK
+            if missing.any():
+                masks[missing] = foreground.predict(network, batch["image"][missing])
+            sources[missing] = PREDICTED
+            for index, name in enumerate(batch["name"]):
+                yield name.decode(), {
+                    "image": lfw_files.encode_png(batch["image"][index]), "mask": lfw_files.encode_png(masks[index]),
+                    "mask_source": int(sources[index]), "attributes": batch["attributes"][index],
+                    "person": batch["person"][index], "name": name,
+                }
+
+    def _write_skipped(self):
+        self.info.metadata["skipped"] = {kind: len(names) for kind, names in self._skipped.items()}
+        (pathlib.Path(self.data_dir) / "skipped.txt").write_text(lfw_files.problems_text(self._skipped))
+
+
+def open_lfw(*, image_size: int = 64, source_dir: str | os.PathLike | None = None,
+             prepared_dir: str | os.PathLike | None = None, masks: str = "any") -> AttributeDataset:
+    """LFW, ready to read; what is not prepared yet is prepared first (`prepare_lfw`).
+
+    Args:
+        image_size: height and width in pixels.
+        source_dir: the folder that holds `lfw/` with the official files; the environment variable ATTR2IMAGE_DATA by
+            default. If neither is given the files are downloaded. Not needed once the set is prepared.
+        prepared_dir: the folder for prepared sets; tfds' own (`~/tensorflow_datasets`) by default.
+        masks: "any" for every picture, with a drawn or predicted mask; "drawn" for the pictures whose mask was drawn by
+            people (all of them are training people: the test split is then empty).
+
+    Returns:
+        AttributeDataset whose examples have, besides the usual, mask_source: int32, 1 drawn, 2 predicted. The schema is
+        that of the whole training split, whatever `masks` is.
+
+    Raises:
+        DataError: a file is missing or broken, or there is no disk space.
+    """
+    if masks not in ("any", "drawn"):
+        raise ValueError(f"masks is {masks!r}; expected 'any' or 'drawn'.")
+    prepare_lfw(image_size=image_size, source_dir=source_dir, prepared_dir=prepared_dir,
+                predicted_masks=masks == "any")
+    builder = _builder(image_size, masks == "any", source_dir, prepared_dir)
+    metadata = builder.info.metadata
+    counts = (metadata["drawn"] if masks == "drawn"
+              else {split: builder.info.splits[split].num_examples for split in SPLITS})
+
+    def examples(split):
+        if split not in SPLITS:
+            raise ValueError(f"split is {split!r}; expected one of {', '.join(SPLITS)}.")
+        dataset = builder.as_dataset(split=split, shuffle_files=False, read_config=_READ)
+        if masks == "drawn":
+            dataset = dataset.filter(lambda example: example["mask_source"] == DRAWN)
+        return dataset.map(_element, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+    return AttributeDataset(name="lfw", image_size=image_size, schema=AttributeSchema.from_json(metadata["schema"]),
+                            counts=dict(counts), examples=examples)
+
+
+def prepare_lfw(*, image_size: int = 64, source_dir: str | os.PathLike | None = None,
+                prepared_dir: str | os.PathLike | None = None, predicted_masks: bool = True,
+                settings: "foreground.Settings | None" = None) -> None:
+    """Prepares what is missing: the base set, the foreground network, the set with predicted masks.
+
+    Each of the three is complete or absent, so a run that was killed goes on with the first that is missing. A second
+    process that prepares the same thing waits for the first.
+
+    Args:
+        image_size, source_dir, prepared_dir: as in `open_lfw`.
+        predicted_masks: False stops after the base set.
+        settings: how the foreground network is trained.
+
+    Raises:
+        DataError: a file is missing or broken, or there is no disk space.
+    """
+    source_dir = source_dir or os.environ.get("ATTR2IMAGE_DATA") or None
+    base = _builder(image_size, False, source_dir, prepared_dir)
+    predicted = _builder(image_size, True, source_dir, prepared_dir)
+    if base.is_prepared() and (predicted.is_prepared() or not predicted_masks):
+        return
+    folder = network_dir(image_size, prepared_dir)
+    with _only_one(base):
+        if not base.is_prepared():
+            _prepare(base)
+        if predicted_masks:
+            if not foreground.is_trained(folder):
+                train_foreground(image_size=image_size, prepared_dir=prepared_dir, settings=settings)
+            if not predicted.is_prepared():
+                _prepare(predicted)
+
+
+def train_foreground(*, image_size: int = 64, prepared_dir: str | os.PathLike | None = None,
+                     settings: "foreground.Settings | None" = None) -> dict[str, float]:
+    """Trains the foreground network on the drawn masks of a prepared base set, anew.
+
+    The held-out masks are those of the validation split: other people than the network is trained on. A set with masks
+    that an earlier network predicted is removed first.
+
+    Returns:
+        figures on the held-out masks: `pixel_accuracy`, `foreground_iou`, and more; see `foreground.train`.
+    """
+    shutil.rmtree(_builder(image_size, True, None, prepared_dir).data_dir, ignore_errors=True)
+    arrays = {split: drawn_arrays(split, image_size=image_size, prepared_dir=prepared_dir)
+              for split in ("train", "validation")}
+    return foreground.train(arrays["train"], arrays["validation"], network_dir(image_size, prepared_dir),
+                            settings or foreground.Settings())
+
+
+def drawn_arrays(split: str, *, image_size: int = 64, prepared_dir: str | os.PathLike | None = None
+                 ) -> tuple[np.ndarray, np.ndarray]:
+    """All pictures with a drawn mask: images uint8 [N, H, W, 3], masks uint8 [N, H, W, 1].
+
+    Raises:
+        DataError: there is none.
+    """
+    dataset = open_lfw(image_size=image_size, prepared_dir=prepared_dir, masks="drawn").examples(split)
+    examples = list(dataset.as_numpy_iterator())
+    if not examples:
+        raise DataError(f"the {split} split has no drawn mask, so no network can be trained to predict the others. "
+                        f"{lfw_files.where_to_get(lfw_files.LABELS)}.")
+    return np.stack([example["image"] for example in examples]), np.stack([example["mask"] for example in examples])
+
+
+def network_dir(image_size: int = 64, prepared_dir: str | os.PathLike | None = None) -> pathlib.Path:
+    """Where the foreground network of a prepared folder lies."""
+    root = pathlib.Path(_builder(image_size, False, None, prepared_dir).data_dir_root)
+    return root / "foreground" / f"{LfwAttributes.name}-{image_size}"
+
+
+def _element(example):
+    return {"image": example["image"], "mask": example["mask"], "attributes": example["attributes"],
+            "name": example["name"], "mask_source": tf.cast(example["mask_source"], tf.int32)}
+
+
+def _builder(image_size, predicted_masks, source_dir, prepared_dir):
+    config = _config(image_size, predicted_masks)
+    known = {known.name for known in LfwAttributes.BUILDER_CONFIGS}
+    prepared_dir = pathlib.Path(prepared_dir).expanduser() if prepared_dir else None
+    return LfwAttributes(source_dir=source_dir, data_dir=prepared_dir,
+                         config=config.name if config.name in known else config)
+
+
+def _prepare(builder):
+    started = time.monotonic()
+    logging.info("Preparing %s in %s", builder.info.full_name, builder.data_dir)
+    # What a killed run left; nobody else is at it, see `_only_one`.
+    version = pathlib.Path(builder.data_dir)
+    for leftover in version.parent.glob(f"{tfds.core.constants.INCOMPLETE_PREFIX}*_{version.name}"):
+        shutil.rmtree(leftover)
+    try:
+        builder.download_and_prepare()
+    except (OSError, tf.errors.ResourceExhaustedError) as error:
+        if isinstance(error, tf.errors.ResourceExhaustedError) or error.errno == errno.ENOSPC:
+            raise DataError(f"No space left on the disk of {builder.data_dir_root}; free some, or choose another "
+                            "folder with --prepared_dir.") from error
+        raise
+    skipped = ", ".join(f"{number:,} {kind}" for kind, number in builder.info.metadata["skipped"].items() if number)
+    logging.info("Prepared %s in %.0f s: %s. Skipped: %s.", builder.info.full_name, time.monotonic() - started,
+                 ", ".join(f"{builder.info.splits[split].num_examples:,} {split}" for split in SPLITS),
+                 f"{skipped} (named in {version / 'skipped.txt'})" if skipped else "nothing")
+
+
+@contextlib.contextmanager
+def _only_one(builder):
+    try:
+        import fcntl
+    except ImportError:  # Windows has no such lock; two processes would do the work twice.
+        yield
+        return
+    root = pathlib.Path(builder.data_dir_root)
+    root.mkdir(parents=True, exist_ok=True)
+    with open(root / f".{builder.name}.lock", "w") as lock:
+        # The system releases it when the process ends, however it ends.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _split_people(files):
+    train = lfw_files.read_people(files[lfw_files.TRAIN_PEOPLE])
+    test = lfw_files.read_people(files[lfw_files.TEST_PEOPLE])
+    both = sorted(set(train) & set(test))
+    if both:
+        raise DataError(f"{both[0]} is in both {files[lfw_files.TRAIN_PEOPLE]} and {files[lfw_files.TEST_PEOPLE]}; "
+                        f"expected nobody in both. {lfw_files.where_to_get(lfw_files.TRAIN_PEOPLE)}.")
+    # By a hash of the name: the same people whatever the order of the list and the version of any random generator.
+    train.sort(key=lambda person: hashlib.sha256(f"validation/{person}".encode()).digest())
+    held_out = max(1, round(VALIDATION_SHARE * len(train)))
+    return {**dict.fromkeys(test, "test"), **dict.fromkeys(train[:held_out], "validation"),
+            **dict.fromkeys(train[held_out:], "train")}
+
+
+def _person(name):
+    return name.rpartition("_")[0]
+
+
+def _check_space(folder, examples, image_size):
+    # PNG takes about two thirds of the raw bytes, and tfds writes every example twice (sorting, then shards).
+    needed = round(2 * examples * image_size**2 * 3 * 0.75)
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise DataError(f"No space left on the disk of {pathlib.Path(folder).parents[2]}: {free / 1e6:,.0f} MB are "
+                        f"free, about {needed / 1e6:,.0f} MB are needed; free some, or choose another folder with "
+                        "--prepared_dir.")
+
+
+def _download(dl_manager, name):
+    file = lfw_files.OFFICIAL_FILES[name]
+    try:
+        return pathlib.Path(dl_manager.download(file.url))
+    except tfds.core.download.download_manager.NonMatchingChecksumError as error:
+        raise DataError(f"{name} from {file.url} is not the official file: expected {file.size:,} bytes with SHA-256 "
+                        f"{file.sha256}. {lfw_files.where_to_get(name)}.") from error
+    except Exception as error:  # tfds passes on whatever its HTTP library raises.
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise
+        raise DataError(f"{name} cannot be downloaded from {file.url} ({type(error).__name__}). "
+                        f"{lfw_files.where_to_get(name)}.") from error

@@ -1,0 +1,64 @@
+"""AttributePrior: what is known of attributes that nobody gave."""
+
+import numpy as np
+import tensorflow as tf
+
+
+class AttributePrior:
+    """Attributes as a function of whitened coordinates w, w ~ N(0, I), that stay inside the range seen in training.
+
+        r = mean + L w,  L L^T = covariance
+        y = mean + (maximum - mean) tanh((r - mean) / (maximum - mean))   above the mean; likewise below it
+
+    Near the mean y = r, so y has the Gaussian prior of the training attributes; towards the ends of the range y bends
+    and never passes them. The negative log-density of w is ||w||^2 / 2, the same as that of latents.
+
+    Args:
+        minimum: float [A], likewise mean and maximum; minimum <= mean <= maximum.
+        covariance: float [A, A], possibly singular (one-hot groups, constant attributes).
+
+    Raises:
+        ValueError: shapes that do not fit, numbers that are not finite, or a mean outside the range.
+    """
+
+    def __init__(self, minimum, mean, maximum, covariance):
+        minimum, mean, maximum, covariance = (np.asarray(part, np.float64)
+                                              for part in (minimum, mean, maximum, covariance))
+        self.size = len(mean)
+        if not minimum.shape == mean.shape == maximum.shape == (self.size,):
+            raise ValueError(f"AttributePrior: minimum {minimum.shape}, mean {mean.shape} and maximum {maximum.shape} "
+                             "are not of one length.")
+        if covariance.shape != (self.size, self.size):
+            raise ValueError(f"AttributePrior: covariance {covariance.shape} for {self.size} attributes.")
+        if not all(np.isfinite(part).all() for part in (minimum, mean, maximum, covariance)):
+            raise ValueError("AttributePrior: numbers that are not finite.")
+        if not ((minimum <= mean) & (mean <= maximum)).all():
+            raise ValueError("AttributePrior: the mean is outside the range from minimum to maximum.")
+        # Eigenvectors rather than Cholesky: the covariance may be singular.
+        values, vectors = np.linalg.eigh(0.5 * (covariance + covariance.T))
+        self._factor = (vectors * np.sqrt(np.maximum(values, 0.0))).astype(np.float32)
+        self._mean = mean.astype(np.float32)
+        self._above = (maximum - mean).astype(np.float32)
+        self._below = (mean - minimum).astype(np.float32)
+
+    def to_attributes(self, whitened):
+        """Attributes float32 [B, A], within the range, of w float32 [B, A]."""
+        moved = tf.linalg.matvec(tf.constant(self._factor), whitened)
+        room = tf.where(moved > 0.0, self._above, self._below)
+        # An attribute without room stays at its mean; the division must not see the 0.
+        bent = room * tf.tanh(moved / tf.maximum(room, 1e-6))
+        return self._mean + tf.clip_by_value(bent, -self._below, self._above)
+
+    def to_whitened(self, attributes):
+        """w float32 [B, A] of attributes float32 [B, A]: `to_attributes` gives them back where it can.
+
+        Values at or beyond the ends of the range are taken a little inside; directions in which training attributes
+        do not vary are left at 0.
+        """
+        moved = attributes - self._mean
+        room = tf.maximum(tf.where(moved > 0.0, self._above, self._below), 1e-6)
+        straight = room * tf.atanh(tf.clip_by_value(moved / room, -0.99, 0.99))
+        length = np.sum(np.square(self._factor, dtype=np.float64), 0)
+        useful = length > 1e-9 * max(length.max(), 1e-30)
+        inverse = np.where(useful, self._factor / np.where(useful, length, 1.0), 0.0).astype(np.float32)
+        return tf.matmul(straight, tf.constant(inverse))

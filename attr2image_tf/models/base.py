@@ -1,0 +1,159 @@
+"""AttributeModel: what VAE, CVAE and DisCVAE have in common."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from attr2image_tf import images as pixels
+from attr2image_tf.models import lower_bound as bounds
+from attr2image_tf.models import randomness
+
+
+class AttributeModel(keras.Model):
+    """A generator of pictures x ~ p(x | y, z), z ~ N(0, I), with a recognition model and a lower bound on log p.
+
+    Subclasses state the story: `encode`, `decode` and `lower_bound`. Batches are dictionaries with
+    image float32 [B, H, W, 3] in [-1, 1], mask float32 [B, H, W, 1] in [0, 1], attributes float32 [B, A] in the data
+    set's units, and weight float32 [B], 0 for rows that only fill up a batch.
+
+    Args:
+        config: ModelConfig.
+
+    Attributes:
+        latent_size: int. Z, all latents of one example together.
+        optimizer: attr2image_tf.models.optimizer.Adam, set before training.
+    """
+
+    latent_size: int
+    layered = False
+
+    def __init__(self, config, **kwargs):
+        super().__init__(dtype=config.precision, **kwargs)
+        self.config = config
+        learned = config.observation_noise == "learned"
+        # Log for gradient steps; the moving average is of the variance itself.
+        self.observation_log_variance = self.add_weight(
+            name="observation_log_variance", shape=(), trainable=learned, dtype="float32", autocast=False,
+            initializer=keras.initializers.Constant(2.0 * np.log(config.observation_standard_deviation)),
+            aggregation="only_first_replica")
+        # Assigned here, as a tf.Module that Keras does not look into, by whoever trains.
+        self.optimizer = None
+
+    @property
+    def observation_standard_deviation(self):
+        """Float32 scalar: the standard deviation of p(x | .), in units of pixels in [-1, 1]."""
+        return tf.exp(0.5 * self.observation_log_variance.value)
+
+    def standardise(self, attributes):
+        """Attributes [B, A] from the data set's units to mean 0 and standard deviation 1, as the networks see them."""
+        mean, deviation = self.config.attribute_mean, self.config.attribute_standard_deviation
+        return (attributes - tf.constant(mean, tf.float32)) / tf.constant(deviation, tf.float32)
+
+    def encode(self, images, masks, attributes):
+        """q(z | x, y) over all latents as a tfp Independent(Normal), event shape [Z]."""
+        raise NotImplementedError(f"{type(self).__name__} does not define encode.")
+
+    def decode(self, latents, attributes, training=False):
+        """Mean pictures by layer: a dictionary with at least images float32 [B, H, W, 3] in [-1, 1].
+
+        Args:
+            latents: float32 [B, Z].
+            attributes: float32 [B, A], in the data set's units.
+            training: bool. Whether batch normalisation uses the batch's statistics.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define decode.")
+
+    def lower_bound(self, batch, seed, training=False):
+        """The terms of the bound, each float32 [B] in nats, by name.
+
+        Every dictionary has `lower_bound`, a bound on the log-likelihood of what the model observes, with all weights
+        1; `objective`, what training maximises; `log_weight`, log p(everything) - log q(latents) of the draw, for the
+        importance-weighted bound; and `squared_error`, the mean squared pixel error, with its own unit.
+
+        Args:
+            batch: dictionary, see the class.
+            seed: int32 [2]. Of the draw of the latents and of dropout.
+            training: bool.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define lower_bound.")
+
+    def generate(self, attributes, seeds):
+        """Pictures drawn from p(x | y): `decode`'s dictionary and latents float32 [B, Z].
+
+        Args:
+            attributes: float32 [B, A], in the data set's units.
+            seeds: int32 [B, 2]. Row i of the result is a function of row i of both arguments alone.
+        """
+        latents = randomness.normal_by_example(seeds, self.latent_size)
+        return {**self.decode(latents, attributes), "latents": latents}
+
+    def importance_weighted_bound(self, batch, seed, samples):
+        """log 1/k sum p/q over k = `samples` draws, float32 [B] in nats; at least the ELBO in expectation."""
+        seeds = randomness.split_seed(seed, samples)
+        return bounds.importance_weighted_bound(
+            tf.stack([self.lower_bound(batch, each)["log_weight"] for each in seeds]))
+
+    def build_networks(self):
+        """Makes all weights by a call on a batch of zeros."""
+        size = self.config.image_size
+        attributes = tf.zeros([1, self.config.attribute_count])
+        self.decode(self.encode(tf.zeros([1, size, size, 3]), tf.zeros([1, size, size, 1]), attributes).mean(),
+                    attributes)
+        self.built = True
+
+    def train_step(self, data):
+        """One optimiser step on this replica's rows; returns each term's sum over them, and their number."""
+        batch = data
+        seed = tf.stack([self.config.seed, tf.cast(self.optimizer.iterations, tf.int32)])
+        context = tf.distribute.get_replica_context()
+        rows = tf.shape(batch["image"])[0] * context.num_replicas_in_sync
+        with tf.GradientTape() as tape:
+            terms = self.lower_bound(batch, seed, training=True)
+            # Gradients are summed over replicas, so each divides by the global batch.
+            loss = -tf.reduce_sum(terms["objective"]) / tf.cast(rows, tf.float32)
+            loss *= self.optimizer.loss_scale
+        weights = [variable.value for variable in self.trainable_variables]
+        self.optimizer.apply(tape.gradient(loss, weights), weights)
+        if self.config.observation_noise == "running":
+            self._follow_error(tf.reduce_mean(terms["squared_error"]), context)
+        return self._sums(terms, batch["weight"])
+
+    def test_step(self, data):
+        """The terms' weighted sums over this replica's rows, and their number; no training, latents from seed 0."""
+        return self._sums(self.lower_bound(data, tf.zeros([2], tf.int32)), data["weight"])
+
+    def _sums(self, terms, weight):
+        return {name: tf.reduce_sum(term * weight) for name, term in terms.items()} | {"count": tf.reduce_sum(weight)}
+
+    def _kl_weight(self):
+        if not self.config.kl_warmup_steps or self.optimizer is None:
+            return 1.0
+        step = tf.cast(self.optimizer.iterations, tf.float32) + 1.0
+        return tf.minimum(1.0, step / self.config.kl_warmup_steps)
+
+    def _follow_error(self, squared_error, context):
+        # The maximum-likelihood variance is the mean squared error; by gradient steps on a scalar it would creep.
+        if context.num_replicas_in_sync > 1:
+            squared_error = context.all_reduce(tf.distribute.ReduceOp.MEAN, squared_error)
+        variance = tf.exp(self.observation_log_variance.value)
+        followed = 0.98 * variance + 0.02 * tf.maximum(squared_error, 1e-6)
+        self.observation_log_variance.assign(
+            tf.where(tf.math.is_finite(followed), tf.math.log(followed), self.observation_log_variance.value))
+
+    def _gaussian(self, images, mean):
+        return bounds.gaussian_log_likelihood(images, mean, self.observation_standard_deviation)
+
+
+def mean_squared_error(images, mean):
+    """Mean over pixels and channels of (x - mean)^2, float32 [B], pixels in [-1, 1]."""
+    return tf.reduce_mean(tf.square(images - mean), [1, 2, 3])
+
+
+def observed_gate(masks):
+    """g = 1 - m: 1 where the background is visible."""
+    return 1.0 - masks
+
+
+def observed_foreground(images, masks):
+    """x_F: the picture with its background at 0, in [-1, 1]."""
+    return pixels.mask_foreground(images, masks)

@@ -1,0 +1,113 @@
+"""RunFolder: where a training run keeps all that resuming, evaluation and export need."""
+
+import csv
+import os
+import pathlib
+
+import tensorflow as tf
+
+from attr2image_tf import models
+from attr2image_tf.config import ConfigError, RunConfig
+from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.models.optimizer import WeightAverage
+
+
+class RunFolder:
+    """A folder with config.json, schema.json, checkpoints/, log.csv, tensorboard/, samples/ and models/.
+
+    Args:
+        path: the folder; made when something is first written.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = pathlib.Path(path)
+        self.checkpoints = self.path / "checkpoints"
+        self.samples = self.path / "samples"
+        self.tensorboard = self.path / "tensorboard"
+        self.models = self.path / "models"
+        self.log = self.path / "log.csv"
+
+    def check(self, config: RunConfig):
+        """Raises ConfigError unless the folder is new or holds a run of `config` (of as many epochs or fewer)."""
+        if not (self.path / "config.json").exists():
+            if self.path.exists() and any(self.path.iterdir()):
+                raise ConfigError(f"run={str(self.path)!r}: the folder exists, is not empty and has no config.json; "
+                                  "name a new folder.")
+            return
+        before = self.read_config()
+        old, new = (_flat(each.to_dict()) for each in (before, config))
+        changed = [f"{key}: {old[key]!r} before, {new[key]!r} now" for key in new
+                   if old[key] != new[key] and not (key == "epochs" and new[key] > old[key])]
+        if changed:
+            raise ConfigError(f"run={str(self.path)!r} holds a run of another configuration ({'; '.join(changed)}). "
+                              "Give the same flags to go on with it, or name a new folder.")
+
+    def write(self, config: RunConfig, schema: AttributeSchema):
+        """Writes config.json and schema.json."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        # Last, since its presence says that the folder is a run.
+        write_text(self.path / "schema.json", schema.to_json())
+        write_text(self.path / "config.json", config.to_json())
+
+    def read_config(self) -> RunConfig:
+        """Raises ConfigError where there is no run or its configuration cannot be read."""
+        return RunConfig.from_json(self._read("config.json"))
+
+    def read_schema(self) -> AttributeSchema:
+        return AttributeSchema.from_json(self._read("schema.json"))
+
+    def load_model(self) -> models.AttributeModel:
+        """The model of the last checkpoint, with the averaged weights.
+
+        Raises:
+            ConfigError: no run, or no checkpoint yet.
+        """
+        config = self.read_config()
+        latest = tf.train.latest_checkpoint(str(self.checkpoints))
+        if not latest:
+            raise ConfigError(f"run={str(self.path)!r} has no checkpoint yet; let the training run for a while.")
+        model = models.create(config.model)
+        variables = [variable.value for variable in model.variables]
+        average = WeightAverage(variables, config.average_decay)
+        tf.train.Checkpoint(average=average).restore(latest).assert_existing_objects_matched().expect_partial()
+        for variable, mean in zip(variables, average.averages, strict=True):
+            variable.assign(mean)
+        return model
+
+    def append_log(self, row: dict):
+        """Adds an epoch's row to log.csv, in place of a row of the same or a later epoch (a run that was resumed)."""
+        rows = [kept for kept in self.read_log() if int(kept["epoch"]) < row["epoch"]] + [row]
+        beside = self.log.with_suffix(".csv.new")
+        with open(beside, "w", newline="") as file:
+            writer = csv.DictWriter(file, list(row))
+            writer.writeheader()
+            writer.writerows(rows)
+        os.replace(beside, self.log)
+
+    def read_log(self) -> list[dict]:
+        """The rows of log.csv, values as text; empty before the first epoch ends."""
+        if not self.log.exists():
+            return []
+        with open(self.log, newline="") as file:
+            return list(csv.DictReader(file))
+
+    def _read(self, name):
+        path = self.path / name
+        if not path.exists():
+            raise ConfigError(f"{str(path)!r} does not exist; expected the folder of a run made by "
+                              "`python -m trainers.train --run=...`.")
+        return path.read_text()
+
+
+def write_text(path: pathlib.Path, text: str):
+    """Writes a file, complete or not at all."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_text(text)
+    os.replace(beside, path)
+
+
+def _flat(values, prefix=""):
+    result = {}
+    for key, value in values.items():
+        result |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return result

@@ -1,0 +1,23 @@
+"""Flags that several mains share."""
+
+import os
+
+from absl import flags
+
+from attr2image_tf import data
+
+
+def define_dataset_flags():
+    """--dataset, --data_dir, --prepared_dir, --image_size."""
+    flags.DEFINE_enum("dataset", "emblems", data.NAMES, "Data set. emblems is rendered on the fly and needs no files.")
+    flags.DEFINE_string("data_dir", os.environ.get("ATTR2IMAGE_DATA"),
+                        "Folder that holds the official archives, such as lfw/lfw-funneled.tgz; by default the "
+                        "environment variable ATTR2IMAGE_DATA. Without either, files are downloaded.")
+    flags.DEFINE_string("prepared_dir", None, "Folder for prepared data sets; ~/tensorflow_datasets by default.")
+    flags.DEFINE_integer("image_size", 64, "Height and width in pixels; a multiple of 32.", lower_bound=32)
+
+
+def load_dataset(values) -> data.AttributeDataset:
+    """The data set that the flags name."""
+    return data.load(values.dataset, image_size=values.image_size, source_dir=values.data_dir,
+                     prepared_dir=values.prepared_dir)

@@ -1,0 +1,206 @@
+"""The training loop: `model.train_step` under any tf.distribute strategy, resumable at every step.
+
+Keras' `fit` fails under MultiWorkerMirroredStrategy (keras#20585), so the loop is here. All that happens in a step is
+a function of the configuration and the step's number: data, augmentation, noise. A checkpoint therefore holds the
+variables and nothing else.
+"""
+
+import signal
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from attr2image_tf import models
+from attr2image_tf.config import RunConfig
+from attr2image_tf.data.batches import BatchReader
+from attr2image_tf.models.optimizer import Adam, WeightAverage
+from attr2image_tf.run_folder import RunFolder
+
+
+class Diverged(RuntimeError):
+    """Training that cannot go on: a whole epoch without one finite step."""
+
+
+class Loop:
+    """Trains a model as `config` says, from where the run folder's last checkpoint left off.
+
+    Args:
+        config: RunConfig.
+        reader: BatchReader of the data set.
+        strategy: tf.distribute.Strategy.
+        folder: RunFolder.
+        chief: bool. Whether this process writes.
+        jit_compile: bool. XLA for the training step.
+        steps_per_execution: int, at least 1. Steps between returns to Python.
+        checkpoint_seconds: float. Time between checkpoints; each epoch ends with one too.
+        on_epoch: function of (loop, epoch, row of log.csv), called with the averaged weights in place.
+    """
+
+    def __init__(self, config: RunConfig, reader: BatchReader, strategy: tf.distribute.Strategy, folder: RunFolder, *,
+                 chief=True, jit_compile=False, steps_per_execution=8, checkpoint_seconds=300.0, on_epoch=None):
+        self.config, self.reader, self.strategy, self.folder = config, reader, strategy, folder
+        self.chief, self.on_epoch = chief, on_epoch
+        self.steps_per_execution, self.checkpoint_seconds = steps_per_execution, checkpoint_seconds
+        with strategy.scope():
+            self.model = models.create(config.model)
+            self._variables = [variable.value for variable in self.model.variables]
+            self.model.optimizer = Adam(
+                [variable.value for variable in self.model.trainable_variables], config.learning_rate,
+                weight_decay=config.weight_decay, clip_norm=config.clip_norm,
+                scale_loss=config.model.precision == "mixed_float16")
+            self.average = WeightAverage(self._variables, config.average_decay)
+            self._names = self._term_names()
+        # Sums over the steps of the epoch under way, so that a resumed epoch logs what an uninterrupted one does.
+        self._totals = tf.Variable(tf.zeros([len(self._names)]), trainable=False)
+        checkpoint = tf.train.Checkpoint(model=self.model, optimizer=self.model.optimizer, average=self.average,
+                                         totals=self._totals)
+        self._manager = tf.train.CheckpointManager(checkpoint, str(folder.checkpoints), max_to_keep=2)
+        self._restore(checkpoint)
+        self._train = tf.function(self._train_steps)
+        self._replica_train = tf.function(self._replica_step, jit_compile=jit_compile or None)
+        self._test = tf.function(self._test_step)
+        self._stopping = False
+        self._rate = 0.0
+
+    @property
+    def step(self) -> int:
+        """Steps taken since the start of the run."""
+        return int(self.model.optimizer.iterations)
+
+    def run(self) -> bool:
+        """Trains to the last epoch, or until SIGTERM or SIGINT, which save first. Returns whether training is done.
+
+        Raises:
+            Diverged: no step of an epoch had finite gradients.
+        """
+        handlers = {number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            epochs, per_epoch = self.config.epochs, self.reader.steps_per_epoch
+            # A run killed between an epoch's last step and its row of the log still owes that row.
+            for epoch in range(min(len(self.folder.read_log()), self.step // per_epoch), epochs):
+                if self.step < (epoch + 1) * per_epoch:
+                    self._train_epoch(epoch)
+                    if self._stopping:
+                        return False
+                self._finish_epoch(epoch)
+            return True
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+
+    def evaluate(self, split: str) -> dict[str, float]:
+        """Means of all terms over a split, with the weights that are in place."""
+        data = self.strategy.distribute_datasets_from_function(lambda context: self.reader.evaluation(split, context))
+        totals = sum((self._test(batch).numpy().astype(np.float64) for batch in data),
+                     np.zeros(len(self._names)))
+        return self._means(totals)
+
+    @tf.function
+    def exchange_average(self):
+        """Puts the averaged weights in place of the trained ones, or back."""
+        self.strategy.run(self.average.exchange, (self._variables,))
+
+    def save(self):
+        """Writes a checkpoint."""
+        if self.chief:
+            self._manager.save(checkpoint_number=self.step)
+
+    def _train_epoch(self, epoch):
+        per_epoch = self.reader.steps_per_epoch
+        first = self.step - epoch * per_epoch
+        if first == 0:
+            self._totals.assign(tf.zeros_like(self._totals))
+        batches = iter(self.strategy.distribute_datasets_from_function(
+            lambda context: self.reader.training(epoch, first, context)))
+        bar = keras.utils.Progbar(per_epoch, verbose=1 if self.chief else 0, unit_name="step",
+                                  stateful_metrics=("bound", "pictures/s"))
+        saved = time.monotonic()
+        started, done = None, first
+        while done < per_epoch:
+            now = min(self.steps_per_execution, per_epoch - done)
+            totals, stopping = self._train(batches, tf.constant(now), tf.constant(float(self._stopping)))
+            self._totals.assign_add(totals)
+            self._stopping = bool(stopping)
+            done += now
+            means = self._means(self._totals.numpy())
+            # The first execution traces the graph, which says nothing of speed.
+            started = started or (time.monotonic(), done)
+            seconds = time.monotonic() - started[0]
+            if seconds > 0:
+                self._rate = (done - started[1]) * self.config.batch_size / seconds
+            bar.update(done, [("bound", means["lower_bound"]), ("pictures/s", self._rate)])
+            if self._stopping or time.monotonic() - saved > self.checkpoint_seconds:
+                self.save()
+                saved = time.monotonic()
+            if self._stopping:
+                logging.info("Stopped at step %d of %d; the same command goes on from here.", self.step,
+                             self.config.epochs * per_epoch)
+                return
+
+    def _finish_epoch(self, epoch):
+        self.save()
+        train = self._means(self._totals.numpy())
+        if not self._totals.numpy()[self._names.index("count")]:
+            raise Diverged(f"epoch {epoch + 1} had no step with a finite bound; use a smaller learning_rate, or set "
+                           "clip_norm, and start again in a new folder.")
+        self.exchange_average()
+        try:
+            validation = self.evaluate("validation")
+            row = {"epoch": epoch + 1, "step": self.step, "skipped_steps": int(self.model.optimizer.skipped),
+                   "observation_standard_deviation": float(self.model.observation_standard_deviation),
+                   "pictures_per_second": round(self._rate, 2),
+                   **{f"train_{name}": value for name, value in train.items()},
+                   **{f"validation_{name}": value for name, value in validation.items()}}
+            if self.chief:
+                self.folder.append_log(row)
+            if self.on_epoch:
+                self.on_epoch(self, epoch, row)
+        finally:
+            self.exchange_average()
+
+    def _train_steps(self, batches, count, stop):
+        totals = tf.zeros([len(self._names)])
+        for _ in tf.range(count):
+            sums = self._summed(self.strategy.run(self._replica_train, (next(batches),)))
+            # A skipped step would make the epoch's means unreadable.
+            totals += tf.where(tf.reduce_all(tf.math.is_finite(sums)), sums, tf.zeros_like(sums))
+        # One worker's signal stops all of them at the same step.
+        stops = self.strategy.reduce("SUM", self.strategy.run(tf.identity, (stop,)), axis=None)
+        return totals, stops > 0.0
+
+    def _test_step(self, batch):
+        return self._summed(self.strategy.run(self.model.test_step, (batch,)))
+
+    def _replica_step(self, batch):
+        terms = self.model.train_step(batch)
+        self.average.update(self._variables, self.model.optimizer.iterations)
+        return terms
+
+    def _summed(self, terms):
+        stacked = tf.nest.map_structure(lambda term: self.strategy.reduce("SUM", term, axis=None), terms)
+        return tf.stack([stacked[name] for name in self._names])
+
+    def _means(self, totals):
+        values = dict(zip(self._names, np.asarray(totals, np.float64).tolist(), strict=True))
+        count = max(values.pop("count"), 1.0)
+        return {name: value / count for name, value in values.items() if name not in ("log_weight",)}
+
+    def _term_names(self):
+        size = self.config.model.image_size
+        batch = {"image": tf.zeros([1, size, size, 3]), "mask": tf.zeros([1, size, size, 1]), "weight": tf.ones([1]),
+                 "attributes": tf.zeros([1, self.config.model.attribute_count])}
+        step = tf.function(lambda: self.strategy.run(self.model.test_step, (batch,)))
+        return sorted(step.get_concrete_function().structured_outputs)
+
+    def _restore(self, checkpoint):
+        if latest := self._manager.latest_checkpoint:
+            checkpoint.restore(latest).assert_existing_objects_matched()
+            logging.info("Going on from %s.", latest)
+
+    def _stop(self, number, frame):
+        del frame
+        logging.info("%s: saving after this step.", signal.Signals(number).name)
+        self._stopping = True

@@ -1,0 +1,168 @@
+"""Trains a model.
+
+    python -m trainers.train --flagfile=quickstart.flags
+    python -m trainers.train --flagfile=lfw.flags --data_dir=/folder/that/holds/lfw
+
+The run folder (--run) gets config.json, schema.json, checkpoints/, log.csv, tensorboard/, samples/ and, at the end,
+models/ with the exported generator. The same command goes on with a run that was stopped or killed, at the step it had
+reached.
+"""
+
+import sys
+import time
+
+import numpy as np
+import tensorflow as tf
+from absl import app, flags, logging
+from attr2image_tf.data.augmentation import AugmentationConfig
+
+from attr2image_tf import config as configs
+from attr2image_tf import images as pixels
+from attr2image_tf.data.batches import BatchReader
+from attr2image_tf.errors import clear_errors
+from attr2image_tf.evaluation import sheets
+from attr2image_tf.run_folder import RunFolder
+from trainers import strategies
+from trainers.flags import define_dataset_flags, load_dataset
+from trainers.loop import Diverged, Loop
+
+define_dataset_flags()
+flags.DEFINE_string("run", None, "Run folder; an existing run of the same configuration goes on.")
+flags.DEFINE_enum("model", "discvae", configs.MODELS, "Layered model, conditional VAE or VAE.")
+flags.DEFINE_integer("latent_size", 256, "Z of vae and cvae.", lower_bound=1)
+flags.DEFINE_integer("foreground_latent_size", 192, "Z_F of discvae.", lower_bound=1)
+flags.DEFINE_integer("background_latent_size", 64, "Z_B of discvae.", lower_bound=1)
+flags.DEFINE_float("width", 1.0, "Factor on the channels of all networks; 1 is the paper's.")
+flags.DEFINE_float("dropout", 0.5, "Dropout rate in the encoders.")
+flags.DEFINE_enum("observation_noise", "running", configs.OBSERVATION_NOISES,
+                  "How the pixels' standard deviation is found: fixed, learned by gradient, or the running root mean "
+                  "squared error.")
+flags.DEFINE_float("observation_standard_deviation", 0.5, "Its (first) value; pixels are in [-1, 1].")
+flags.DEFINE_float("gate_weight", 0.3, "Weight of the gate's log-likelihood in the objective of discvae.")
+flags.DEFINE_float("kl_warmup_epochs", 0.0, "Epochs over which the weight of the KL terms rises from 0 to 1.")
+flags.DEFINE_integer("epochs", 20, "Passes over the training split.", lower_bound=1)
+flags.DEFINE_integer("batch_size", 32, "Examples of a step, over all replicas together.", lower_bound=1)
+flags.DEFINE_float("learning_rate", 3e-4, "Of Adam.")
+flags.DEFINE_float("weight_decay", 0.004, "L2 coefficient on kernels.")
+flags.DEFINE_float("clip_norm", 0.0, "Largest global norm of the gradients; 0 switches clipping off.")
+flags.DEFINE_float("average_decay", 0.999, "Decay of the moving average of the weights.")
+flags.DEFINE_bool("flip", True, "Mirror training pictures at random.")
+flags.DEFINE_float("rotation", 0.0, "Largest angle of random rotation, in radians.")
+flags.DEFINE_integer("seed", 0, "Of the weights, the order, the augmentation and the noise.", lower_bound=0)
+flags.DEFINE_enum("precision", "float32", ("float32", "mixed_bfloat16", "mixed_float16"), "Keras dtype policy.")
+flags.DEFINE_enum("strategy", "auto", strategies.NAMES, "How training is distributed.")
+flags.DEFINE_bool("jit_compile", False, "Compile the training step with XLA; pays on GPUs, not on CPUs.")
+flags.DEFINE_integer("steps_per_execution", 8, "Steps between returns to Python.", lower_bound=1)
+flags.DEFINE_float("checkpoint_minutes", 5.0, "Time between checkpoints; every epoch ends with one too.")
+flags.DEFINE_integer("threads", 0, "Threads for computation; 0 for one a core.", lower_bound=0)
+flags.DEFINE_bool("dry_run", False, "Print the configuration, the parameter and data counts, and stop.")
+
+
+def run_config(values, dataset) -> configs.RunConfig:
+    """The configuration of a run from flag values and an open data set."""
+    # A constant attribute carries nothing; dividing by 1 leaves it at 0.
+    deviation = np.where(dataset.schema.standard_deviation > 1e-6, dataset.schema.standard_deviation, 1.0)
+    steps_per_epoch = dataset.counts["train"] // values.batch_size
+    model = configs.ModelConfig(
+        model=values.model, image_size=values.image_size, attribute_mean=tuple(dataset.schema.mean.tolist()),
+        attribute_standard_deviation=tuple(deviation.tolist()), latent_size=values.latent_size,
+        foreground_latent_size=values.foreground_latent_size, background_latent_size=values.background_latent_size,
+        width=values.width, dropout=values.dropout, observation_noise=values.observation_noise,
+        observation_standard_deviation=values.observation_standard_deviation, gate_weight=values.gate_weight,
+        kl_warmup_steps=round(values.kl_warmup_epochs * steps_per_epoch), precision=values.precision,
+        seed=values.seed)
+    return configs.RunConfig(
+        dataset=values.dataset, model=model, epochs=values.epochs, batch_size=values.batch_size,
+        learning_rate=values.learning_rate, weight_decay=values.weight_decay, clip_norm=values.clip_norm,
+        average_decay=values.average_decay, flip=values.flip, rotation=values.rotation)
+
+
+class Journal:
+    """What is shown after each epoch: a line, TensorBoard curves and picture grids."""
+
+    def __init__(self, folder, dataset, config):
+        self.folder, self.schema, self.config = folder, dataset.schema, config
+        self.writer = tf.summary.create_file_writer(str(folder.tensorboard))
+        reader = BatchReader(dataset, batch_size=8, seed=0, augmentation=AugmentationConfig())
+        self.batch = next(iter(reader.evaluation("validation")))
+        self.started, self.first_epoch = time.monotonic(), None
+
+    def __call__(self, loop, epoch, row):
+        if self.first_epoch is None:
+            self.first_epoch = epoch
+        seconds = (time.monotonic() - self.started) / (epoch + 1 - self.first_epoch)
+        logging.info("Epoch %d of %d: bound %.1f in training, %.1f in validation (nats per example), %.1f pictures/s, "
+                     "%s left.", epoch + 1, self.config.epochs, row["train_lower_bound"],
+                     row["validation_lower_bound"], row["pictures_per_second"],
+                     _duration(seconds * (self.config.epochs - epoch - 1)))
+        seeds = np.stack([np.zeros(8), np.arange(8)], -1).astype(np.int32)
+        pictures = {"reconstructions": sheets.reconstructions(loop.model, self.batch),
+                    "samples": sheets.layers(loop.model, self.batch["attributes"].numpy(), seeds)}
+        with self.writer.as_default(step=epoch + 1):
+            for name, value in row.items():
+                split, _, term = name.partition("_")
+                tf.summary.scalar(f"{split}/{term}" if split in ("train", "validation") else name, value)
+            for name, picture in pictures.items():
+                tf.summary.image(name, picture[np.newaxis])
+                pixels.save(picture, self.folder.samples / f"{name}_{epoch + 1:04d}.png")
+        self.writer.flush()
+
+
+def describe(loop, reader, config):
+    """Prints what a run would do."""
+    print(config.to_json())
+    for network in loop.model.layers:
+        print(f"{network.name}: {sum(int(np.prod(weight.shape)) for weight in network.trainable_variables):,} "
+              "trainable parameters")
+    print(", ".join(f"{split}: {count:,} examples" for split, count in reader.dataset.counts.items()))
+    print(f"{reader.steps_per_epoch:,} steps an epoch, {reader.steps_per_epoch * config.epochs:,} in all, on "
+          f"{loop.strategy.num_replicas_in_sync} replica(s)")
+
+
+def main(arguments):
+    if len(arguments) > 1:
+        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
+    values = flags.FLAGS
+    logging.set_verbosity(logging.INFO)
+    tf.config.threading.set_intra_op_parallelism_threads(values.threads)
+    with clear_errors():
+        if not values.run and not values.dry_run:
+            raise ValueError("--run is missing; name the folder of the run, for example --run=runs/first.")
+        # Before anything else touches the devices: a cluster must know its peers first.
+        strategy = strategies.create(values.strategy)
+        dataset = load_dataset(values)
+        config = run_config(values, dataset)
+        folder = RunFolder(values.run or "unused")
+        if values.run:
+            folder.check(config)
+        augmentation = AugmentationConfig(flip_probability=0.5 if config.flip else 0.0,
+                                          maximum_rotation=config.rotation)
+        reader = BatchReader(dataset, batch_size=config.batch_size, seed=config.model.seed, augmentation=augmentation)
+        chief = strategies.is_chief()
+        if chief and not values.dry_run:
+            folder.write(config, dataset.schema)
+        loop = Loop(config, reader, strategy, folder, chief=chief, jit_compile=values.jit_compile,
+                    steps_per_execution=values.steps_per_execution, checkpoint_seconds=60 * values.checkpoint_minutes)
+    if values.dry_run:
+        describe(loop, reader, config)
+        return
+    if chief:
+        loop.on_epoch = Journal(folder, dataset, config)
+    try:
+        done = loop.run()
+    except Diverged as error:
+        sys.exit(f"error: {error}")
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
+        sys.exit(f"error: the cluster lost a worker ({error.message.splitlines()[0]}). Start all workers again with "
+                 "the same commands; they go on from the last checkpoint.")
+    if done and chief:
+        logging.info("Done: %s.", folder.path)
+
+
+def _duration(seconds):
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -5,17 +5,17 @@ It knows no data set: it takes arrays and gives arrays. A trained network is a f
 """
 
 import dataclasses
+import itertools
 import json
 import os
 import pathlib
 import shutil
 import tempfile
-import time
+from collections.abc import Mapping
 
 import keras
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
 from attr2image_tf import images as pixels
 from attr2image_tf.data.errors import DataError
@@ -33,14 +33,14 @@ class Settings:
         seed: int. Of the weights, the order and the augmentation.
     """
 
-    epochs: int = 16
+    epochs: int = 25
     batch_size: int = 32
     learning_rate: float = 3e-3
     widths: tuple[int, ...] = (16, 32, 64, 96, 128)
     seed: int = 0
 
 
-def build(image_size: int, widths: tuple[int, ...]) -> keras.Model:
+def build(image_size: int, widths: tuple[int, ...], seed: int = 0) -> keras.Model:
     """The network: images float32 [B, H, W, 3] in [-1, 1] to logits of the foreground, float32 [B, H, W, 1].
 
     Raises:
@@ -49,61 +49,55 @@ def build(image_size: int, widths: tuple[int, ...]) -> keras.Model:
     if image_size % 2 ** (len(widths) - 1):
         raise ValueError(f"a foreground network with {len(widths)} levels needs an image size divisible by "
                          f"{2 ** (len(widths) - 1)}, got {image_size}.")
+    # Seeds and number type are given to each layer, so that a caller's global state neither matters nor changes.
+    seeds = itertools.count(1000 * seed)
+
+    def layer(kind, *arguments, **options):
+        return kind(*arguments, dtype="float32", **options)
+
+    def convolution(channels, size, **options):
+        return layer(keras.layers.Conv2D, channels, size, padding="same",
+                     kernel_initializer=keras.initializers.HeNormal(next(seeds)), **options)
 
     def block(features, channels, convolutions):
         for _ in range(convolutions):
-            features = keras.layers.Conv2D(channels, 3, padding="same", use_bias=False)(features)
-            features = keras.layers.BatchNormalization(momentum=0.9)(features)
-            features = keras.layers.ReLU()(features)
+            features = convolution(channels, 3, use_bias=False)(features)
+            features = layer(keras.layers.BatchNormalization, momentum=0.9)(features)
+            features = layer(keras.layers.ReLU)(features)
         return features
 
-    inputs = keras.Input([image_size, image_size, 3], name="images")
-    # One convolution at full resolution, where they cost most; two below it.
+    inputs = keras.Input([image_size, image_size, 3], dtype="float32", name="images")
+    # One convolution at full resolution, where it costs most; two below it.
     features = block(inputs, widths[0], 1)
     skips = []
     for width in widths[1:]:
         skips.append(features)
-        features = block(keras.layers.MaxPooling2D()(features), width, 2)
-    features = keras.layers.Dropout(0.3)(features)
-    for level, (width, skip) in enumerate(zip(widths[-2::-1], skips[::-1], strict=True)):
+        features = block(layer(keras.layers.MaxPooling2D)(features), width, 2)
+    features = layer(keras.layers.Dropout, 0.3, seed=next(seeds))(features)
+    for width, skip in zip(widths[-2::-1], skips[::-1], strict=True):
         # Narrowed before it is enlarged: a quarter of the work of the other order.
-        features = keras.layers.UpSampling2D()(keras.layers.Conv2D(width, 1)(features))
-        features = block(keras.layers.Concatenate()([features, skip]), width, 2 if level < len(skips) - 1 else 1)
-    return keras.Model(inputs, keras.layers.Conv2D(1, 1, name="logits")(features), name="foreground")
+        features = layer(keras.layers.UpSampling2D)(convolution(width, 1)(features))
+        features = block(layer(keras.layers.Concatenate)([features, skip]), width, 1 if skip is skips[0] else 2)
+    return keras.Model(inputs, convolution(1, 1, name="logits")(features), name="foreground")
 
 
-def train(training: tuple[np.ndarray, np.ndarray], held_out: tuple[np.ndarray, np.ndarray],
-          folder: str | os.PathLike, settings: Settings) -> dict[str, float]:
-    """Trains a network and writes it to a folder, in place of the one that is there.
+def train(images: np.ndarray, masks: np.ndarray, settings: Settings) -> keras.Model:
+    """A network trained on images uint8 [N, H, W, 3] and masks uint8 [N, H, W, 1].
 
-    Args:
-        training: images uint8 [N, H, W, 3] and masks uint8 [N, H, W, 1].
-        held_out: the same, of other people; measured once, at the end.
-        folder: where the network goes.
-
-    Returns:
-        what `measure` says of the held-out masks, and `examples`, `held_out_examples`, `seconds`.
+    Raises:
+        DataError: training diverged.
     """
-    started = time.monotonic()
-    folder = pathlib.Path(folder)
-    logging.info("Training a foreground network on %d masks (%d held out) for %d epochs", len(training[0]),
-                 len(held_out[0]), settings.epochs)
-    keras.utils.set_random_seed(settings.seed)
-    network = build(training[0].shape[1], settings.widths)
-    steps = -(-len(training[0]) // settings.batch_size)
-    schedule = keras.optimizers.schedules.CosineDecay(0.0, steps * settings.epochs, warmup_target=settings.learning_rate,
-                                                      warmup_steps=min(steps, steps * settings.epochs // 10))
+    network = build(images.shape[1], settings.widths, settings.seed)
+    steps = -(-len(images) // settings.batch_size)
+    schedule = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps * settings.epochs)
     network.compile(keras.optimizers.AdamW(schedule, weight_decay=1e-3),
-                    keras.losses.BinaryCrossentropy(from_logits=True),
-                    metrics=[keras.metrics.BinaryAccuracy(threshold=0.0, name="pixel_accuracy")])
-    network.fit(_batches(*training, settings), epochs=settings.epochs, verbose=2,
-                callbacks=[keras.callbacks.TerminateOnNaN()])
-    metrics = measure(network, *held_out) | {"examples": len(training[0]), "held_out_examples": len(held_out[0]),
-                                             "seconds": round(time.monotonic() - started, 1)}
-    _write(network, training[0].shape[1], settings, metrics, folder)
-    logging.info("Trained the foreground network in %.0f s: on held-out people pixel accuracy %.4f, foreground IoU "
-                 "%.4f; written to %s", metrics["seconds"], metrics["pixel_accuracy"], metrics["foreground_iou"], folder)
-    return metrics
+                    keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
+    history = network.fit(_batches(images, masks, settings), epochs=settings.epochs, shuffle=False, verbose=2,
+                          callbacks=[keras.callbacks.TerminateOnNaN()])
+    if not np.isfinite(history.history["loss"]).all():
+        raise DataError(f"training the foreground network diverged at learning rate {settings.learning_rate}; expected "
+                        "a finite loss. Train with another seed or a lower rate.")
+    return network
 
 
 def predict(network: keras.Model, images: np.ndarray) -> np.ndarray:
@@ -114,15 +108,10 @@ def predict(network: keras.Model, images: np.ndarray) -> np.ndarray:
     masks = []
     for start in range(0, len(images), 256):
         batch = pixels.model_range_from_uint8(images[start:start + 256])
-        logits = _call(network, tf.concat([batch, batch[:, :, ::-1]], 0))
+        logits = network(tf.concat([batch, batch[:, :, ::-1]], 0), training=False)
         straight, mirrored = tf.split(tf.sigmoid(logits), 2)
         masks.append(pixels.uint8_from_unit((straight + mirrored[:, :, ::-1]) / 2).numpy())
     return np.concatenate(masks) if masks else np.zeros(images.shape[:3] + (1,), np.uint8)
-
-
-def measure(network: keras.Model, images: np.ndarray, masks: np.ndarray) -> dict[str, float]:
-    """`agreement` of predicted with drawn masks."""
-    return agreement(predict(network, images), masks)
 
 
 def agreement(predicted: np.ndarray, drawn: np.ndarray) -> dict[str, float]:
@@ -140,6 +129,23 @@ def agreement(predicted: np.ndarray, drawn: np.ndarray) -> dict[str, float]:
     return {"pixel_accuracy": float((predicted == drawn).mean()),
             "foreground_iou": float(intersections.sum() / max(unions.sum(), 1)),
             "foreground_iou_of_the_worst_twentieth": float(each[:max(1, len(each) // 20)].mean())}
+
+
+def save(network: keras.Model, folder: str | os.PathLike, settings: Settings, figures: Mapping[str, float]) -> None:
+    """Writes a network into a folder, in place of what is there; complete or not at all."""
+    folder = pathlib.Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = pathlib.Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    try:
+        network.save_weights(beside / "network.weights.h5")
+        (beside / "config.json").write_text(json.dumps({"image_size": network.input_shape[1],
+                                                        "settings": dataclasses.asdict(settings)}, indent=2))
+        (beside / "metrics.json").write_text(json.dumps(dict(figures), indent=2))
+        beside.chmod(0o755)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(beside, folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def is_trained(folder: str | os.PathLike) -> bool:
@@ -167,41 +173,47 @@ def load(folder: str | os.PathLike) -> keras.Model:
 
 
 def _batches(images, masks, settings):
-    def augment(image, mask, seed):
-        seeds = tf.random.split(seed, 5)
-        image, mask = pixels.model_range_from_uint8(image), tf.cast(mask, tf.float32) / 255.0
-        flip = tf.random.stateless_uniform([], seeds[0]) < 0.5
-        image, mask = tf.cond(flip, lambda: (image[:, ::-1], mask[:, ::-1]), lambda: (image, mask))
-        # Colours of light and skin, brightness, contrast: the drawn masks show fewer of them than the other pictures.
-        gains = tf.random.stateless_uniform([3], seeds[1], 0.85, 1.15) * tf.random.stateless_uniform([], seeds[2], 0.7, 1.3)
-        shift = tf.random.stateless_uniform([], seeds[3], -0.2, 0.2)
-        grey = tf.random.stateless_uniform([], seeds[4]) < 0.1
-        image = tf.cond(grey, lambda: tf.repeat(tf.reduce_mean(image, -1, keepdims=True), 3, -1), lambda: image)
-        return tf.clip_by_value(image * gains + shift, -1.0, 1.0), mask
-
-    dataset = tf.data.Dataset.from_tensor_slices((images, masks))
-    dataset = dataset.shuffle(len(images), seed=settings.seed, reshuffle_each_iteration=True)
-    dataset = tf.data.Dataset.zip(dataset, tf.data.Dataset.random(seed=settings.seed, rerandomize_each_iteration=True)
-                                  .batch(2))
-    return (dataset.map(lambda example, seed: augment(*example, seed), num_parallel_calls=tf.data.AUTOTUNE)
-            .batch(settings.batch_size).prefetch(2))
+    examples = tf.data.Dataset.from_tensor_slices((images, masks))
+    examples = examples.shuffle(len(images), seed=settings.seed, reshuffle_each_iteration=True)
+    seeds = tf.data.Dataset.random(seed=settings.seed, rerandomize_each_iteration=True).batch(2)
+    return (tf.data.Dataset.zip(examples.batch(settings.batch_size), seeds)
+            .map(lambda batch, seed: augment(*batch, seed), num_parallel_calls=2).prefetch(2))
 
 
-@tf.function(reduce_retracing=True)
-def _call(network, images):
-    return network(images, training=False)
+def augment(images: tf.Tensor, masks: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """What keeps a foreground the foreground: mirroring, small moves of both, changes of colour of the picture.
+
+    Args:
+        images: uint8 [B, H, W, 3].
+        masks: uint8 [B, H, W, 1].
+        seed: integers [2].
+
+    Returns:
+        images float32 in [-1, 1] and masks float32 in [0, 1].
+    """
+    images, masks = pixels.model_range_from_uint8(images), tf.cast(masks, tf.float32) / 255.0
+    seeds = tf.unstack(tf.random.split(seed, 8))
+    count, size = tf.shape(images)[0], tf.cast(tf.shape(images)[1], tf.float32)
+
+    def draw(low, high, *shape):
+        return tf.random.stateless_uniform([count, *shape], seeds.pop(), low, high)
+
+    moves = _moves(mirrored=draw(0.0, 1.0) < 0.5, angles=draw(-0.12, 0.12), scales=draw(0.9, 1.1),
+                   shifts=draw(-0.05, 0.05, 2) * size, centre=(size - 1.0) / 2.0)
+    images, masks = (tf.raw_ops.ImageProjectiveTransformV3(
+        images=values, transforms=moves, output_shape=tf.shape(values)[1:3], fill_value=0.0, interpolation="BILINEAR",
+        fill_mode="REFLECT") for values in (images, masks))
+    grey = tf.cast(draw(0.0, 1.0, 1, 1, 1) < 0.1, tf.float32)
+    images += grey * (tf.reduce_mean(images, -1, keepdims=True) - images)
+    images = images * draw(0.7, 1.3, 1, 1, 1) * draw(0.9, 1.1, 1, 1, 3) + draw(-0.2, 0.2, 1, 1, 1)
+    return tf.clip_by_value(images, -1.0, 1.0), masks
 
 
-def _write(network, image_size, settings, metrics, folder):
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = pathlib.Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-    try:
-        network.save_weights(beside / "network.weights.h5")
-        (beside / "config.json").write_text(json.dumps({"image_size": image_size,
-                                                        "settings": dataclasses.asdict(settings)}, indent=2))
-        (beside / "metrics.json").write_text(json.dumps(metrics, indent=2))
-        beside.chmod(0o755)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(beside, folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+def _moves(mirrored, angles, scales, shifts, centre):
+    # Rows of ImageProjectiveTransform: the place in the input of each place (x, y) of the output.
+    cosines, sines = tf.cos(angles) * scales, tf.sin(angles) * scales
+    sign = tf.where(mirrored, -1.0, 1.0)
+    zero = tf.zeros_like(angles)
+    return tf.stack([
+        sign * cosines, -sines, centre - centre * (sign * cosines - sines) + shifts[:, 0],
+        sign * sines, cosines, centre - centre * (sign * sines + cosines) + shifts[:, 1], zero, zero], -1)

@@ -158,8 +158,8 @@ class LfwAttributes(tfds.core.GeneratorBasedBuilder):
                 undecodable.append(f"{name} {error}")
                 if len(undecodable) > self._largest_undecodable:
                     raise DataError(f"{pictures}: {len(undecodable)} pictures cannot be used, more than "
-                                    f"{LARGEST_UNDECODABLE_SHARE:.0%} of those wanted; the last one, {undecodable[-1]}. "
-                                    f"{lfw_files.where_to_get(lfw_files.PICTURES)}.") from error
+                                    f"{LARGEST_UNDECODABLE_SHARE:.0%} of those wanted; the last: "
+                                    f"{undecodable[-1]}. {lfw_files.where_to_get(lfw_files.PICTURES)}.") from error
                 continue
             self.info.metadata["drawn"][split] += name in masks
             written.append(name)
@@ -244,7 +244,7 @@ def open_lfw(*, image_size: int = 64, source_dir: str | os.PathLike | None = Non
 
 def prepare_lfw(*, image_size: int = 64, source_dir: str | os.PathLike | None = None,
                 prepared_dir: str | os.PathLike | None = None, predicted_masks: bool = True,
-                settings: "foreground.Settings | None" = None) -> None:
+                settings: foreground.Settings | None = None) -> None:
     """Prepares what is missing: the base set, the foreground network, the set with predicted masks.
 
     Each of the three is complete or absent, so a run that was killed goes on with the first that is missing. A second
@@ -269,26 +269,50 @@ def prepare_lfw(*, image_size: int = 64, source_dir: str | os.PathLike | None = 
             _prepare(base)
         if predicted_masks:
             if not foreground.is_trained(folder):
-                train_foreground(image_size=image_size, prepared_dir=prepared_dir, settings=settings)
+                _train_foreground(image_size, prepared_dir, settings or foreground.Settings())
             if not predicted.is_prepared():
                 _prepare(predicted)
 
 
 def train_foreground(*, image_size: int = 64, prepared_dir: str | os.PathLike | None = None,
-                     settings: "foreground.Settings | None" = None) -> dict[str, float]:
+                     settings: foreground.Settings | None = None) -> dict[str, float]:
     """Trains the foreground network on the drawn masks of a prepared base set, anew.
 
-    The held-out masks are those of the validation split: other people than the network is trained on. A set with masks
-    that an earlier network predicted is removed first.
+    The held-out masks are those of the validation split, of other people than the network is trained on; they are
+    measured once, at the end. A set with masks that an earlier network predicted is removed when the new one is there.
 
     Returns:
-        figures on the held-out masks: `pixel_accuracy`, `foreground_iou`, and more; see `foreground.train`.
+        `foreground.agreement` with the held-out masks, `examples`, `held_out_examples` and `seconds`.
+
+    Raises:
+        DataError: there are no drawn masks, or there is no disk space.
     """
+    base = _builder(image_size, False, None, prepared_dir)
+    if not base.is_prepared():
+        prepare_lfw(image_size=image_size, prepared_dir=prepared_dir, predicted_masks=False)
+    with _only_one(base):
+        return _train_foreground(image_size, prepared_dir, settings or foreground.Settings())
+
+
+def _train_foreground(image_size, prepared_dir, settings):
+    started = time.monotonic()
+    folder = network_dir(image_size, prepared_dir)
+    training = drawn_arrays("train", image_size=image_size, prepared_dir=prepared_dir)
+    held_out = drawn_arrays("validation", image_size=image_size, prepared_dir=prepared_dir)
+    logging.info("Training the foreground network on %d drawn masks (%d of other people are held out), %d epochs",
+                 len(training[0]), len(held_out[0]), settings.epochs)
+    network = foreground.train(*training, settings)
+    figures = foreground.agreement(foreground.predict(network, held_out[0]), held_out[1])
+    figures |= {"examples": len(training[0]), "held_out_examples": len(held_out[0]),
+                "seconds": round(time.monotonic() - started, 1)}
+    # In this order a run that is killed leaves no masks beside a network that did not predict them.
     shutil.rmtree(_builder(image_size, True, None, prepared_dir).data_dir, ignore_errors=True)
-    arrays = {split: drawn_arrays(split, image_size=image_size, prepared_dir=prepared_dir)
-              for split in ("train", "validation")}
-    return foreground.train(arrays["train"], arrays["validation"], network_dir(image_size, prepared_dir),
-                            settings or foreground.Settings())
+    with _clear_disk_errors(folder):
+        foreground.save(network, folder, settings, figures)
+    logging.info("Trained the foreground network in %.0f s: pixel accuracy %.4f and foreground IoU %.4f on held-out "
+                 "people; it is in %s", figures["seconds"], figures["pixel_accuracy"], figures["foreground_iou"],
+                 folder)
+    return figures
 
 
 def drawn_arrays(split: str, *, image_size: int = 64, prepared_dir: str | os.PathLike | None = None
@@ -332,17 +356,23 @@ def _prepare(builder):
     version = pathlib.Path(builder.data_dir)
     for leftover in version.parent.glob(f"{tfds.core.constants.INCOMPLETE_PREFIX}*_{version.name}"):
         shutil.rmtree(leftover)
-    try:
+    with _clear_disk_errors(version):
         builder.download_and_prepare()
-    except (OSError, tf.errors.ResourceExhaustedError) as error:
-        if isinstance(error, tf.errors.ResourceExhaustedError) or error.errno == errno.ENOSPC:
-            raise DataError(f"No space left on the disk of {builder.data_dir_root}; free some, or choose another "
-                            "folder with --prepared_dir.") from error
-        raise
     skipped = ", ".join(f"{number:,} {kind}" for kind, number in builder.info.metadata["skipped"].items() if number)
     logging.info("Prepared %s in %.0f s: %s. Skipped: %s.", builder.info.full_name, time.monotonic() - started,
                  ", ".join(f"{builder.info.splits[split].num_examples:,} {split}" for split in SPLITS),
                  f"{skipped} (named in {version / 'skipped.txt'})" if skipped else "nothing")
+
+
+@contextlib.contextmanager
+def _clear_disk_errors(path):
+    try:
+        yield
+    except (OSError, tf.errors.ResourceExhaustedError) as error:
+        if isinstance(error, tf.errors.ResourceExhaustedError) or error.errno == errno.ENOSPC:
+            raise DataError(f"No space left on the disk while writing {path}; free some, or choose another folder with "
+                            "--prepared_dir.") from error
+        raise
 
 
 @contextlib.contextmanager
@@ -356,7 +386,11 @@ def _only_one(builder):
     root.mkdir(parents=True, exist_ok=True)
     with open(root / f".{builder.name}.lock", "w") as lock:
         # The system releases it when the process ends, however it ends.
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logging.info("Another process is preparing %s in %s; waiting for it", builder.name, root)
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

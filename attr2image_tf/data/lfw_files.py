@@ -1,7 +1,7 @@
 """Labeled Faces in the Wild as it is distributed: the official files, read one by one and never unpacked to disk.
 
-Pictures: Huang et al. 2007, funneled, 250 x 250. Attributes: 73 scores, Kumar et al. 2009. Part labels: Kae et al. 2013.
-People-disjoint split: "View 1" of the data set.
+Pictures: Huang et al. 2007, funneled, 250 x 250. Attributes: 73 scores, Kumar et al. 2009. Part labels: Kae et al.
+2013. People-disjoint split: "View 1" of the data set.
 """
 
 import dataclasses
@@ -57,8 +57,8 @@ class OfficialFile:
     sha256: str | None = None
 
 
-# The pictures come from the mirror that scikit-learn's fetch_lfw_people uses, with its sum. The sums of the two lists of
-# people belong to files whose MD5 sums are those that torchvision publishes. For the scores and the labels nobody
+# The pictures come from the mirror that scikit-learn's fetch_lfw_people uses, with its sum. The sums of the two lists
+# of people belong to files whose MD5 sums are those that torchvision publishes. For the scores and the labels nobody
 # publishes a SHA-256; their content is checked while it is read.
 OFFICIAL_FILES = {
     PICTURES: OfficialFile("https://ndownloader.figshare.com/files/5976015", 243346528,

@@ -32,8 +32,10 @@ class AttributePrior:
             raise ValueError(f"AttributePrior: covariance {covariance.shape} for {self.size} attributes.")
         if not all(np.isfinite(part).all() for part in (minimum, mean, maximum, covariance)):
             raise ValueError("AttributePrior: numbers that are not finite.")
-        if not ((minimum <= mean) & (mean <= maximum)).all():
+        slack = 1e-5 * (1.0 + np.abs(mean))  # a constant attribute's mean is rounded
+        if not ((minimum - slack <= mean) & (mean <= maximum + slack)).all():
             raise ValueError("AttributePrior: the mean is outside the range from minimum to maximum.")
+        mean = np.clip(mean, minimum, maximum)
         # Eigenvectors rather than Cholesky: the covariance may be singular.
         values, vectors = np.linalg.eigh(0.5 * (covariance + covariance.T))
         self._factor = (vectors * np.sqrt(np.maximum(values, 0.0))).astype(np.float32)

@@ -1,0 +1,66 @@
+"""Laws of the prior of unknown attributes."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from attr2image_tf.inference.attribute_prior import AttributePrior
+
+
+def training_attributes(count=2000):
+    """Correlated scores, a one-hot group, and a constant."""
+    rng = np.random.default_rng(0)
+    mixing = rng.normal(size=(3, 3))
+    scores = rng.normal(size=(count, 3)) @ mixing + [1.0, -2.0, 0.0]
+    hot = np.eye(3)[rng.integers(0, 3, count)]
+    return np.concatenate([scores, hot, np.full((count, 1), 0.7)], 1)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return training_attributes()
+
+
+@pytest.fixture(scope="module")
+def prior(data):
+    return AttributePrior(data.min(0), data.mean(0), data.max(0), np.cov(data, rowvar=False))
+
+
+def test_the_mode_is_the_mean_and_a_constant_attribute_stays(prior, data):
+    np.testing.assert_allclose(prior.to_attributes(tf.zeros([1, 7]))[0], data.mean(0), atol=1e-6)
+    found = prior.to_attributes(tf.random.stateless_normal([50, 7], [0, 0]))
+    np.testing.assert_allclose(found[:, 6], 0.7, atol=1e-6)
+
+
+def test_draws_have_the_training_covariance(prior, data):
+    draws = prior.to_attributes(0.3 * tf.random.stateless_normal([50_000, 7], [0, 0])).numpy()
+    # At 0.3 of the spread the bending towards the ends is small.
+    np.testing.assert_allclose(np.cov(draws, rowvar=False) / 0.09, np.cov(data, rowvar=False), atol=0.12)
+
+
+@pytest.mark.parametrize("scale", [1.0, 10.0, 1e6])
+def test_the_range_is_never_left_and_gradients_are_finite(prior, data, scale):
+    whitened = scale * tf.random.stateless_normal([100, 7], [1, 0])
+    with tf.GradientTape() as tape:
+        tape.watch(whitened)
+        attributes = prior.to_attributes(whitened)
+    assert (attributes >= data.min(0).astype(np.float32) - 1e-6).numpy().all()
+    assert (attributes <= data.max(0).astype(np.float32) + 1e-6).numpy().all()
+    assert np.isfinite(tape.gradient(attributes, whitened)).all()
+
+
+def test_attributes_of_the_training_data_come_back(prior, data):
+    some = tf.constant(data[:100], tf.float32)
+    again = prior.to_attributes(prior.to_whitened(some)).numpy()
+    np.testing.assert_allclose(again[:, :3], some[:, :3], atol=0.1)
+    # 0 and 1 are the ends of a range, which are approached only.
+    assert (again[:, 3:6].argmax(1) == some[:, 3:6].numpy().argmax(1)).all()
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"covariance": np.eye(3)}, "covariance"), ({"mean": np.full(7, 99.0)}, "outside the range"),
+    ({"maximum": np.full(7, np.nan)}, "not finite"), ({"minimum": np.zeros(3)}, "not of one length")])
+def test_bad_statistics_get_one_sentence(data, change, message):
+    good = {"minimum": data.min(0), "mean": data.mean(0), "maximum": data.max(0), "covariance": np.cov(data.T)}
+    with pytest.raises(ValueError, match=message):
+        AttributePrior(**(good | change))

@@ -37,7 +37,7 @@ def adam(evaluate, start, *, iterations, learning_rate, tolerance=0.0, patience=
         patience: int.
         compact: bool.
     """
-    batch, size = tf.shape(start)[0], start.shape[1]
+    batch = tf.shape(start)[0]
     history = _History(batch, patience, tolerance)
     zeros = tf.zeros_like(start)
     state = {"turn": tf.constant(0), "points": start, "first": zeros, "second": zeros, "best": start,
@@ -129,9 +129,10 @@ def lbfgs(evaluate, start, *, iterations, precondition=None, memory=10, longest_
         lowest = tf.where(accept, energy, s["energy"])
         past, settled = history.update(s["past"], lowest, active)
         exhausted = (rejections > 10) | (accept & (slope >= 0.0)) | ~tf.math.is_finite(lowest)
-        stopped = tf.where(
-            active & exhausted, tf.where(finite, NO_DESCENT, DIVERGED),
-            tf.where(active & settled, CONVERGED, s["stopped"]))
+        # A slope that promises nothing more than rounding is a minimum.
+        flat = -slope <= max(tolerance, 1e-6) * tf.abs(lowest)
+        reason = tf.where(~finite, DIVERGED, tf.where(flat, CONVERGED, NO_DESCENT))
+        stopped = tf.where(active & exhausted, reason, tf.where(active & settled, CONVERGED, s["stopped"]))
         return {"turn": s["turn"] + 1, "points": points, "energy": lowest, "gradient": gradient,
                 "direction": direction, "slope": slope, "step": step, "moves": moves, "changes": changes,
                 "past": past, "rejections": rejections, "iterations": s["iterations"] + tf.cast(accept, tf.int32),

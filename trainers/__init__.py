@@ -1,0 +1,3 @@
+"""Command lines. Imports the library first, since that sets what TensorFlow reads when it is imported."""
+
+import attr2image_tf  # noqa: F401

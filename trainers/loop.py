@@ -62,7 +62,8 @@ class Loop:
         self._train = tf.function(self._train_steps)
         self._replica_train = tf.function(self._replica_step, jit_compile=jit_compile or None)
         self._test = tf.function(self._test_step)
-        self._stopping = False
+        # A signal came to this process; the next steps tell all workers, which then stop together.
+        self._signalled = self._stopping = False
         self._rate = 0.0
 
     @property
@@ -121,7 +122,7 @@ class Loop:
         started, done = None, first
         while done < per_epoch:
             now = min(self.steps_per_execution, per_epoch - done)
-            totals, stopping = self._train(batches, tf.constant(now), tf.constant(float(self._stopping)))
+            totals, stopping = self._train(batches, tf.constant(now), tf.constant(float(self._signalled)))
             self._totals.assign_add(totals)
             self._stopping = bool(stopping)
             done += now
@@ -202,5 +203,5 @@ class Loop:
 
     def _stop(self, number, frame):
         del frame
-        logging.info("%s: saving after this step.", signal.Signals(number).name)
-        self._stopping = True
+        logging.info("%s: stopping after the next %d steps.", signal.Signals(number).name, self.steps_per_execution)
+        self._signalled = True

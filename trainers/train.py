@@ -18,6 +18,7 @@ from attr2image_tf.data.augmentation import AugmentationConfig
 
 from attr2image_tf import config as configs
 from attr2image_tf import images as pixels
+from attr2image_tf import runtime
 from attr2image_tf.data.batches import BatchReader
 from attr2image_tf.errors import clear_errors
 from attr2image_tf.evaluation import sheets
@@ -124,7 +125,7 @@ def main(arguments):
         raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
     values = flags.FLAGS
     logging.set_verbosity(logging.INFO)
-    tf.config.threading.set_intra_op_parallelism_threads(values.threads)
+    runtime.prepare(values.threads)
     with clear_errors():
         if not values.run and not values.dry_run:
             raise ValueError("--run is missing; name the folder of the run, for example --run=runs/first.")

@@ -1,0 +1,25 @@
+"""Process-wide settings that training needs, made once at the start of a main."""
+
+import ctypes
+import sys
+
+import tensorflow as tf
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+
+
+def prepare(threads: int = 0):
+    """Keeps freed memory with the process and sets the number of threads; call before anything runs.
+
+    glibc gives large blocks back to the system at every free and faults them in anew at every step, which took 30 % of
+    the processor time of training. Elsewhere than on glibc nothing changes.
+
+    Args:
+        threads: threads of one operation; 0 for one a core.
+    """
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:
+            mallopt(_M_MMAP_MAX, 0)
+            mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+    tf.config.threading.set_intra_op_parallelism_threads(threads)

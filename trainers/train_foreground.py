@@ -10,10 +10,10 @@ sheet of masks to look at. A run that was killed is started again with the same 
 import pathlib
 
 import numpy as np
-import tensorflow as tf
 from absl import app, flags, logging
 
 from attr2image_tf import images as pixels
+from attr2image_tf import runtime
 from attr2image_tf.data import foreground, lfw
 from attr2image_tf.errors import clear_errors
 
@@ -62,7 +62,7 @@ def main(arguments):
         raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
     values = flags.FLAGS
     logging.set_verbosity(logging.INFO)
-    tf.config.threading.set_intra_op_parallelism_threads(values.threads)
+    runtime.prepare(values.threads)
     where = {"image_size": values.image_size, "prepared_dir": values.prepared_dir}
     with clear_errors():
         lfw.prepare_lfw(source_dir=values.data_dir, predicted_masks=False, **where)

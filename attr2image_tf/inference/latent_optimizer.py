@@ -1,0 +1,370 @@
+"""LatentOptimizer: the latents behind a picture, by minimising an energy (sec. 4 of the paper)."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from attr2image_tf.config import Config
+from attr2image_tf.inference import minimizers
+from attr2image_tf.inference.attribute_prior import AttributePrior
+from attr2image_tf.inference.completion import fill_in
+from attr2image_tf.inference.editing import carry_over
+from attr2image_tf.inference.energy import Energy
+from attr2image_tf.inference.inputs import check_attributes, check_images, check_latents, check_observed, check_seeds
+from attr2image_tf.inference.randomness import fold_in, normal_by_example
+
+METHODS = ("lbfgs", "adam")
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerConfig(Config):
+    """How an energy is minimised. The defaults are the fast method.
+
+    Attributes:
+        method: "lbfgs" or "adam".
+        iterations: the most evaluations of energy and gradient in one descent, at least 1.
+        learning_rate: of adam, above 0.
+        tolerance: an example stops when `patience` turns lower its energy by less than this share; 0 never stops.
+        patience: at least 1.
+        restarts: descents from different starts, at least 1; the best is kept for each example.
+        candidates: prior draws of which the best becomes the start of a descent that has no better one, at least 1.
+        memory: steps that lbfgs remembers, at least 1.
+        seam_width: of completion, in pixels, at least 0.
+        compact: whether examples that have stopped are left out of the batch. False for XLA.
+        jit_compile: whether XLA compiles the descent; for GPUs, together with `compact=False`.
+    """
+
+    method: str = "lbfgs"
+    iterations: int = 50
+    learning_rate: float = 0.3
+    tolerance: float = 1e-3
+    patience: int = 10
+    restarts: int = 1
+    candidates: int = 8
+    memory: int = 10
+    seam_width: float = 1.5
+    compact: bool = True
+    jit_compile: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.require(self.method in METHODS, "method", f"one of {', '.join(METHODS)}")
+        for name in ("iterations", "patience", "restarts", "candidates", "memory"):
+            self.require(getattr(self, name) >= 1, name, "at least 1")
+        self.require(self.learning_rate > 0, "learning_rate", "above 0")
+        self.require(0 <= self.tolerance < 1, "tolerance", "at least 0 and below 1")
+        self.require(self.seam_width >= 0, "seam_width", "at least 0")
+        self.require(not (self.jit_compile and self.compact), "jit_compile", "False, or compact=False too")
+
+    @classmethod
+    def paper(cls) -> "OptimizerConfig":
+        """The reference: Adam at 0.3 for 1000 iterations, from the prior mean."""
+        return cls(method="adam", iterations=1000, learning_rate=0.3, tolerance=0.0)
+
+
+class LatentOptimizer:
+    """Finds latents, and attributes where they are unknown, behind pictures; completes and edits pictures.
+
+        z* = argmin_z E(z; x, y),   E = L(mu(z, y), x; observed) + lambda * R(z)                           (eq. 9)
+
+    The generator mu is known by its call alone. Unknown attributes are found along with z, in the whitened coordinates
+    of AttributePrior, whose negative log-density joins R. All methods take batches in which every row is a problem of
+    its own: its result does not depend on the other rows, up to rounding. They can be called inside a tf.function, and
+    hold no Python in their loops.
+
+    Args:
+        generator: function of latents float32 [B, Z] and attributes float32 [B, A], differentiable, row by row. It
+            returns pictures float32 [B, H, W, 3] in [-1, 1], or a dictionary with these as `images` and, if layered,
+            `foregrounds`, `gates` [B, H, W, 1] and `backgrounds`.
+        energy: Energy.
+        config: OptimizerConfig.
+        latent_size: int. Z.
+        attribute_size: int. A.
+        attribute_prior: AttributePrior, needed where attributes are unknown.
+
+    All results have, by row,
+        latents: float32 [B, Z].
+        energy, reconstruction_energy, prior_energy: float32 [B]. E and its parts L and lambda * R.
+        iterations: int32 [B], accepted steps of the descent that was kept; evaluations: int32 [B], of energy and
+            gradient, in all descents.
+        stopped: int32 [B], a place in STOP_REASONS. A row that diverged keeps its best point, or has energy infinity.
+
+    Raises:
+        ValueError: the generator's output does not fit.
+
+    Example:
+        >>> optimizer = LatentOptimizer(model.decode, Energy(EnergyConfig()), latent_size=256, attribute_size=73)
+        >>> optimizer.infer(images, attributes)["latents"].shape
+        TensorShape([16, 256])
+    """
+
+    def __init__(self, generator, energy: Energy, config: OptimizerConfig = OptimizerConfig(), *, latent_size: int,
+                 attribute_size: int, attribute_prior: AttributePrior | None = None):
+        self.generator, self.energy, self.config = generator, energy, config
+        self.latent_size, self.attribute_size, self.attribute_prior = latent_size, attribute_size, attribute_prior
+        if attribute_prior is not None and attribute_prior.size != attribute_size:
+            raise ValueError(f"LatentOptimizer: the attribute prior is of {attribute_prior.size} attributes, not of "
+                             f"{attribute_size}.")
+        self.height, self.width = self._picture_size()
+        divisor = 2**energy.config.multi_scale_levels if energy.config.multi_scale_weight else 1
+        if self.height % divisor or self.width % divisor:
+            raise ValueError(f"LatentOptimizer: pictures of {self.height} x {self.width} pixels cannot be halved "
+                             f"{energy.config.multi_scale_levels} times.")
+        self._solve = tf.function(self._solve_rows, reduce_retracing=True, jit_compile=config.jit_compile)
+        self._sample = tf.function(self._sample_rows, reduce_retracing=True, jit_compile=config.jit_compile)
+        self._edit = tf.function(self._edit_rows, reduce_retracing=True)
+
+    def infer(self, images, attributes, observed=None, *, seeds=None, initial=None):
+        """The latents of pictures whose attributes are known.
+
+        Args:
+            images: float32 [B, H, W, 3] in [-1, 1]; where hidden, anything.
+            attributes: float32 [B, A] or [A].
+            observed: float32 [B, H, W, 1], at least 0; 0 is hidden, 1 observed, other numbers weight the pixel. None
+                is all observed.
+            seeds: int32 [B, 2], of the starts. None is all 0.
+            initial: float32 [B, Z], a start that somebody knows, such as the encoder's mean. None is the prior's mean.
+
+        Returns:
+            A dictionary with what the class promises, and images: float32 [B, H, W, 3], the reconstruction.
+
+        Raises:
+            ValueError: an input that does not fit, before any work.
+        """
+        images, observed, seeds = self._checked(images, observed, seeds)
+        attributes = check_attributes("attributes", attributes, images, self.attribute_size)
+        if initial is not None:
+            initial = check_latents("initial", initial, images, self.latent_size)
+        return self._solve(images, observed, attributes, seeds, initial)[0]
+
+    def infer_attributes(self, images, observed=None, *, seeds=None, initial=None):
+        """The latents and attributes of pictures, attributes within the range seen in training.
+
+        Arguments, results and errors are those of `infer`; the dictionary also has attributes float32 [B, A].
+        """
+        self._require_prior()
+        images, observed, seeds = self._checked(images, observed, seeds)
+        if initial is not None:
+            initial = check_latents("initial", initial, images, self.latent_size)
+        return self._solve(images, observed, None, seeds, initial)[0]
+
+    def complete(self, images, observed, attributes=None, *, seeds=None, samples=0):
+        """Pictures with their hidden part filled in; observed pixels are kept exactly.
+
+        A hidden region has more than one answer. Besides the best, samples of the posterior are drawn by
+        randomise-then-optimise: latents and observed pixels are each perturbed by noise of their own variance, and the
+        energy is minimised again from the best point. Where the generator is linear, the loss squared, the prior
+        standard normal and lambda = sigma^2 the draws are exact; otherwise they approximate the posterior around
+        the best point.
+
+        Args:
+            images, observed, seeds: as in `infer`. Pixels with `observed` between 0 and 1 are mixed.
+            attributes: float32 [B, A] or [A], or None to find them too.
+            samples: int, at least 0. Draws besides the best.
+
+        Returns:
+            A dictionary with what the class promises, each with a second dimension 1 + samples, the best first, and
+            images: float32 [B, 1 + samples, H, W, 3]; attributes: float32 [B, 1 + samples, A].
+
+        Raises:
+            ValueError: an input that does not fit, before any work.
+        """
+        if samples < 0:
+            raise ValueError(f"samples: expected at least 0, got {samples}.")
+        images, observed, seeds = self._checked(images, observed, seeds)
+        if attributes is None:
+            self._require_prior()
+        else:
+            attributes = check_attributes("attributes", attributes, images, self.attribute_size)
+        best, points = self._solve(images, observed, attributes, seeds, None)
+        results = [best] + [self._sample(images, observed, attributes, fold_in(seeds, number), points)
+                            for number in range(1, samples + 1)]
+        for result in results:
+            result["images"] = fill_in(images, result["images"], observed, seam_width=self.config.seam_width)
+            if attributes is not None:
+                result["attributes"] = attributes
+        return {name: tf.stack([result[name] for result in results], axis=1) for name in results[0]}
+
+    def edit(self, images, attributes, new_attributes, observed=None, *, seeds=None, latents=None, carry=1.0):
+        """Pictures as they would be with other attributes.
+
+        Latents are inferred with the first attributes and decoded with the new ones; what the generator cannot draw is
+        carried over from the picture (`carry_over`). Where the attributes of a picture are unknown, take those and
+        the latents that `infer_attributes` gives.
+
+        Args:
+            images, attributes, observed, seeds: as in `infer`. All pixels are carried over from, so hidden ones must
+                hold sensible colours too.
+            new_attributes: float32 [B, A] or [A].
+            latents: float32 [B, Z] if known, which spares the descent.
+            carry: float in [0, 1]. How much of the foreground's residual is carried over.
+
+        Returns:
+            A dictionary with images float32 [B, H, W, 3] in [-1, 1], latents float32 [B, Z] and reconstructions
+            float32 [B, H, W, 3]; without `latents` also what the class promises.
+
+        Raises:
+            ValueError: an input that does not fit, before any work.
+        """
+        images, observed, seeds = self._checked(images, observed, seeds)
+        attributes = check_attributes("attributes", attributes, images, self.attribute_size)
+        new_attributes = check_attributes("new_attributes", new_attributes, images, self.attribute_size)
+        if not isinstance(carry, tf.Tensor) and not 0 <= carry <= 1:
+            raise ValueError(f"carry: expected a number from 0 to 1, got {carry}.")
+        result = {}
+        if latents is None:
+            result, _ = self._solve(images, observed, attributes, seeds, None)
+            latents = result["latents"]
+        latents = check_latents("latents", latents, images, self.latent_size)
+        edited, before = self._edit(images, latents, attributes, new_attributes,
+                                    tf.convert_to_tensor(carry, tf.float32))
+        return {**result, "images": edited, "latents": latents, "reconstructions": before}
+
+    def _checked(self, images, observed, seeds):
+        images = check_images(images, self.height, self.width)
+        return images, check_observed(observed, images), check_seeds(seeds, images)
+
+    def _require_prior(self):
+        if self.attribute_prior is None:
+            raise ValueError("attributes are needed: this LatentOptimizer has no attribute_prior to find them by.")
+
+    def _picture_size(self):
+        specs = (tf.TensorSpec([None, self.latent_size], tf.float32), tf.TensorSpec([None, self.attribute_size],
+                                                                                    tf.float32))
+        output = tf.function(self.generator).get_concrete_function(*specs).structured_outputs
+        images = output.get("images") if isinstance(output, dict) else output
+        shape = getattr(images, "shape", None)
+        if shape is None or shape.rank != 4 or shape[1] is None or shape[2] is None or shape[3] != 3:
+            raise ValueError(f"LatentOptimizer: the generator gives {shape}, not pictures [B, H, W, 3].")
+        layers = {"foregrounds": 3, "gates": 1, "backgrounds": 3}
+        if isinstance(output, dict) and "gates" in output:
+            for name, channels in layers.items():
+                if name not in output or not output[name].shape.is_compatible_with((None, *shape[1:3], channels)):
+                    raise ValueError(f"LatentOptimizer: the generator's {name} are missing or are not "
+                                     f"[B, {shape[1]}, {shape[2]}, {channels}].")
+        if images.dtype != tf.float32:
+            raise ValueError(f"LatentOptimizer: the generator gives {images.dtype.name}, not float32.")
+        return shape[1], shape[2]
+
+    # What follows runs inside of a graph. A point is [z] or, where attributes are unknown, [z, w].
+
+    def _solve_rows(self, images, observed, attributes, seeds, initial):
+        problem = _Problem(self, images, observed, attributes)
+        first = tf.zeros([tf.shape(images)[0], problem.size])
+        if initial is not None:
+            first = tf.concat([initial, first[:, self.latent_size:]], -1)
+        found = self._best_of_descents(problem, first, seeds)
+        return problem.result(found), found.points
+
+    def _sample_rows(self, images, observed, attributes, seeds, best):
+        """A draw around the best points; see `complete`."""
+        config, prior_weight = self.energy.config, self.energy.prior_weight
+        problem = _Problem(self, images, observed, attributes)
+        spread = (config.observation_variance / prior_weight) ** 0.5 if prior_weight else 0.0
+        center = spread * normal_by_example(fold_in(seeds, 0), [problem.size])
+        noise = config.observation_variance**0.5 * normal_by_example(fold_in(seeds, 1), images.shape[1:])
+        noisy = images + noise / tf.sqrt(tf.maximum(observed, 1e-12))
+        # Latents that the observed pixels say nothing about end at `center`; the others are soon put right.
+        found = self._descend(_Problem(self, noisy, observed, attributes, center), best + center)
+        return problem.result(found)
+
+    def _edit_rows(self, images, latents, attributes, new_attributes, carry):
+        before, after = (self.generator(latents, each) for each in (attributes, new_attributes))
+        drawn = before["images"] if isinstance(before, dict) else before
+        return carry_over(images, before, after, carry=carry), drawn
+
+    def _best_of_descents(self, problem, first, seeds):
+        """Descents from `first` and then from the best of some prior draws; the best is kept row by row."""
+        def body(number, best):
+            start = tf.cond(number == 0, lambda: first, lambda: self._best_draw(problem, fold_in(seeds, number)))
+            found = self._descend(problem, start)
+            better = (number == 0) | (found.energies < best.energies)
+            kept = [tf.where(better[:, None] if new.shape.rank == 2 else better, new, old)
+                    for new, old in zip(found, best, strict=True)]
+            best = minimizers.Minimum(*kept)._replace(evaluations=best.evaluations + found.evaluations)
+            return number + 1, best
+
+        batch = tf.shape(first)[0]
+        nothing = tf.zeros([batch], tf.int32)
+        best = minimizers.Minimum(first, tf.fill([batch], float("inf")), nothing, nothing, nothing)
+        return tf.while_loop(lambda *_: True, body, (tf.constant(0), best), maximum_iterations=self.config.restarts)[1]
+
+    def _best_draw(self, problem, seeds):
+        """The prior draw of lowest energy, [B, D]."""
+        rows = tf.range(tf.shape(seeds)[0])
+
+        def body(number, best, lowest):
+            draw = normal_by_example(fold_in(seeds, number), [problem.size])
+            energy = problem.energies(draw, rows)
+            better = energy < lowest
+            return number + 1, tf.where((better | (number == 0))[:, None], draw, best), tf.where(better, energy, lowest)
+
+        zeros = tf.zeros([tf.shape(seeds)[0], problem.size])
+        state = (tf.constant(0), zeros, tf.fill([tf.shape(seeds)[0]], float("inf")))
+        return tf.while_loop(lambda *_: True, body, state, maximum_iterations=self.config.candidates)[1]
+
+    def _descend(self, problem, start):
+        config = self.config
+        common = {"iterations": config.iterations, "tolerance": config.tolerance, "patience": config.patience,
+                  "compact": config.compact}
+        if config.method == "adam":
+            return minimizers.adam(problem, start, learning_rate=config.learning_rate, **common)
+        # Half of a typical draw's length: far enough for a first step, not so far that the generator leaves its range.
+        longest = 0.5 * problem.size**0.5
+        return minimizers.lbfgs(problem, start, memory=config.memory, longest_step=longest, **common)
+
+
+class _Problem:
+    """The energies of the rows of one batch, as a function of points.
+
+    A point is [z], or [z, w] where attributes are unknown; `center` moves the prior's mean.
+    """
+
+    def __init__(self, optimizer, images, observed, attributes, center=None):
+        self.generator, self.energy, self.prior = optimizer.generator, optimizer.energy, optimizer.attribute_prior
+        self.latent_size = optimizer.latent_size
+        self.size = optimizer.latent_size + (self.prior.size if attributes is None else 0)
+        self.images, self.observed, self.attributes = images, observed, attributes
+        self.center = tf.zeros([tf.shape(images)[0], self.size]) if center is None else center
+
+    def __call__(self, points, rows):
+        """Energies [b] and their gradients [b, D] at points [b, D] of the rows [b]."""
+        with tf.GradientTape() as tape:
+            tape.watch(points)
+            energies = self.energies(points, rows)
+            # The rows know nothing of each other, so the gradient of the sum holds each row's own.
+            total = tf.reduce_sum(energies)
+        return energies, tape.gradient(total, points)
+
+    def energies(self, points, rows):
+        """[b]; what `__call__` gives first, without the backward pass."""
+        reconstruction, prior, _, _ = self._parts(points, rows)
+        return reconstruction + prior
+
+    def result(self, found):
+        """What the class LatentOptimizer promises, for a Minimum of all rows."""
+        rows = tf.range(tf.shape(found.points)[0])
+        reconstruction, prior, images, attributes = self._parts(found.points, rows)
+        energy = reconstruction + prior
+        bad = ~(tf.math.is_finite(found.energies) & tf.math.is_finite(energy))
+        result = {"latents": found.points[:, :self.latent_size], "images": images,
+                  "energy": tf.where(bad, float("inf"), energy), "reconstruction_energy": reconstruction,
+                  "prior_energy": prior, "iterations": found.iterations, "evaluations": found.evaluations,
+                  "stopped": found.stopped}
+        return result if self.attributes is not None else {**result, "attributes": attributes}
+
+    def _parts(self, points, rows):
+        latents = points[:, :self.latent_size]
+        if self.attributes is None:
+            attributes = self.prior.to_attributes(points[:, self.latent_size:])
+        else:
+            attributes = tf.gather(self.attributes, rows)
+        drawn = self.generator(latents, attributes)
+        images = drawn["images"] if isinstance(drawn, dict) else drawn
+        reconstruction = self.energy.reconstruction(images, tf.gather(self.images, rows),
+                                                    tf.gather(self.observed, rows))
+        moved = points - tf.gather(self.center, rows)
+        regulariser = self.energy.regulariser(moved[:, :self.latent_size])
+        if self.attributes is None:
+            regulariser += 0.5 * tf.reduce_sum(tf.square(moved[:, self.latent_size:]), -1)
+        return reconstruction, self.energy.prior_weight * regulariser, images, attributes

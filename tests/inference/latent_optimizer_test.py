@@ -1,0 +1,268 @@
+"""Laws of the latent optimiser."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from generators import ATTRIBUTES, LATENTS, SIZE, Layered, Linear, pictures
+
+from attr2image_tf.config import ConfigError
+from attr2image_tf.inference.attribute_prior import AttributePrior
+from attr2image_tf.inference.energy import Energy, EnergyConfig
+from attr2image_tf.inference.latent_optimizer import LatentOptimizer, OptimizerConfig
+from attr2image_tf.inference.minimizers import CONVERGED, DIVERGED
+
+SIGMA = 0.1
+PRECISE = OptimizerConfig(iterations=200, tolerance=1e-7)
+
+
+def uniform_prior():
+    """Attributes that are uniform in [-1, 1]."""
+    return AttributePrior(-np.ones(ATTRIBUTES), np.zeros(ATTRIBUTES), np.ones(ATTRIBUTES), np.eye(ATTRIBUTES) / 3)
+
+
+def make(generator, config=PRECISE, *, prior=None, **energy):
+    energy = {"observation_variance": SIGMA**2} | energy
+    return LatentOptimizer(generator, Energy(EnergyConfig(**energy)), config, latent_size=LATENTS,
+                           attribute_size=ATTRIBUTES, attribute_prior=prior)
+
+
+def numbers(result):
+    return {name: value.numpy() for name, value in result.items()}
+
+
+def posterior(generator, images, attributes, observed):
+    """Mean [B, Z] and covariance [Z, Z] of z for the linear generator; `observed` is equal in all rows."""
+    seen = np.broadcast_to(observed[0], images.shape[1:]).reshape(-1) > 0
+    weights = generator.weights[:, seen].astype(np.float64)
+    rest = images.reshape(len(images), -1) - attributes @ generator.effects - generator.offset
+    covariance = np.linalg.inv(weights @ weights.T / SIGMA**2 + np.eye(LATENTS))
+    return rest[:, seen] @ weights.T / SIGMA**2 @ covariance, covariance
+
+
+@pytest.fixture(scope="module")
+def linear():
+    return Linear()
+
+
+@pytest.fixture(scope="module")
+def layered():
+    return Layered()
+
+
+def half_observed(rows):
+    observed = np.ones((rows, SIZE, SIZE, 1), np.float32)
+    observed[:, :, SIZE // 2:] = 0
+    return observed
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_the_result_is_the_maximum_of_the_posterior_of_a_linear_gaussian_model(linear, half):
+    images, _, attributes = pictures(linear, 5, noise=SIGMA)
+    observed = half_observed(5) if half else np.ones((5, SIZE, SIZE, 1), np.float32)
+    found = numbers(make(linear).infer(images, attributes, observed))
+    np.testing.assert_allclose(found["latents"], posterior(linear, images, attributes, observed)[0], atol=5e-3)
+    assert (found["stopped"] == CONVERGED).all()
+
+
+def test_adam_as_in_the_paper_finds_it_too(linear):
+    images, _, attributes = pictures(linear, 3, noise=SIGMA)
+    found = numbers(make(linear, OptimizerConfig.paper()).infer(images, attributes))
+    mean, _ = posterior(linear, images, attributes, np.ones((3, SIZE, SIZE, 1)))
+    np.testing.assert_allclose(found["latents"], mean, atol=2e-2)
+    assert (found["iterations"] == 1000).all()
+
+
+def test_a_plain_function_is_inverted(layered):
+    images, latents, attributes = pictures(layered, 8)
+    optimizer = make(lambda z, y: layered(z, y)["images"], dataclasses.replace(PRECISE, restarts=4), prior_weight=1e-5)
+    found = numbers(optimizer.infer(images, attributes))
+    solved = np.abs(found["images"] - images).mean((1, 2, 3)) < 5e-3
+    assert solved.mean() >= 0.75  # the function is not convex
+    np.testing.assert_allclose(found["latents"][solved], latents[solved], atol=0.05)
+
+
+def test_the_energy_is_that_of_the_latents_and_its_parts_add_up(layered):
+    images, _, attributes = pictures(layered, 4, noise=SIGMA)
+    optimizer = make(layered)
+    found = numbers(optimizer.infer(images, attributes))
+    np.testing.assert_allclose(found["images"], layered(found["latents"], attributes)["images"], atol=1e-5)
+    error = 0.5 * np.square(found["images"] - images).sum((1, 2, 3))
+    np.testing.assert_allclose(found["reconstruction_energy"], error, rtol=1e-4)
+    np.testing.assert_allclose(found["prior_energy"], SIGMA**2 * 0.5 * np.square(found["latents"]).sum(1), rtol=1e-4)
+    np.testing.assert_allclose(found["energy"], found["reconstruction_energy"] + found["prior_energy"], rtol=1e-5)
+
+
+def test_the_fast_method_reaches_the_energy_of_the_reference_in_a_twentieth_of_its_evaluations(layered):
+    images, _, attributes = pictures(layered, 16, noise=SIGMA)
+    reference = numbers(make(layered, OptimizerConfig.paper()).infer(images, attributes))
+    fast = numbers(make(layered, OptimizerConfig()).infer(images, attributes))
+    assert fast["evaluations"].max() <= 50
+    assert np.mean(fast["energy"] <= 1.01 * reference["energy"]) >= 0.8
+
+
+def test_restarts_never_worsen_an_example(layered):
+    images, _, attributes = pictures(layered, 8, noise=SIGMA)
+    once, more = (numbers(make(layered, dataclasses.replace(PRECISE, restarts=restarts)).infer(images, attributes))
+                  for restarts in (1, 3))
+    assert (more["energy"] <= once["energy"] * (1 + 1e-5)).all()
+    assert (more["evaluations"] > once["evaluations"]).all()
+
+
+def test_a_start_that_is_right_saves_work(layered):
+    images, latents, attributes = pictures(layered, 4)
+    config = OptimizerConfig(tolerance=1e-3, patience=3)
+    cold = numbers(make(layered, config).infer(images, attributes))
+    warm = numbers(make(layered, config).infer(images, attributes, initial=latents))
+    assert warm["evaluations"].sum() < cold["evaluations"].sum()
+
+
+@pytest.mark.parametrize("unknown", [False, True])
+def test_an_example_by_itself_equals_that_example_in_a_batch(layered, unknown):
+    images, _, attributes = pictures(layered, 16, noise=SIGMA)
+    optimizer = make(layered, OptimizerConfig(iterations=25, restarts=2), prior=uniform_prior())
+    seeds = np.stack([np.zeros(16), np.arange(16)], 1).astype(np.int32)
+
+    def run(rows):
+        if unknown:
+            return numbers(optimizer.infer_attributes(images[rows], seeds=seeds[rows]))
+        return numbers(optimizer.infer(images[rows], attributes[rows], seeds=seeds[rows]))
+
+    together = run(slice(None))
+    for row in (0, 11):
+        alone = run(slice(row, row + 1))
+        np.testing.assert_allclose(alone["energy"][0], together["energy"][row], rtol=1e-3)
+        np.testing.assert_allclose(alone["latents"][0], together["latents"][row], atol=2e-2)
+
+
+def test_an_example_that_diverges_is_reported_and_poisons_no_other(linear):
+    images, _, attributes = pictures(linear, 4, noise=SIGMA)
+
+    def fragile(latents, attributes):
+        broken = attributes[:, :1] > 5.0
+        return tf.where(broken[:, :, None, None], float("nan"), linear(latents, attributes))
+
+    optimizer = make(fragile)
+    healthy = numbers(optimizer.infer(images, attributes))
+    attributes[2, 0] = 9.0
+    found = numbers(optimizer.infer(images, attributes))
+    assert found["stopped"].tolist() == [CONVERGED, CONVERGED, DIVERGED, CONVERGED]
+    assert np.isinf(found["energy"][2]) and np.isfinite(found["latents"]).all()
+    np.testing.assert_allclose(found["latents"][[0, 1, 3]], healthy["latents"][[0, 1, 3]], atol=1e-4)
+
+
+def test_unknown_attributes_are_found_within_their_range(linear):
+    images, _, attributes = pictures(linear, 12, noise=SIGMA)
+    found = numbers(make(linear, prior=uniform_prior()).infer_attributes(images))
+    assert np.abs(found["attributes"]).max() <= 1
+    assert np.corrcoef(found["attributes"].ravel(), attributes.ravel())[0, 1] > 0.95
+
+
+def test_completion_keeps_observed_pixels_and_puts_back_what_was_hidden(linear):
+    images, _, attributes = pictures(linear, 3)
+    observed = half_observed(3)
+    hidden = np.broadcast_to(observed == 0, images.shape)
+    damaged = np.where(hidden, np.nan, images)
+    for known in (attributes, None):
+        done = numbers(make(linear, prior=uniform_prior()).complete(damaged, observed, known))
+        np.testing.assert_array_equal(done["images"][:, 0][~hidden], images[~hidden])
+        error = np.abs(done["images"][:, 0] - images)[hidden].mean()
+        assert error < 0.25 * np.abs(images)[hidden].mean()
+        assert done["attributes"].shape == (3, 1, ATTRIBUTES) and done["latents"].shape == (3, 1, LATENTS)
+
+
+def test_samples_of_completion_are_draws_from_the_posterior_of_a_linear_gaussian_model(linear):
+    images, _, attributes = pictures(linear, 1, noise=SIGMA)
+    observed = half_observed(1)
+    # One picture with many seeds is many draws.
+    count = 400
+    rows = [np.repeat(part, count, 0) for part in (images, observed, attributes)]
+    seeds = np.stack([np.arange(count), np.zeros(count)], 1).astype(np.int32)
+    done = numbers(make(linear).complete(*rows, seeds=seeds, samples=1))
+    mean, covariance = posterior(linear, images, attributes, observed)
+    draws, spread = done["latents"][:, 1], np.sqrt(np.diag(covariance))
+    np.testing.assert_allclose((draws.mean(0) - mean[0]) / spread, 0.0, atol=4 / np.sqrt(count))
+    scaled = np.cov(draws / spread, rowvar=False) - covariance / np.outer(spread, spread)
+    np.testing.assert_allclose(scaled, 0.0, atol=5 * np.sqrt(2 / count))
+
+
+def test_samples_differ_by_seed_and_number_and_repeat(layered):
+    images, _, attributes = pictures(layered, 2)
+    optimizer = make(layered, OptimizerConfig(iterations=20))
+    first, again = (numbers(optimizer.complete(images, half_observed(2), attributes, samples=2)) for _ in range(2))
+    assert first["images"].shape == (2, 3, SIZE, SIZE, 3)
+    np.testing.assert_allclose(first["images"], again["images"], atol=1e-5)
+    assert np.abs(first["latents"][:, 1] - first["latents"][:, 2]).min() > 1e-3
+
+
+def test_editing_without_a_change_gives_back_the_picture(layered):
+    images, _, attributes = pictures(layered, 3, noise=SIGMA)
+    done = numbers(make(layered, OptimizerConfig(iterations=10)).edit(images, attributes, attributes))
+    np.testing.assert_allclose(done["images"], images, atol=1e-5)
+
+
+def test_editing_a_picture_the_generator_can_draw_gives_its_drawing(layered):
+    images, latents, attributes = pictures(layered, 3)
+    changed = attributes + [0.5, 0, 0, 0]
+    done = numbers(make(layered).edit(images, attributes, changed, latents=latents))
+    np.testing.assert_allclose(done["images"], layered(latents, changed.astype(np.float32))["images"], atol=1e-4)
+    np.testing.assert_allclose(done["reconstructions"], images, atol=1e-5)
+
+
+def test_it_works_inside_a_graph_and_compiled(linear):
+    images, _, attributes = pictures(linear, 3, noise=SIGMA)
+    eager = numbers(make(linear).infer(images, attributes))
+    inside = tf.function(make(linear).infer)(images, attributes)
+    np.testing.assert_allclose(inside["latents"], eager["latents"], atol=1e-3)
+    compiled = make(linear, dataclasses.replace(PRECISE, compact=False, jit_compile=True)).infer(images, attributes)
+    np.testing.assert_allclose(compiled["latents"], eager["latents"], atol=5e-3)
+
+
+GOOD = {"images": np.zeros((2, SIZE, SIZE, 3), np.float32), "attributes": np.zeros((2, ATTRIBUTES), np.float32)}
+
+
+@pytest.mark.parametrize("wrong, message", [
+    ({"images": np.zeros((2, SIZE, SIZE, 4), np.float32)}, "images: expected shape"),
+    ({"images": np.zeros((2, 32, 32, 3), np.float32)}, r"\[B, 16, 16, 3\].*\[2, 32, 32, 3\]"),
+    ({"images": np.zeros((0, SIZE, SIZE, 3), np.float32)}, "at least one row"),
+    ({"images": np.full((2, SIZE, SIZE, 3), 200, np.uint8)}, "images: expected float32, got uint8"),
+    ({"images": np.full((2, SIZE, SIZE, 3), 1.5, np.float32)}, r"images: row 0 and others .* \[-1, 1\]"),
+    ({"images": np.full((2, SIZE, SIZE, 3), np.nan, np.float32)}, "images: row 0"),
+    ({"images": "picture.png"}, "images: expected float32, got string"),
+    ({"attributes": np.zeros((2, 5), np.float32)}, "4 attributes for each picture"),
+    ({"attributes": np.full((2, ATTRIBUTES), np.inf, np.float32)}, "attributes: row 0"),
+    ({"attributes": np.zeros((3, ATTRIBUTES), np.float32)}, "attributes: 3 rows, but images has 2"),
+    ({"observed": np.zeros((2, SIZE, SIZE, 1), np.float32)}, "observed: row 0 .* nothing is observed"),
+    ({"observed": np.full((2, SIZE, SIZE, 1), -1, np.float32)}, "at least 0"),
+    ({"seeds": np.zeros((2, 3), np.int32)}, "seeds: expected shape"),
+    ({"initial": np.zeros((2, LATENTS + 1), np.float32)}, "initial: expected shape")])
+def test_bad_input_gets_one_sentence_before_any_work(linear, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        make(linear).infer(**(GOOD | wrong))
+
+
+def test_unknown_attributes_need_a_prior(linear):
+    with pytest.raises(ValueError, match="no attribute_prior"):
+        make(linear).infer_attributes(GOOD["images"])
+    with pytest.raises(ValueError, match="of 2 attributes, not of 4"):
+        make(linear, prior=AttributePrior(-np.ones(2), np.zeros(2), np.ones(2), np.eye(2)))
+
+
+@pytest.mark.parametrize("generator, message", [
+    (lambda z, y: z, r"not pictures \[B, H, W, 3\]"),
+    (lambda z, y: {"pictures": z}, "not pictures"),
+    (lambda z, y: {"images": Linear()(z, y), "gates": Linear()(z, y)}, "foregrounds are missing"),
+    (lambda z, y: tf.cast(Linear()(z, y), tf.float64), "float64")])
+def test_a_generator_that_does_not_fit_is_refused(generator, message):
+    with pytest.raises(ValueError, match=message):
+        make(generator)
+
+
+def test_configuration_round_trips_and_is_checked():
+    config = OptimizerConfig(restarts=3)
+    assert OptimizerConfig.from_json(config.to_json()) == config
+    with pytest.raises(ConfigError, match="method='newton'"):
+        OptimizerConfig(method="newton")
+    with pytest.raises(ConfigError, match="compact"):
+        OptimizerConfig(jit_compile=True)

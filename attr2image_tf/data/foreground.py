@@ -135,6 +135,8 @@ def save(network: keras.Model, folder: str | os.PathLike, settings: Settings, fi
     """Writes a network into a folder, in place of what is there; complete or not at all."""
     folder = pathlib.Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in folder.parent.glob(f".{folder.name}-*"):  # of a run that was killed while it wrote
+        shutil.rmtree(leftover)
     beside = pathlib.Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
         network.save_weights(beside / "network.weights.h5")

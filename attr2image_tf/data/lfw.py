@@ -261,7 +261,7 @@ def prepare_lfw(*, image_size: int = 64, source_dir: str | os.PathLike | None = 
     source_dir = source_dir or os.environ.get("ATTR2IMAGE_DATA") or None
     base = _builder(image_size, False, source_dir, prepared_dir)
     predicted = _builder(image_size, True, source_dir, prepared_dir)
-    if base.is_prepared() and (predicted.is_prepared() or not predicted_masks):
+    if (predicted if predicted_masks else base).is_prepared():
         return
     folder = network_dir(image_size, prepared_dir)
     with _only_one(base):

@@ -173,6 +173,13 @@ def test_a_network_that_cannot_be_written_leaves_the_old_one(network, tmp_path, 
     np.testing.assert_array_equal(foreground.predict(foreground.load(tmp_path / "here"), discs(2)[0]), before)
 
 
+def test_what_a_killed_run_left_goes_when_a_network_is_saved(network, tmp_path):
+    (tmp_path / ".here-abc").mkdir()
+    (tmp_path / ".here-abc" / "network.weights.h5").write_bytes(b"half")
+    foreground.save(network, tmp_path / "here", SETTINGS, {})
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]
+
+
 def test_a_folder_without_a_network_is_named(tmp_path):
     with pytest.raises(DataError, match=f"{tmp_path} holds no foreground network. Run python -m trainers"):
         foreground.load(tmp_path)

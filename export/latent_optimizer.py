@@ -1,0 +1,180 @@
+"""LatentOptimizerModule: the tf.Module of the exported latent optimiser, for apps and servers that have TensorFlow
+and nothing else.
+
+Images are float32 in [0, 1], NHWC. Every input has the batch first. The step limits are those of the export.
+"""
+
+import tensorflow as tf
+
+from attr2image_tf import images as pixels
+from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.inference.attribute_prior import AttributePrior
+from attr2image_tf.inference.energy import Energy, EnergyConfig
+from attr2image_tf.inference.latent_optimizer import LatentOptimizer, OptimizerConfig
+from attr2image_tf.inference.minimizers import STOP_REASONS
+from attr2image_tf.models import AttributeModel
+from export.generator import Generator
+
+_SUMMARY = ("latents", "images", "energy", "reconstruction_energy", "prior_energy", "iterations", "evaluations",
+            "stopped")
+
+
+class LatentOptimizerModule(tf.Module):
+    """Signatures of posterior inference (sec. 4 of the paper).
+
+        infer = serving_default: images [B, H, W, 3], attributes [B, A], observed [B, H, W, 1] -> latents [B, Z], images
+            (the reconstruction), energy and its parts reconstruction_energy and prior_energy [B], iterations,
+            evaluations and stopped int32 [B]
+        infer_attributes: images, observed -> the same, and attributes [B, A]
+        complete: images, attributes, observed -> images (observed pixels kept, the rest filled in) and the rest of
+            `infer`; the most probable completion
+        complete_sample: the same inputs and seed int32 [B, 2] -> the same; another probable completion for every seed
+        edit: images, attributes, new_attributes -> images and the rest of `infer`
+        describe: request int32 [B], of any content -> what the generator's gives, and stop_reasons [B, 4],
+            maximum_iterations [B, 1]
+        infer_bytes, infer_attributes_bytes, complete_bytes, complete_sample_bytes, edit_bytes: image_bytes string [B]
+            for images, observed_bytes string [B] for observed; images_bytes string [B], PNG, for images
+
+    `observed` is 1 where a pixel is observed, 0 where it is hidden, between to weight it; a hidden pixel may hold
+    anything, NaN included. `stopped` is a place in stop_reasons. Bytes are PNG, JPEG, GIF or BMP of any size: their
+    central square is scaled to the model's, so that the picture and what is observed of it keep together.
+
+    A request with numbers out of range or with nothing observed is refused with InvalidArgumentError before any work.
+
+    Args:
+        model: AttributeModel, its weights final.
+        schema: AttributeSchema of its data set.
+        config: OptimizerConfig.
+        energy: EnergyConfig. None is squared error with the model's observation variance, which makes the result the
+            maximum a posteriori estimate (eq. 9).
+    """
+
+    def __init__(self, model: AttributeModel, schema: AttributeSchema, config: OptimizerConfig = OptimizerConfig(), *,
+                 energy: EnergyConfig | None = None):
+        super().__init__()
+        # It tracks the variables, which is all of the model that can be saved.
+        self._generator = Generator(model, schema)
+        energy = energy or EnergyConfig(observation_variance=float(model.observation_standard_deviation) ** 2)
+        prior = AttributePrior(schema.minimum, schema.mean, schema.maximum, schema.covariance)
+        self._optimizer = LatentOptimizer(model.decode, Energy(energy), config, latent_size=model.latent_size,
+                                          attribute_size=len(schema), attribute_prior=prior)
+
+    def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
+        """Concrete functions by name, ready for tf.saved_model.save."""
+        height, width = self._optimizer.height, self._optimizer.width
+        count = self._optimizer.attribute_size
+        specs = {"images": ((height, width, 3), tf.float32), "observed": ((height, width, 1), tf.float32),
+                 "attributes": ((count,), tf.float32), "new_attributes": ((count,), tf.float32),
+                 "seed": ((2,), tf.int32), "request": ((), tf.int32),
+                 "image_bytes": ((), tf.string), "observed_bytes": ((), tf.string)}
+        arguments = {"infer": "images attributes observed", "infer_attributes": "images observed",
+                     "complete": "images attributes observed", "complete_sample": "images attributes observed seed",
+                     "edit": "images attributes new_attributes"}
+        arguments |= {f"{name}_bytes": names.replace("images", "image_bytes").replace("observed", "observed_bytes")
+                      for name, names in arguments.items()}
+        arguments["describe"] = "request"
+        functions = {}
+        for name, names in arguments.items():
+            tensors = [tf.TensorSpec([None, *specs[each][0]], specs[each][1], each) for each in names.split()]
+            functions[name] = tf.function(getattr(self, name), autograph=False).get_concrete_function(*tensors)
+        return functions | {"serving_default": functions["infer"]}
+
+    def infer(self, images, attributes, observed):
+        images, observed, attributes = _checked(images, observed, attributes=attributes)
+        return _public(self._optimizer.infer(images, attributes, observed))
+
+    def infer_attributes(self, images, observed):
+        images, observed = _checked(images, observed)
+        return _public(self._optimizer.infer_attributes(images, observed), "attributes")
+
+    def complete(self, images, attributes, observed):
+        return self._completed(images, attributes, observed, place=0)
+
+    def complete_sample(self, images, attributes, observed, seed):
+        return self._completed(images, attributes, observed, place=1, seeds=seed, samples=1)
+
+    def edit(self, images, attributes, new_attributes):
+        images, _, attributes, new_attributes = _checked(
+            images, tf.ones_like(images[..., :1]), attributes=attributes, new_attributes=new_attributes)
+        return _public(self._optimizer.edit(images, attributes, new_attributes))
+
+    def infer_bytes(self, image_bytes, attributes, observed_bytes):
+        images, observed = self._decoded(image_bytes, observed_bytes)
+        return _with_bytes(self.infer(images, attributes, observed))
+
+    def infer_attributes_bytes(self, image_bytes, observed_bytes):
+        return _with_bytes(self.infer_attributes(*self._decoded(image_bytes, observed_bytes)))
+
+    def complete_bytes(self, image_bytes, attributes, observed_bytes):
+        images, observed = self._decoded(image_bytes, observed_bytes)
+        return _with_bytes(self.complete(images, attributes, observed))
+
+    def complete_sample_bytes(self, image_bytes, attributes, observed_bytes, seed):
+        images, observed = self._decoded(image_bytes, observed_bytes)
+        return _with_bytes(self.complete_sample(images, attributes, observed, seed))
+
+    def edit_bytes(self, image_bytes, attributes, new_attributes):
+        return _with_bytes(self.edit(self._scaled(image_bytes, 3), attributes, new_attributes))
+
+    def describe(self, request):
+        # Called outside of the graph that is being built: what it tells are constants.
+        with tf.init_scope():
+            one = {name: value[0].numpy() for name, value in self._generator.describe(tf.zeros([1], tf.int32)).items()}
+        one |= {"stop_reasons": STOP_REASONS, "maximum_iterations": [self._optimizer.config.iterations]}
+        batch = tf.shape(request)[0]
+        return {name: tf.repeat(tf.constant(value)[tf.newaxis], batch, axis=0) for name, value in one.items()}
+
+    def _completed(self, images, attributes, observed, place, **options):
+        inner, weights, attributes = _checked(images, observed, attributes=attributes)
+        results = self._optimizer.complete(inner, weights, attributes, **options)
+        result = _public({name: value[:, place] for name, value in results.items()})
+        # What came in rather than what came back from the model's range: kept to the last bit.
+        return result | {"images": tf.where(observed == 1.0, images, result["images"])}
+
+    def _decoded(self, image_bytes, observed_bytes):
+        return self._scaled(image_bytes, 3), self._scaled(observed_bytes, 1)
+
+    def _scaled(self, encoded, channels):
+        """Pictures float32 [B, H, W, channels] in [0, 1] of encoded ones: the central square, scaled."""
+        height, width = self._optimizer.height, self._optimizer.width
+
+        def scaled(one):
+            picture = tf.io.decode_image(one, channels, expand_animations=False)
+            shape = tf.shape(picture)
+            side = tf.minimum(shape[0], shape[1])
+            top, left = (shape[0] - side) // 2, (shape[1] - side) // 2
+            square = tf.cast(picture[top:top + side, left:left + side], tf.float32) / 255.0
+            # Also sets the static shape. At the model's own size it changes nothing.
+            return tf.ensure_shape(tf.image.resize(square, [height, width], antialias=True), [height, width, channels])
+
+        return tf.clip_by_value(tf.map_fn(scaled, encoded, fn_output_signature=tf.float32), 0.0, 1.0)
+
+
+def _checked(images, observed, **vectors):
+    """Images in the model's range, and the others unchanged, for use once they have been found in order."""
+    shown = tf.where(observed > 0.0, images, 0.0)
+    checks = [
+        _refuse((observed >= 0.0) & (observed <= 1.0), "observed: expected numbers from 0 to 1"),
+        _refuse(tf.reduce_max(observed, [1, 2, 3]) > 0.0, "observed: nothing is observed"),
+        _refuse((shown >= 0.0) & (shown <= 1.0), "images: expected numbers from 0 to 1"),
+        *(_refuse(tf.math.is_finite(vector), f"{name}: expected finite numbers, got NaN or infinity")
+          for name, vector in vectors.items())]
+    with tf.control_dependencies(checks):
+        return [pixels.model_range_from_unit(images), *map(tf.identity, (observed, *vectors.values()))]
+
+
+def _refuse(right, message):
+    """Fails with the message and the first rows [B, ...] in which something is not right."""
+    wrong = tf.where(~tf.reduce_all(tf.reshape(right, [tf.shape(right)[0], -1]), 1))
+    return tf.debugging.Assert(tf.reduce_all(right), [f"{message}; rows", wrong[:3, 0]])
+
+
+def _public(result, *more):
+    """An optimiser's dictionary at the public edge."""
+    chosen = {name: result[name] for name in (*_SUMMARY, *more)}
+    return chosen | {"images": pixels.unit_from_model_range(result["images"])}
+
+
+def _with_bytes(result):
+    images = pixels.uint8_from_unit(result.pop("images"))
+    return result | {"images_bytes": tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.string)}

@@ -1,0 +1,242 @@
+"""Laws of the exported latent optimiser: what is loaded without this package does what the library does."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from attr2image_tf import models
+from attr2image_tf.config import ModelConfig
+from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.inference.attribute_prior import AttributePrior
+from attr2image_tf.inference.energy import Energy, EnergyConfig
+from attr2image_tf.inference.latent_optimizer import LatentOptimizer, OptimizerConfig
+from attr2image_tf.inference.minimizers import STOP_REASONS
+from export.latent_optimizer import LatentOptimizerModule
+
+SIZE, ATTRIBUTES, LATENTS, BATCH = 32, 3, 7, 3
+INFERENCE = OptimizerConfig(iterations=8, memory=2)
+
+# Runs in a process of its own that knows TensorFlow only; the second loader is the one of TF Serving.
+LOADER = """
+import sys
+import numpy as np
+import tensorflow as tf
+path, inputs, outputs = sys.argv[1:]
+requests = {}
+for key, value in np.load(inputs).items():
+    signature, name = key.split("/")
+    requests.setdefault(signature, {})[name] = value
+results = {}
+loaded = tf.saved_model.load(path)
+for signature, request in requests.items():
+    answer = loaded.signatures[signature](**{name: tf.constant(value) for name, value in request.items()})
+    results.update({f"v2/{signature}/{name}": value.numpy() for name, value in answer.items()})
+with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+    table = tf.compat.v1.saved_model.loader.load(session, ["serve"], path).signature_def
+    # Few, since every first call of a signature takes seconds to optimise its graph.
+    for signature in ("edit", "describe"):
+        request, info = requests[signature], table[signature]
+        answer = session.run({name: tensor.name for name, tensor in info.outputs.items()},
+                             {info.inputs[name].name: value for name, value in request.items()})
+        results.update({f"v1/{signature}/{name}": value for name, value in answer.items()})
+unwelcome = [name for name in ("attr2image_tf", "export", "tensorflow_probability", "tf_keras") if name in sys.modules]
+assert not unwelcome, unwelcome
+# Texts as fixed-length bytes, which need no pickle.
+np.savez(outputs, **{key: value.astype("S") if value.dtype == object else value for key, value in results.items()})
+"""
+
+
+def random(shape, seed=0):
+    return np.random.default_rng(seed).random(shape, np.float32)
+
+
+@pytest.fixture(scope="module")
+def model():
+    model = models.create(ModelConfig(
+        image_size=SIZE, width=0.0625, foreground_latent_size=4, background_latent_size=3,
+        attribute_mean=(0.5,) * ATTRIBUTES, attribute_standard_deviation=(0.3,) * ATTRIBUTES))
+    # First weights draw everything grey; larger ones make the pictures depend on the latents.
+    for variable in model.trainable_variables:
+        variable.assign(1.3 * variable)
+    return model
+
+
+@pytest.fixture(scope="module")
+def schema():
+    return AttributeSchema.measure(("Round", "Red", "Large"), random((50, ATTRIBUTES), 1))
+
+
+@pytest.fixture(scope="module")
+def optimizer(model, schema):
+    """The library's own, put together without the module under test."""
+    variance = float(model.observation_standard_deviation) ** 2
+    prior = AttributePrior(schema.minimum, schema.mean, schema.maximum, schema.covariance)
+    return LatentOptimizer(model.decode, Energy(EnergyConfig(observation_variance=variance)), INFERENCE,
+                           latent_size=LATENTS, attribute_size=ATTRIBUTES, attribute_prior=prior)
+
+
+@pytest.fixture(scope="module")
+def module(model, schema):
+    return LatentOptimizerModule(model, schema, INFERENCE)
+
+
+@pytest.fixture(scope="module")
+def functions(module):
+    return module.signatures()
+
+
+@pytest.fixture(scope="module")
+def request_values():
+    observed = np.ones((BATCH, SIZE, SIZE, 1), np.float32)
+    observed[:, 8:20, 8:24] = 0.0
+    return {"images": np.round(random((BATCH, SIZE, SIZE, 3)) * 255.0).astype(np.float32) / np.float32(255.0),
+            "observed": observed, "attributes": random((BATCH, ATTRIBUTES), 2),
+            "new_attributes": random((BATCH, ATTRIBUTES), 3), "seed": np.array([[1, 2], [3, 4], [5, 6]], np.int32)}
+
+
+def input_specs(function):
+    return {spec.name: spec for spec in tf.nest.flatten(function.structured_input_signature)}
+
+
+def call(function, values, **changes):
+    arguments = {name: tf.constant({**values, **changes}[name]) for name in input_specs(function)}
+    return {name: value.numpy() for name, value in function(**arguments).items()}
+
+
+def png(pictures):
+    return np.array([tf.io.encode_png(tf.cast(tf.round(picture * 255.0), tf.uint8)).numpy() for picture in pictures])
+
+
+def test_names_types_and_shapes(functions):
+    image, one = (None, SIZE, SIZE, 3), (None,)
+    summary = {"latents": (None, LATENTS), "images": image, "energy": one, "reconstruction_energy": one,
+               "prior_energy": one, "iterations": one, "evaluations": one, "stopped": one}
+    more = {"infer_attributes": {"attributes": (None, ATTRIBUTES)}}
+    for name in ("infer", "infer_attributes", "complete", "complete_sample", "edit"):
+        expected = summary | more.get(name, {})
+        outputs = {key: tuple(value.shape) for key, value in functions[name].structured_outputs.items()}
+        assert outputs == expected, name
+        outputs = {key: tuple(value.shape) for key, value in functions[f"{name}_bytes"].structured_outputs.items()}
+        assert outputs == {key: value for key, value in expected.items() if key != "images"} | {"images_bytes": one}
+    assert functions["serving_default"] is functions["infer"]
+    for function in functions.values():
+        # TF Serving joins requests along the first dimension of every input.
+        assert input_specs(function) and all(spec.shape[0] is None for spec in input_specs(function).values())
+
+
+def test_a_process_with_tensorflow_alone_gets_what_the_library_gives(module, functions, optimizer, request_values,
+                                                                     tmp_path):
+    names = ("serving_default", "infer_attributes", "complete_sample", "edit")
+    tf.saved_model.save(module, str(tmp_path / "model"), {name: functions[name] for name in (*names, "describe")})
+    inputs = {f"{name}/{each}": request_values[each] for name in names for each in input_specs(functions[name])}
+    inputs["describe/request"] = np.zeros(2, np.int32)
+    np.savez(tmp_path / "inputs.npz", **inputs)
+    done = subprocess.run([sys.executable, "-c", LOADER, "model", "inputs.npz", "outputs.npz"], cwd=tmp_path,
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    loaded = np.load(tmp_path / "outputs.npz")
+
+    pictures, shown = request_values["images"] * 2 - 1, request_values["observed"]
+    attributes, new_attributes = request_values["attributes"], request_values["new_attributes"]
+    completed = optimizer.complete(pictures, shown, attributes, seeds=request_values["seed"], samples=1)
+    expected = {
+        "serving_default": optimizer.infer(pictures, attributes, shown),
+        "infer_attributes": optimizer.infer_attributes(pictures, shown),
+        "complete_sample": {name: value[:, 1] for name, value in completed.items()},
+        "edit": optimizer.edit(pictures, attributes, new_attributes)}
+    for version, those in (("v2", names), ("v1", ("edit",))):
+        for name in those:
+            for key in functions[name].structured_outputs:
+                found, wanted = loaded[f"{version}/{name}/{key}"], expected[name][key].numpy()
+                wanted = wanted * 0.5 + 0.5 if key == "images" else wanted
+                np.testing.assert_allclose(found, wanted, atol=1e-4, rtol=1e-4, err_msg=f"{version} {name} {key}")
+        reasons = np.char.decode(loaded[f"{version}/describe/stop_reasons"])
+        assert reasons.tolist() == [list(STOP_REASONS)] * 2
+
+
+def test_a_row_does_not_depend_on_its_batch(functions, request_values):
+    for name in ("infer_attributes", "complete_sample"):
+        together = call(functions[name], request_values)
+        for row in range(BATCH):
+            alone = call(functions[name], {key: value[row:row + 1] for key, value in request_values.items()})
+            for key in ("images", "latents", "energy"):
+                np.testing.assert_allclose(alone[key][0], together[key][row], atol=1e-3, rtol=1e-3, err_msg=name)
+
+
+def test_completion_keeps_what_was_observed_to_the_last_bit(functions, request_values):
+    shown = np.broadcast_to(request_values["observed"] == 1.0, request_values["images"].shape)
+    hidden = np.where(shown, request_values["images"], np.float32(np.nan))
+    for name in ("complete", "complete_sample"):
+        result = call(functions[name], request_values, images=hidden)["images"]
+        np.testing.assert_array_equal(result[shown], request_values["images"][shown])
+        assert np.isfinite(result).all() and result.min() >= 0.0 and result.max() <= 1.0
+
+
+def test_another_seed_gives_another_completion(functions, request_values):
+    first = call(functions["complete_sample"], request_values)["images"]
+    again = call(functions["complete_sample"], request_values)["images"]
+    other = call(functions["complete_sample"], request_values, seed=request_values["seed"] + 10)["images"]
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max((1, 2, 3)).min() > 1e-3
+
+
+def test_an_edit_that_changes_nothing_gives_the_picture_back(functions, request_values):
+    same = call(functions["edit"], request_values, new_attributes=request_values["attributes"])["images"]
+    np.testing.assert_allclose(same, request_values["images"], atol=1e-5)
+    changed = call(functions["edit"], request_values)["images"]
+    assert np.abs(changed - request_values["images"]).max((1, 2, 3)).min() > 1e-2
+
+
+def test_bytes_are_the_same_pictures(functions, request_values):
+    values = request_values | {"image_bytes": png(request_values["images"]),
+                               "observed_bytes": png(request_values["observed"])}
+    for name in ("infer", "complete_sample", "edit"):
+        plain, encoded = call(functions[name], values), call(functions[f"{name}_bytes"], values)
+        np.testing.assert_allclose(encoded["energy"], plain["energy"], rtol=1e-4)
+        pictures = np.stack([tf.io.decode_png(one).numpy() for one in encoded["images_bytes"]])
+        np.testing.assert_allclose(pictures / 255.0, plain["images"], atol=0.51 / 255 + 1e-3)
+
+
+def test_bytes_of_another_size_show_their_central_square(functions, request_values):
+    enlarged = np.repeat(np.repeat(request_values["images"], 4, 1), 4, 2)
+    wide = np.pad(enlarged, [[0, 0], [0, 0], [20, 20], [0, 0]])
+    # Smooth pictures, so that enlarging and shrinking gives them back.
+    smooth = tf.image.resize(random((BATCH, 4, 4, 3)), [4 * SIZE, 4 * SIZE], "bicubic").numpy().clip(0, 1)
+    wide[:, :, 20:-20] = smooth
+    small = smooth.reshape(BATCH, SIZE, 4, SIZE, 4, 3).mean((2, 4))
+    values = request_values | {"observed_bytes": png(np.ones((BATCH, 9, 9, 1), np.float32)), "image_bytes": png(wide)}
+    encoded = call(functions["infer_bytes"], values)["energy"]
+    plain = call(functions["infer"], values, images=small, observed=np.ones_like(small[..., :1]))["energy"]
+    np.testing.assert_allclose(encoded, plain, rtol=2e-2)
+
+
+def with_row(array, value):
+    array = np.array(array)
+    array[1] = value
+    return array
+
+
+@pytest.mark.parametrize("signature, name, value, message", [
+    ("infer", "images", 1.5, "images: expected numbers from 0 to 1"),
+    ("edit", "images", np.nan, "images: expected numbers from 0 to 1"),
+    ("infer_attributes", "observed", 0.0, "observed: nothing is observed"),
+    ("complete", "observed", -1.0, "observed: expected numbers from 0 to 1"),
+    ("complete_sample", "attributes", np.nan, "attributes: expected finite numbers"),
+    ("edit", "new_attributes", np.inf, "new_attributes: expected finite numbers")])
+def test_bad_numbers_are_refused_and_their_row_named(functions, request_values, signature, name, value, message):
+    bad = with_row(request_values[name], value)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message + r".*; rows\D*1\D"):
+        call(functions[signature], request_values, **{name: bad})
+
+
+def test_describe_tells_what_the_numbers_mean(functions, schema):
+    answer = call(functions["describe"], {"request": np.zeros(2, np.int32)})
+    assert all(len(value) == 2 for value in answer.values())
+    assert answer["names"][1].tolist() == [name.encode() for name in schema.names]
+    np.testing.assert_array_equal(answer["covariance"][1], schema.covariance)
+    assert answer["stop_reasons"][1].tolist() == [reason.encode() for reason in STOP_REASONS]
+    assert answer["maximum_iterations"].tolist() == [[INFERENCE.iterations]] * 2
+    assert answer["latent_sizes"].tolist() == [[4, 3]] * 2

@@ -14,15 +14,16 @@ import time
 import numpy as np
 import tensorflow as tf
 from absl import app, flags, logging
-from attr2image_tf.data.augmentation import AugmentationConfig
 
 from attr2image_tf import config as configs
 from attr2image_tf import images as pixels
 from attr2image_tf import runtime
+from attr2image_tf.data.augmentation import AugmentationConfig
 from attr2image_tf.data.batches import BatchReader
 from attr2image_tf.errors import clear_errors
 from attr2image_tf.evaluation import sheets
 from attr2image_tf.run_folder import RunFolder
+from export.publishing import export_run
 from trainers import strategies
 from trainers.flags import define_dataset_flags, load_dataset
 from trainers.loop import Diverged, Loop
@@ -76,6 +77,20 @@ def run_config(values, dataset) -> configs.RunConfig:
         dataset=values.dataset, model=model, epochs=values.epochs, batch_size=values.batch_size,
         learning_rate=values.learning_rate, weight_decay=values.weight_decay, clip_norm=values.clip_norm,
         average_decay=values.average_decay, flip=values.flip, rotation=values.rotation)
+
+
+def finish(folder: RunFolder, dataset):
+    """Exports the run, loads the generator as an app would, and draws a sheet with it; returns the sheet's path."""
+    version = export_run(folder.path, folder.models)["generator"]
+    generator = tf.saved_model.load(str(version))
+
+    def generate(attributes, seeds):
+        return generator.signatures["generate"](attributes=attributes, seed=seeds)["images"]
+
+    examples = list(dataset.examples("test").take(8).as_numpy_iterator())
+    sheet = sheets.beside_references(generate, [example["image"] for example in examples],
+                                     np.stack([example["attributes"] for example in examples]), count=8, seed=0)
+    return pixels.save(sheet, folder.path / "sheet.png")
 
 
 class Journal:
@@ -157,7 +172,10 @@ def main(arguments):
         sys.exit(f"error: the cluster lost a worker ({error.message.splitlines()[0]}). Start all workers again with "
                  "the same commands; they go on from the last checkpoint.")
     if done and chief:
-        logging.info("Done: %s.", folder.path)
+        # What the picture shows is said before its path, which ends the output so that it is easily copied.
+        sheet = finish(folder, dataset)
+        print(f"Exported to {folder.models}. At the left pictures of the test split, beside each what the exported "
+              f"generator draws for its attributes:\n{sheet}")
 
 
 def _duration(seconds):

@@ -38,6 +38,24 @@ def layers(model: AttributeModel, attributes, seeds) -> np.ndarray:
     return pixels.grid(rows, column_labels=list(columns))
 
 
+def beside_references(generate, images, attributes, *, count: int, seed: int) -> np.ndarray:
+    """Real pictures at the left, and beside each what is drawn for its attributes alone.
+
+    Args:
+        generate: function of attributes float32 [B, A] and seeds int32 [B, 2] to images in [0, 1]; the signature of a
+            SavedModel serves.
+        images: uint8 [N, H, W, 3], none of which the model has seen.
+        attributes: float32 [N, A].
+        count: int. Pictures drawn for each; a column shares its latents.
+        seed: int.
+    """
+    rows = []
+    for image, vector in zip(images, attributes, strict=True):
+        drawn = generate(tf.tile(vector[np.newaxis], [count, 1]), _seeds(seed, count))
+        rows.append([image, *np.asarray(drawn)])
+    return pixels.grid(rows, column_labels=["real", *[""] * count])
+
+
 def samples(model: AttributeModel, requests: Mapping[str, np.ndarray], *, count: int, seed: int) -> np.ndarray:
     """One row a request, `count` pictures each; all pictures of a column share their latents.
 

@@ -1,0 +1,37 @@
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+HERE = pathlib.Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "attr2image_tf" / "__init__.py").read_text()).group(1)
+
+setup(
+    name="attr2image-tf",
+    version=VERSION,
+    description="Attribute-conditioned image generation (Attribute2Image, ECCV 2016) in TensorFlow",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.14",
+    packages=find_packages(include=["attr2image_tf*", "trainers*", "export*"]),
+    install_requires=[
+        # These four are one set: TFP 0.25 imports tf_keras, whose version is TensorFlow's.
+        "tensorflow>=2.21,<2.22",
+        "tf_keras>=2.21,<2.22",
+        "tensorflow-probability>=0.25,<0.26",
+        "keras>=3.15,<3.16",
+        # TFP imports distutils, which Python 3.12 left to setuptools.
+        "setuptools>=65,<82; python_version>='3.12'",
+        "tensorflow-datasets>=4.9.10,<4.10",
+        "tensorboard>=2.20,<3",
+        "numpy>=2.0,<3",
+        "absl-py>=2.1,<3",
+        "pillow>=11,<14",
+    ],
+    extras_require={
+        "test": ["pytest>=8,<10", "ruff>=0.14,<1"],
+        # NVIDIA's libraries beside the driver; Linux only.
+        "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
+    },
+)

@@ -1,0 +1,133 @@
+"""Laws of training: killed and resumed equals uninterrupted; many devices equal one."""
+
+import csv
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+HERE = pathlib.Path(__file__).parent
+TIMED = ("pictures_per_second",)
+
+
+def start(run, *arguments, **environment):
+    return subprocess.Popen(
+        [sys.executable, str(HERE / "tiny_run.py"), str(run), *arguments], stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True,
+        env={**os.environ, "PYTHONPATH": str(HERE.parents[1]), "TF_CPP_MIN_LOG_LEVEL": "2", **environment})
+
+
+def finish(process, expected=0):
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == expected, output[-3000:]
+    return output
+
+
+def weights(run):
+    with np.load(run / "weights.npz") as file:
+        return dict(file)
+
+
+def log(run):
+    with open(run / "log.csv", newline="") as file:
+        return [{name: float(value) for name, value in row.items() if name not in TIMED}
+                for row in csv.DictReader(file)]
+
+
+def wait_for(condition, process, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()[0][-3000:]
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def saved_steps(run):
+    return max((int(path.stem.split("-")[1]) for path in (run / "checkpoints").glob("ckpt-*.index")), default=0)
+
+
+def assert_same_run(run, reference, tolerance):
+    assert log(run) and len(log(run)) == len(log(reference))
+    for row, other in zip(log(run), log(reference), strict=True):
+        assert row == pytest.approx(other, rel=tolerance)
+    ours, theirs = weights(run), weights(reference)
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=tolerance, atol=tolerance, err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    """An uninterrupted run on one device."""
+    run = tmp_path_factory.mktemp("runs") / "reference"
+    finish(start(run))
+    return run
+
+
+def test_training_improves_the_bound(reference):
+    first, last = log(reference)
+    assert last["train_lower_bound"] > first["train_lower_bound"]
+    assert last["skipped_steps"] == 0
+
+
+def test_a_run_killed_twice_and_resumed_equals_an_uninterrupted_one(tmp_path, reference):
+    run = tmp_path / "killed"
+    for steps in (2, 6):
+        process = start(run)
+        wait_for(lambda: saved_steps(run) >= steps, process)  # noqa: B023
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert not (run / "weights.npz").exists()
+    finish(start(run))
+    assert_same_run(run, reference, 1e-5)
+
+
+def test_a_terminated_run_saves_first_and_goes_on(tmp_path, reference):
+    run = tmp_path / "terminated"
+    process = start(run, "--sleep=2")
+    wait_for(lambda: (run / "log.csv").exists(), process)
+    process.send_signal(signal.SIGTERM)
+    finish(process, expected=3)
+    finish(start(run))
+    assert_same_run(run, reference, 1e-5)
+
+
+def test_two_mirrored_devices_equal_one(tmp_path, reference):
+    run = tmp_path / "mirrored"
+    finish(start(run, "--strategy=mirrored", "--devices=2"))
+    assert_same_run(run, reference, 2e-3)
+
+
+def test_two_workers_equal_one_device_and_survive_the_loss_of_one(tmp_path, reference):
+    run = tmp_path / "workers"
+
+    def cluster(*arguments):
+        addresses = []
+        for _ in range(2):
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                addresses.append(f"127.0.0.1:{probe.getsockname()[1]}")
+        return [start(run, "--strategy=multi_worker", *arguments, TF_CONFIG=json.dumps(
+            {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}})) for index in range(2)]
+
+    workers = cluster("--sleep=3")
+    wait_for(lambda: (run / "log.csv").exists(), workers[0])
+    workers[1].send_signal(signal.SIGKILL)
+    workers[1].communicate()
+    workers[0].communicate(timeout=300)
+    assert workers[0].returncode not in (0, 3)
+    for worker in cluster():
+        finish(worker)
+    assert_same_run(run, reference, 2e-3)
+
+
+def test_a_run_of_another_configuration_is_refused(reference):
+    output = finish(start(reference, "--learning_rate=0.5"), expected=1)
+    assert "learning_rate: 0.001 before, 0.5 now" in output

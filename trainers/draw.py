@@ -1,0 +1,84 @@
+"""Draws what a trained run has learned, as PNG sheets.
+
+    python -m trainers.draw --run=runs/lfw --sheet=samples --request="Smiling=+2" --request="Male=min,Senior=+1"
+    python -m trainers.draw --run=runs/lfw --sheet=layers
+    python -m trainers.draw --run=runs/lfw --sheet=progression --attributes=Smiling,Male,Senior --correlated
+    python -m trainers.draw --run=runs/lfw --sheet=names
+
+A request sets attributes by name to min, mean, max or so many standard deviations from the mean; the others stay at the
+mean, or follow with --correlated.
+"""
+
+import numpy as np
+from absl import app, flags
+
+from attr2image_tf import images as pixels
+from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.errors import clear_errors
+from attr2image_tf.evaluation import sheets
+from attr2image_tf.run_folder import RunFolder
+
+_RUN = flags.DEFINE_string("run", None, "Folder of the trained run.")
+_SHEET = flags.DEFINE_enum("sheet", "samples", ("samples", "layers", "progression", "names"),
+                           "samples: a row a request. layers: x, x_F, g, x_B of each request. progression: a strip an "
+                           "attribute, from minimum to maximum. names: print the attributes and their ranges.")
+_REQUESTS = flags.DEFINE_multi_string("request", [], 'Such as "Smiling=+2,Male=min"; "" for the mean of all.')
+_ATTRIBUTES = flags.DEFINE_list("attributes", [], "Attributes of progression; all of them by default.")
+_CORRELATED = flags.DEFINE_bool("correlated", False,
+                                "Move the other attributes to their conditional mean given the requested ones, under a "
+                                "Gaussian fit of the training attributes, instead of leaving them at the mean.")
+_COUNT = flags.DEFINE_integer("count", 8, "Pictures a row.", lower_bound=2)
+_SEED = flags.DEFINE_integer("seed", 0, "Of the latents.", lower_bound=0)
+_OUTPUT = flags.DEFINE_string("output", None, "The PNG; RUN/SHEET.png by default.")
+
+
+def parse_request(text: str, schema: AttributeSchema, correlated: bool) -> np.ndarray:
+    """Attributes float32 [A] of a request such as "Smiling=+2,Male=min".
+
+    Raises:
+        ValueError: a part without "=", an unknown attribute, or an amount that is no number.
+    """
+    wanted = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, amount = part.partition("=")
+        if not equals:
+            raise ValueError(f"request {text!r}: expected NAME=AMOUNT parts with commas between, got {part!r}.")
+        wanted[name.strip()] = amount.strip()
+    return schema.vector(wanted, correlated=correlated)
+
+
+def draw(folder: RunFolder, schema: AttributeSchema) -> np.ndarray:
+    """The sheet that the flags ask for, uint8 [H, W, 3]."""
+    # Checked before the model is loaded.
+    requests = {text or "mean": parse_request(text, schema, _CORRELATED.value) for text in _REQUESTS.value or [""]}
+    names = [schema.names[schema.index(name)] for name in _ATTRIBUTES.value] or list(schema.names)
+    model = folder.load_model()
+    if _SHEET.value == "progression":
+        base = next(iter(requests.values()))
+        return sheets.progression(model, schema, names, steps=_COUNT.value, seed=_SEED.value, base=base,
+                                  correlated=_CORRELATED.value)
+    if _SHEET.value == "samples":
+        return sheets.samples(model, {text.replace(",", "\n"): vector for text, vector in requests.items()},
+                              count=_COUNT.value, seed=_SEED.value)
+    attributes = np.repeat(np.stack(list(requests.values())), _COUNT.value, axis=0)
+    seeds = np.stack([np.full(len(attributes), _SEED.value), np.arange(len(attributes))], -1).astype(np.int32)
+    return sheets.layers(model, attributes, seeds)
+
+
+def main(arguments):
+    if len(arguments) > 1:
+        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
+    with clear_errors():
+        if not _RUN.value:
+            raise ValueError("--run is missing; name the folder of a trained run.")
+        folder = RunFolder(_RUN.value)
+        schema = folder.read_schema()
+        if _SHEET.value == "names":
+            for row in zip(schema.names, schema.minimum, schema.mean, schema.maximum, strict=True):
+                print("{:32s} {:9.3f} {:9.3f} {:9.3f}".format(*row))
+            return
+        print(pixels.save(draw(folder, schema), _OUTPUT.value or folder.path / f"{_SHEET.value}.png"))
+
+
+if __name__ == "__main__":
+    app.run(main)

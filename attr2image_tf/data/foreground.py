@@ -20,6 +20,9 @@ import tensorflow as tf
 from attr2image_tf import images as pixels
 from attr2image_tf.data.errors import DataError
 
+# Pictures predicted at a time: 256 took a quarter less time, but 4 GB of memory instead of 1.
+_BATCH = 32
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -97,7 +100,10 @@ def train(images: np.ndarray, masks: np.ndarray, settings: Settings) -> keras.Mo
     if not np.isfinite(history.history["loss"]).all():
         raise DataError(f"training the foreground network diverged at learning rate {settings.learning_rate}; expected "
                         "a finite loss. Train with another seed or a lower rate.")
-    return network
+    # Without the state of the optimiser, which is twice the size of the network.
+    trained = build(images.shape[1], settings.widths, settings.seed)
+    trained.set_weights(network.get_weights())
+    return trained
 
 
 def predict(network: keras.Model, images: np.ndarray) -> np.ndarray:
@@ -106,8 +112,8 @@ def predict(network: keras.Model, images: np.ndarray) -> np.ndarray:
     The mean over the picture and its mirror image.
     """
     masks = []
-    for start in range(0, len(images), 256):
-        batch = pixels.model_range_from_uint8(images[start:start + 256])
+    for start in range(0, len(images), _BATCH):
+        batch = pixels.model_range_from_uint8(images[start:start + _BATCH])
         logits = network(tf.concat([batch, batch[:, :, ::-1]], 0), training=False)
         straight, mirrored = tf.split(tf.sigmoid(logits), 2)
         masks.append(pixels.uint8_from_unit((straight + mirrored[:, :, ::-1]) / 2).numpy())

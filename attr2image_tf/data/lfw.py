@@ -263,6 +263,8 @@ def prepare_lfw(*, image_size: int = 64, source_dir: str | os.PathLike | None = 
     predicted = _builder(image_size, True, source_dir, prepared_dir)
     if (predicted if predicted_masks else base).is_prepared():
         return
+    if source_dir is not None and not base.is_prepared():
+        lfw_files.find_files(source_dir)  # Complains before any folder is made.
     folder = network_dir(image_size, prepared_dir)
     with _only_one(base):
         if not base.is_prepared():

@@ -469,6 +469,12 @@ def test_a_download_that_fails_says_where_to_put_the_file(tmp_path, small, mirro
     assert leftovers(tmp_path) == []
 
 
+def test_a_folder_without_the_files_makes_no_folder(tmp_path):
+    with pytest.raises(DataError, match="is missing"):
+        prepared_builder(tmp_path / "nowhere", tmp_path / "prepared")
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_environment_names_the_source(tmp_path, small, monkeypatch):
     monkeypatch.setenv("ATTR2IMAGE_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(DataError, match="nowhere"):

@@ -77,11 +77,11 @@ class Generator(tf.Module):
         schema, config = self._schema.value, self._model.value.config
         sizes = ([config.foreground_latent_size, config.background_latent_size] if self._model.value.layered
                  else [config.latent_size])
-        one = {"names": tf.constant(schema.names), "minimum": schema.minimum, "mean": schema.mean,
+        one = {"names": list(schema.names), "minimum": schema.minimum, "mean": schema.mean,
                "maximum": schema.maximum, "standard_deviation": schema.standard_deviation,
                "covariance": schema.covariance, "image_size": [config.image_size], "latent_sizes": sizes}
         batch = tf.shape(request)[0]
-        return {name: tf.repeat(tf.constant(value)[tf.newaxis], batch, axis=0) for name, value in one.items()}
+        return {name: tf.repeat(tf.convert_to_tensor(value)[tf.newaxis], batch, axis=0) for name, value in one.items()}
 
 
 class _Hidden:

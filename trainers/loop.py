@@ -55,8 +55,9 @@ class Loop:
             self._names = self._term_names()
         # Sums over the steps of the epoch under way, so that a resumed epoch logs what an uninterrupted one does.
         self._totals = tf.Variable(tf.zeros([len(self._names)]), trainable=False)
-        checkpoint = tf.train.Checkpoint(model=self.model, optimizer=self.model.optimizer, average=self.average,
-                                         totals=self._totals)
+        # The variables themselves: a Keras model's own tracking loses layers on the way to tf.train.Checkpoint.
+        checkpoint = tf.train.Checkpoint(variables=self._variables, optimizer=self.model.optimizer,
+                                         average=self.average, totals=self._totals)
         self._manager = tf.train.CheckpointManager(checkpoint, str(folder.checkpoints), max_to_keep=2)
         self._restore(checkpoint)
         self._train = tf.function(self._train_steps)
@@ -198,7 +199,7 @@ class Loop:
 
     def _restore(self, checkpoint):
         if latest := self._manager.latest_checkpoint:
-            checkpoint.restore(latest).assert_existing_objects_matched()
+            checkpoint.restore(latest).assert_existing_objects_matched().assert_consumed()
             logging.info("Going on from %s.", latest)
 
     def _stop(self, number, frame):

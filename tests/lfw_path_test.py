@@ -1,0 +1,55 @@
+"""The whole path on the official files: archives, masks, training, export, an app. A tiny network, one epoch."""
+
+import csv
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = pathlib.Path(__file__).parents[1]
+SOURCE = os.environ.get("ATTR2IMAGE_DATA")
+
+pytestmark = pytest.mark.skipif(not SOURCE, reason="ATTR2IMAGE_DATA does not name the folder that holds lfw/")
+
+APP = """
+import sys
+import tensorflow as tf
+generator = tf.saved_model.load(sys.argv[1])
+about = generator.signatures["describe"](request=tf.constant([0]))
+assert about["names"].shape[1] == 73, about["names"].shape
+drawn = generator.signatures["generate"](attributes=tf.repeat(about["mean"], 2, 0), seed=tf.constant([[0, 1], [0, 2]]))
+assert drawn["images"].shape == (2, 32, 32, 3)
+assert float(tf.reduce_max(tf.abs(drawn["images"][0] - drawn["images"][1]))) > 0.0
+assert not [name for name in sys.modules if name.startswith(("attr2image_tf", "tensorflow_probability"))]
+"""
+
+
+def run(*command, expected=0):
+    done = subprocess.run([sys.executable, *command], cwd=ROOT, text=True, capture_output=True, timeout=900,
+                          env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"})
+    assert done.returncode == expected, done.stdout[-1000:] + done.stderr[-3000:]
+    return done
+
+
+def test_from_the_official_archives_to_an_app(tmp_path):
+    data = [f"--data_dir={SOURCE}", f"--prepared_dir={tmp_path / 'prepared'}", "--image_size=32"]
+    run("-m", "trainers.train_foreground", "--epochs=1", *data)
+    training = ["-m", "trainers.train", "--flagfile=lfw.flags", f"--run={tmp_path / 'run'}", "--width=0.0625",
+                "--epochs=1", "--batch_size=64", *data]
+    counts = run(*training, "--dry_run").stdout
+    assert "train: 8,737 examples, validation: 727 examples, test: 2,258 examples" in counts
+    output = run(*training).stdout
+
+    sheet = pathlib.Path(output.strip().splitlines()[-1])
+    assert np.asarray(Image.open(sheet)).std() > 10
+    with open(tmp_path / "run" / "log.csv", newline="") as file:
+        [row] = csv.DictReader(file)
+    assert np.isfinite(float(row["validation_lower_bound"]))
+    run("-c", APP, str(tmp_path / "run" / "models" / "generator" / "1"))
+
+    refused = run(*training, "--learning_rate=1", expected=2)
+    assert "another configuration" in refused.stderr and "Traceback" not in refused.stderr

@@ -70,7 +70,7 @@ class Loop:
     @property
     def step(self) -> int:
         """Steps taken since the start of the run."""
-        return int(self.model.optimizer.iterations)
+        return int(self.model.optimizer.iterations.numpy())
 
     def run(self) -> bool:
         """Trains to the last epoch, or until SIGTERM or SIGINT, which save first. Returns whether training is done.
@@ -151,7 +151,7 @@ class Loop:
         self.exchange_average()
         try:
             validation = self.evaluate("validation")
-            row = {"epoch": epoch + 1, "step": self.step, "skipped_steps": int(self.model.optimizer.skipped),
+            row = {"epoch": epoch + 1, "step": self.step, "skipped_steps": int(self.model.optimizer.skipped.numpy()),
                    "observation_standard_deviation": float(self.model.observation_standard_deviation),
                    "pictures_per_second": round(self._rate, 2),
                    **{f"train_{name}": value for name, value in train.items()},

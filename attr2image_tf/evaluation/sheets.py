@@ -53,7 +53,8 @@ def beside_references(generate, images, attributes, *, count: int, seed: int) ->
     for image, vector in zip(images, attributes, strict=True):
         drawn = generate(tf.tile(vector[np.newaxis], [count, 1]), _seeds(seed, count))
         rows.append([image, *np.asarray(drawn)])
-    return pixels.grid(rows, column_labels=["real", *[""] * count])
+    # Small pictures are enlarged, or nobody sees what they show.
+    return pixels.grid(rows, column_labels=["real", *[""] * count], scale=max(1, 64 // images[0].shape[0]))
 
 
 def samples(model: AttributeModel, requests: Mapping[str, np.ndarray], *, count: int, seed: int) -> np.ndarray:

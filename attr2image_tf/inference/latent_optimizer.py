@@ -35,13 +35,13 @@ class OptimizerConfig(Config):
     """
 
     method: str = "lbfgs"
-    iterations: int = 50
+    iterations: int = 100
     learning_rate: float = 0.3
     tolerance: float = 1e-3
     patience: int = 10
     restarts: int = 1
     candidates: int = 8
-    memory: int = 10
+    memory: int = 20
     seam_width: float = 1.5
     compact: bool = True
     jit_compile: bool = False

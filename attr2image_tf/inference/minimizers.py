@@ -68,7 +68,7 @@ def adam(evaluate, start, *, iterations, learning_rate, tolerance=0.0, patience=
     return _minimum(state, state["best"], state["best_energy"])
 
 
-def lbfgs(evaluate, start, *, iterations, precondition=None, memory=10, longest_step=float("inf"), tolerance=0.0,
+def lbfgs(evaluate, start, *, iterations, memory=20, longest_step=float("inf"), tolerance=0.0,
           patience=10, compact=True) -> Minimum:
     """Limited-memory BFGS with a line search that costs one evaluation a turn.
 
@@ -81,19 +81,16 @@ def lbfgs(evaluate, start, *, iterations, precondition=None, memory=10, longest_
             [b, D].
         start: float32 [B, D].
         iterations: int. The most evaluations.
-        precondition: function of gradients [B, D] to their product with an approximate inverse Hessian of each row,
-            positive definite. None is the identity.
         memory: int. Steps remembered.
         longest_step: float. Bound on the Euclidean length of a step.
         tolerance: float. A row stops when `patience` turns together lower its energy by less than this share.
         patience: int.
         compact: bool.
     """
-    precondition = precondition or tf.identity
     batch, size = tf.shape(start)[0], start.shape[1]
     history = _History(batch, patience, tolerance)
     zeros = tf.zeros_like(start)
-    pairs = tf.zeros([memory, batch, size])
+    pairs = tf.zeros([batch, memory, size])
     # The first turn "steps" by nothing from an infinite energy, so that there is one place that evaluates.
     state = {"turn": tf.constant(0), "points": start, "energy": tf.fill([batch], float("inf")), "gradient": zeros,
              "direction": zeros, "slope": tf.zeros([batch]), "step": tf.zeros([batch]),
@@ -111,11 +108,11 @@ def lbfgs(evaluate, start, *, iterations, precondition=None, memory=10, longest_
         move, change = trial - s["points"], gradient - s["gradient"]
         curvature = tf.reduce_sum(move * change, -1)
         remember = accept & (curvature > 1e-6 * tf.norm(move, axis=-1) * tf.norm(change, axis=-1))
-        moves, changes = (_choose(remember, tf.concat([s[name][1:], new[None]], 0), s[name])
+        moves, changes = (_choose(remember, tf.concat([s[name][:, 1:], new[:, None]], 1), s[name])
                           for name, new in (("moves", move), ("changes", change)))
         points = _choose(accept, trial, s["points"])
         gradient = _choose(accept, gradient, s["gradient"])
-        direction = -_inverse_hessian_product(gradient, moves, changes, precondition)
+        direction = -_inverse_hessian_product(gradient, moves, changes)
         length = tf.norm(direction, axis=-1)
         direction *= tf.minimum(1.0, longest_step / tf.maximum(length, 1e-30))[:, None]
         direction = _choose(accept, direction, s["direction"])
@@ -142,23 +139,30 @@ def lbfgs(evaluate, start, *, iterations, precondition=None, memory=10, longest_
     return _minimum(state, state["points"], state["energy"])
 
 
-def _inverse_hessian_product(gradient, moves, changes, precondition):
-    """The two-loop recursion, row by row; [B, D] from pairs [M, B, D], oldest first, of which some are all zero."""
-    curvature = tf.reduce_sum(moves * changes, -1)  # [M, B]
-    weight = tf.math.divide_no_nan(1.0, curvature)
-    memory = moves.shape[0]
-    product, factors = gradient, [None] * memory
-    for i in reversed(range(memory)):
-        factors[i] = weight[i] * tf.reduce_sum(moves[i] * product, -1)
-        product -= factors[i][:, None] * changes[i]
-    product = precondition(product)
-    # The latest pair tells the scale that the preconditioner misses.
-    scale = tf.math.divide_no_nan(curvature[-1], tf.reduce_sum(changes[-1] * precondition(changes[-1]), -1))
-    product *= tf.where(scale > 0.0, scale, 1.0)[:, None]
-    for i in range(memory):
-        back = weight[i] * tf.reduce_sum(changes[i] * product, -1)
-        product += (factors[i] - back)[:, None] * moves[i]
-    return product
+def _inverse_hessian_product(gradient, moves, changes):
+    """L-BFGS' inverse Hessian times the gradient, row by row; [B, D].
+
+    The two-loop recursion (Nocedal and Wright, algorithm 7.4) written as two triangular systems, for a handful of
+    operations instead of some for each pair: with R the upper triangle of S Y^T, of moves S and changes Y [M, D],
+
+        R a = S g,   R^T d = diag(R) a - Y r,   product = r + S^T d,   r = scale * (g - Y^T a).
+
+    Args:
+        gradient: float32 [B, D].
+        moves, changes: float32 [B, M, D], oldest first. Pairs that are all zero count as absent.
+    """
+    products = tf.matmul(moves, changes, transpose_b=True)
+    upper = tf.linalg.band_part(products, 0, -1)
+    curvature = tf.linalg.diag_part(upper)
+    upper = tf.linalg.set_diag(upper, tf.where(curvature > 0.0, curvature, 1.0))
+    factors = tf.linalg.triangular_solve(upper, tf.linalg.matvec(moves, gradient)[..., None], lower=False)
+    # The latest pair tells the scale.
+    scale = tf.math.divide_no_nan(curvature[:, -1], tf.reduce_sum(tf.square(changes[:, -1]), -1))
+    scale = tf.where(scale > 0.0, scale, 1.0)[:, None]
+    product = scale * (gradient - tf.linalg.matvec(changes, factors[..., 0], transpose_a=True))
+    right = curvature[..., None] * factors - tf.linalg.matvec(changes, product)[..., None]
+    factors = tf.linalg.triangular_solve(upper, right, lower=False, adjoint=True)
+    return product + tf.linalg.matvec(moves, factors[..., 0], transpose_a=True)
 
 
 class _History:
@@ -193,8 +197,8 @@ def _finite(energy, gradient):
 
 
 def _choose(rows, new, old):
-    """`new` in the chosen rows [B], `old` elsewhere; both [B, D] or [M, B, D]."""
-    return tf.where(rows[:, None], new, old)
+    """`new` in the chosen rows [B], `old` elsewhere; both [B, ...]."""
+    return tf.where(tf.reshape(rows, [-1] + [1] * (new.shape.rank - 1)), new, old)
 
 
 def _loop(body, state, turns):

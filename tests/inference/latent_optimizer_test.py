@@ -1,6 +1,7 @@
 """Laws of the latent optimiser."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -73,15 +74,14 @@ def pictures(generator, rows, seed=0, noise=0.0):
     return np.clip(images, -1, 1), latents, attributes
 
 
-def uniform_prior():
-    """Attributes that are uniform in [-1, 1]."""
-    return AttributePrior(-np.ones(ATTRIBUTES), np.zeros(ATTRIBUTES), np.ones(ATTRIBUTES), np.eye(ATTRIBUTES) / 3)
-
-
-def make(generator, config=PRECISE, *, prior=None, **energy):
+@functools.cache
+def make(generator, config=PRECISE, *, unknown=False, **energy):
+    """An optimiser, made once, since tracing takes longer than running it."""
     energy = {"observation_variance": SIGMA**2} | energy
+    # Attributes that are uniform in [-1, 1].
+    prior = AttributePrior(-np.ones(ATTRIBUTES), np.zeros(ATTRIBUTES), np.ones(ATTRIBUTES), np.eye(ATTRIBUTES) / 3)
     return LatentOptimizer(generator, Energy(EnergyConfig(**energy)), config, latent_size=LATENTS,
-                           attribute_size=ATTRIBUTES, attribute_prior=prior)
+                           attribute_size=ATTRIBUTES, attribute_prior=prior if unknown else None)
 
 
 def numbers(result):
@@ -177,7 +177,7 @@ def test_a_start_that_is_right_saves_work(layered):
 @pytest.mark.parametrize("unknown", [False, True])
 def test_an_example_by_itself_equals_that_example_in_a_batch(layered, unknown):
     images, _, attributes = pictures(layered, 16, noise=SIGMA)
-    optimizer = make(layered, OptimizerConfig(iterations=25, restarts=2), prior=uniform_prior())
+    optimizer = make(layered, OptimizerConfig(iterations=25, restarts=2), unknown=True)
     seeds = np.stack([np.zeros(16), np.arange(16)], 1).astype(np.int32)
 
     def run(rows):
@@ -210,7 +210,7 @@ def test_an_example_that_diverges_is_reported_and_poisons_no_other(linear):
 
 def test_unknown_attributes_are_found_within_their_range(linear):
     images, _, attributes = pictures(linear, 12, noise=SIGMA)
-    found = numbers(make(linear, prior=uniform_prior()).infer_attributes(images))
+    found = numbers(make(linear, unknown=True).infer_attributes(images))
     assert np.abs(found["attributes"]).max() <= 1
     assert np.corrcoef(found["attributes"].ravel(), attributes.ravel())[0, 1] > 0.95
 
@@ -221,7 +221,7 @@ def test_completion_keeps_observed_pixels_and_puts_back_what_was_hidden(linear):
     hidden = np.broadcast_to(observed == 0, images.shape)
     damaged = np.where(hidden, np.nan, images)
     for known in (attributes, None):
-        done = numbers(make(linear, prior=uniform_prior()).complete(damaged, observed, known))
+        done = numbers(make(linear, unknown=True).complete(damaged, observed, known))
         np.testing.assert_array_equal(done["images"][:, 0][~hidden], images[~hidden])
         error = np.abs(done["images"][:, 0] - images)[hidden].mean()
         assert error < 0.25 * np.abs(images)[hidden].mean()
@@ -302,7 +302,8 @@ def test_unknown_attributes_need_a_prior(linear):
     with pytest.raises(ValueError, match="no attribute_prior"):
         make(linear).infer_attributes(GOOD["images"])
     with pytest.raises(ValueError, match="of 2 attributes, not of 4"):
-        make(linear, prior=AttributePrior(-np.ones(2), np.zeros(2), np.ones(2), np.eye(2)))
+        LatentOptimizer(linear, Energy(EnergyConfig()), latent_size=LATENTS, attribute_size=ATTRIBUTES,
+                        attribute_prior=AttributePrior(-np.ones(2), np.zeros(2), np.ones(2), np.eye(2)))
 
 
 @pytest.mark.parametrize("generator, message", [

@@ -53,7 +53,9 @@ class BatchNormalization(keras.layers.Layer):
             variance = tf.nn.relu(square - mean * mean)
             outputs = tf.cast(tf.nn.batch_normalization(wide, mean, variance, beta, gamma, self.epsilon), inputs.dtype)
         for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.assign(moving.value * self.momentum + now * (1.0 - self.momentum))
+            # A step that the optimiser skips must not leave NaN behind.
+            followed = moving.value * self.momentum + now * (1.0 - self.momentum)
+            moving.assign(tf.where(tf.math.is_finite(followed), followed, moving.value))
         return outputs
 
     def get_config(self):

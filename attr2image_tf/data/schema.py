@@ -75,10 +75,13 @@ class AttributeSchema:
         if isinstance(amount, str) and amount in ("min", "mean", "max"):
             return float({"min": self.minimum, "mean": self.mean, "max": self.maximum}[amount][i])
         try:
-            return float(self.mean[i] + float(amount) * self.standard_deviation[i])
+            number = float(amount)
         except ValueError:
+            number = np.nan
+        if not np.isfinite(number):
             raise ValueError(f"attribute {name!r}: expected min, mean, max or a number of standard deviations, "
-                             f"got {amount!r}.") from None
+                             f"got {amount!r}.")
+        return float(self.mean[i] + number * self.standard_deviation[i])
 
     def vector(self, requests: Mapping[str, float | str], *, base=None, correlated: bool = False) -> np.ndarray:
         """An attribute vector float32 [A] with some attributes set by `value`.

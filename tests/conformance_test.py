@@ -1,0 +1,263 @@
+"""Laws that every model obeys; a new class of attr2image_tf.models.CLASSES must be entered here."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from attr2image_tf import models
+from attr2image_tf.config import MODELS, ModelConfig
+from attr2image_tf.models import randomness
+from attr2image_tf.models.optimizer import Adam
+
+COVERED = ("vae", "cvae", "discvae")
+CONFIG = ModelConfig(width=0.0625, image_size=32, latent_size=8, foreground_latent_size=8, background_latent_size=4,
+                     attribute_mean=(0.0, 1.0, 2.0), attribute_standard_deviation=(1.0, 1.0, 2.0))
+LAYERS = ("foregrounds", "gates", "backgrounds")
+SEED = tf.constant([3, 5])
+
+
+def make(name, **changes):
+    model = models.create(dataclasses.replace(CONFIG, model=name, **changes))
+    # First weights draw everything grey; larger ones make the pictures depend on latents and attributes.
+    for variable in model.trainable_variables:
+        variable.assign(1.3 * variable)
+    return model
+
+
+def make_batch(rows=4, seed=0):
+    random = np.random.default_rng(seed)
+    batch = {"image": random.uniform(-1, 1, (rows, 32, 32, 3)), "mask": random.uniform(0, 1, (rows, 32, 32, 1)) > 0.5,
+             "attributes": random.normal(size=(rows, 3)), "weight": np.ones(rows)}
+    return {name: tf.constant(value, tf.float32) for name, value in batch.items()}
+
+
+def example_seeds(rows):
+    return tf.stack([tf.fill([rows], 11), tf.range(rows)], -1)
+
+
+@pytest.fixture(scope="module")
+def made():
+    return {name: make(name) for name in COVERED}
+
+
+@pytest.fixture(params=COVERED)
+def model(request, made):
+    """A model that no test may change."""
+    return made[request.param]
+
+
+def test_every_class_is_covered():
+    assert set(COVERED) == set(models.CLASSES) == set(MODELS)
+
+
+def test_the_configuration_names_the_class(model):
+    assert type(model) is models.CLASSES[model.config.model]
+
+
+def test_first_weights_are_a_function_of_the_seed(model):
+    same, other = (make(model.config.model, seed=seed) for seed in (0, 1))
+    for variable, again in zip(model.variables, same.variables, strict=True):
+        np.testing.assert_array_equal(variable, again)
+    assert any(np.any(variable.numpy() != another.numpy())
+               for variable, another in zip(model.variables, other.variables, strict=True))
+
+
+def test_a_row_of_seeds_gives_one_picture_at_any_batch_size(model):
+    attributes = make_batch(7)["attributes"]
+    together = model.generate(attributes, example_seeds(7))
+    assert np.abs(together["images"][0] - together["images"][1]).max() > 1e-3
+    assert together["latents"].shape == (7, model.latent_size)
+    for row in (0, 6):
+        alone = model.generate(attributes[row:row + 1], example_seeds(7)[row:row + 1])
+        for name, value in alone.items():
+            np.testing.assert_allclose(value[0], together[name][row], atol=5e-5, err_msg=name)
+
+
+def test_pictures_are_in_their_ranges_and_of_their_shapes(model):
+    layers = model.generate(make_batch()["attributes"], example_seeds(4))
+    assert layers["images"].shape == (4, 32, 32, 3)
+    assert all(name in layers for name in LAYERS) == model.layered
+    for name in LAYERS if model.layered else ["images"]:
+        low = 0.0 if name == "gates" else -1.0
+        assert np.all((layers[name] >= low) & (layers[name] <= 1.0)), name
+
+
+def test_layers_compose_to_the_picture(model):
+    if not model.layered:
+        pytest.skip("has no layers")
+    layers = model.generate(make_batch()["attributes"], example_seeds(4))
+    np.testing.assert_array_equal(layers["gates"], tf.sigmoid(layers["gate_logits"]))
+    np.testing.assert_allclose(layers["images"], layers["foregrounds"] + layers["gates"] * layers["backgrounds"],
+                               atol=1e-6)
+
+
+def test_posterior_has_one_latent_vector_an_example(model):
+    batch = make_batch()
+    posterior = model.encode(batch["image"], batch["mask"], batch["attributes"])
+    assert posterior.mean().shape == posterior.stddev().shape == (4, model.latent_size)
+    assert np.all(posterior.stddev() > 0)
+    alone = model.encode(batch["image"][2:3], batch["mask"][2:3], batch["attributes"][2:3])
+    np.testing.assert_allclose(alone.mean()[0], posterior.mean()[2], atol=1e-4)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_bound_is_the_sum_of_its_parts(made, training):
+    for name, model in made.items():
+        # Training moves the statistics of batch normalisation.
+        terms = (make(name) if training else model).lower_bound(make_batch(), SEED, training=training)
+        for term, value in terms.items():
+            assert value.shape == (4,) and value.dtype == tf.float32, term
+            assert np.all(np.isfinite(value)), term
+        likelihoods = sum(value for term, value in terms.items() if term.startswith("log_likelihood"))
+        divergences = sum(value for term, value in terms.items() if term.startswith("kl_"))
+        assert np.all(divergences >= 0)
+        np.testing.assert_allclose(terms["lower_bound"], likelihoods - divergences, rtol=1e-5)
+        gate = terms.get("log_likelihood_gate", 0.0)
+        np.testing.assert_allclose(terms["objective"], terms["lower_bound"] + (model.config.gate_weight - 1) * gate,
+                                   rtol=1e-5)
+
+
+def test_kl_warm_up_weighs_the_objective_alone(made):
+    for name, model in made.items():
+        warm = make(name, kl_warmup_steps=4)
+        warm.optimizer = Adam([variable.value for variable in warm.trainable_variables], 1e-3)
+        plain, terms = (each.lower_bound(make_batch(), SEED) for each in (model, warm))
+        divergences = sum(value for term, value in terms.items() if term.startswith("kl_"))
+        np.testing.assert_allclose(terms["lower_bound"], plain["lower_bound"], rtol=1e-5)
+        np.testing.assert_allclose(terms["objective"], plain["objective"] + 0.75 * divergences, rtol=1e-5)
+
+
+def test_importance_weighted_bound_is_at_least_the_elbo(model):
+    batch = make_batch()
+    seeds = [tf.constant([7, number]) for number in range(4)]
+    bound = tf.function(lambda seed: model.lower_bound(batch, seed))
+    weighted = tf.function(lambda seed: model.importance_weighted_bound(batch, seed, 5))
+    elbo = np.mean([bound(seed)["lower_bound"] for seed in seeds], 0)
+    iwae = np.mean([weighted(seed) for seed in seeds], 0)
+    assert elbo.shape == iwae.shape == (4,)
+    assert np.mean(iwae) >= np.mean(elbo)
+    # Of the same draws it is at least the mean by Jensen's inequality, and at most the largest.
+    weights = np.stack([bound(each)["log_weight"] for each in randomness.split_seed(seeds[0], 5)])
+    of_first = weighted(seeds[0])
+    assert np.all(of_first >= weights.mean(0) - 0.01) and np.all(of_first <= weights.max(0) + 0.01)
+
+
+@pytest.mark.parametrize("name", COVERED)
+def test_every_trainable_weight_gets_a_gradient(name):
+    model = make(name, observation_noise="learned", dropout=0.0)
+    weights = model.trainable_variables
+
+    @tf.function
+    def compute(batch):
+        with tf.GradientTape() as tape:
+            loss = -tf.reduce_mean(model.lower_bound(batch, SEED, training=True)["objective"])
+        return tape.gradient(loss, [variable.value for variable in weights])
+
+    gradients = compute(make_batch())
+    assert len(weights) > 20
+    for variable, gradient in zip(weights, gradients, strict=True):
+        assert gradient is not None, variable.path
+        assert np.all(np.isfinite(gradient)), variable.path
+        # A bias before batch normalisation has no effect, but every kernel has.
+        assert len(variable.shape) < 2 or np.any(gradient), variable.path
+
+
+@pytest.mark.parametrize("name", COVERED)
+def test_a_step_changes_all_kernels_and_one_with_nan_none(name):
+    model = make(name)
+    model.optimizer = Adam([variable.value for variable in model.trainable_variables], 1e-3)
+    step = tf.function(model.train_step)
+
+    def values():
+        return {variable.path: variable.numpy() for variable in model.variables}
+
+    first = values()
+    sums = step(make_batch())
+    assert sums["count"] == 4.0 and np.isfinite(sums["lower_bound"])
+    second = values()
+    for variable in model.variables:
+        changed = np.any(first[variable.path] != second[variable.path])
+        assert changed or (variable.trainable and len(variable.shape) < 2), variable.path
+    assert (model.optimizer.iterations, model.optimizer.skipped) == (1, 0)
+
+    for number, key in enumerate(("image", "attributes"), 1):
+        if key == "attributes" and name == "vae":
+            continue
+        broken = make_batch(seed=1)
+        broken[key] = tf.concat([broken[key][:3], np.nan * broken[key][3:]], 0)
+        step(broken)
+        assert (model.optimizer.iterations, model.optimizer.skipped) == (1 + number, number)
+        for variable in model.variables:
+            assert np.all(np.isfinite(variable)), (key, variable.path)
+            if variable.trainable:
+                np.testing.assert_array_equal(variable, second[variable.path], err_msg=variable.path)
+    skipped = int(model.optimizer.skipped)
+    assert np.isfinite(step(make_batch())["lower_bound"])
+    assert model.optimizer.skipped == skipped
+
+
+def test_rows_of_weight_zero_do_not_count(model):
+    batch = make_batch(6)
+    batch["weight"] = tf.constant([1.0, 1, 1, 1, 0, 0])
+    terms = model.lower_bound(batch, tf.zeros([2], tf.int32))
+    sums = model.test_step(batch)
+    assert sums["count"] == 4.0
+    for name, value in terms.items():
+        np.testing.assert_allclose(sums[name], np.sum(value[:4]), rtol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("name", COVERED)
+def test_mixed_precision_gives_finite_float32(name, made):
+    model = make(name, precision="mixed_bfloat16")
+    assert all(variable.dtype == "float32" for variable in model.variables)
+    batch = make_batch()
+    results = model.generate(batch["attributes"], example_seeds(4)) | model.lower_bound(batch, SEED, training=True)
+    for term, value in results.items():
+        assert value.dtype == tf.float32, term
+        assert np.all(np.isfinite(value)), term
+    pictures = [each.generate(batch["attributes"], example_seeds(4))["images"] for each in (made[name], make(
+        name, precision="mixed_bfloat16"))]
+    difference = np.abs(pictures[0] - pictures[1])
+    assert 0 < difference.max() < 0.5 and difference.mean() < 0.05
+
+
+def test_vae_ignores_attributes(made):
+    batch, model = make_batch(), made["vae"]
+    other = batch | {"attributes": batch["attributes"] + 5.0}
+    for name, value in model.lower_bound(batch, SEED).items():
+        np.testing.assert_array_equal(value, model.lower_bound(other, SEED)[name])
+    images = [model.generate(each["attributes"], example_seeds(4))["images"] for each in (batch, other)]
+    np.testing.assert_array_equal(*images)
+
+
+@pytest.mark.parametrize("name", ["cvae", "discvae"])
+def test_conditional_models_heed_attributes(made, name):
+    batch, model = make_batch(), made[name]
+    images = [model.generate(batch["attributes"] + shift, example_seeds(4))["images"] for shift in (0.0, 5.0)]
+    assert np.abs(images[0] - images[1]).max() > 1e-3
+
+
+def test_background_depends_on_its_own_latents_alone(made):
+    model, attributes = made["discvae"], make_batch()["attributes"]
+    latents = randomness.normal_by_example(example_seeds(4), model.latent_size)
+    foreground, background = model.split(latents)
+    assert (foreground.shape[1], background.shape[1]) == (8, 4)
+    layers = model.decode(latents, attributes)
+    moved = model.decode(tf.concat([foreground + 1.0, background], -1), attributes + 1.0)
+    np.testing.assert_array_equal(layers["backgrounds"], moved["backgrounds"])
+    assert np.abs(layers["foregrounds"] - moved["foregrounds"]).max() > 1e-3
+    behind = model.decode(tf.concat([foreground, background + 1.0], -1), attributes)
+    for name in ("foregrounds", "gates"):
+        np.testing.assert_array_equal(layers[name], behind[name])
+    assert np.abs(layers["backgrounds"] - behind["backgrounds"]).max() > 1e-3
+
+
+def test_paper_size():
+    model = models.create(ModelConfig(attribute_mean=(0.0,) * 73, attribute_standard_deviation=(1.0,) * 73))
+    counts = {name: sum(int(np.prod(variable.shape)) for variable in getattr(model, name).trainable_variables)
+              for name in ("foreground_encoder", "background_encoder", "foreground_decoder", "background_decoder")}
+    assert counts == {"foreground_encoder": 6_785_920, "background_encoder": 676_288,
+                      "foreground_decoder": 7_647_556, "background_decoder": 748_483}
+    assert model.latent_size == 256

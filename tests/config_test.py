@@ -1,0 +1,76 @@
+"""Laws of configurations: what is saved is what is read, and what cannot be is refused with its name."""
+
+import dataclasses
+import json
+
+import pytest
+
+from attr2image_tf.config import ConfigError, ModelConfig, RunConfig
+
+MODEL = {"attribute_mean": (0.0, 1.0), "attribute_standard_deviation": (1.0, 2.0)}
+
+
+@pytest.fixture
+def run():
+    return RunConfig(dataset="emblems", epochs=3, flip=False, learning_rate=1.25e-3,
+                     model=ModelConfig(model="cvae", image_size=32, precision="mixed_bfloat16", **MODEL))
+
+
+def test_json_gives_back_an_equal_configuration(run):
+    again = RunConfig.from_json(run.to_json())
+    assert again == run and type(again.model) is ModelConfig
+    assert hash(again) == hash(run)
+    assert again != dataclasses.replace(run, epochs=4)
+
+
+def test_unknown_keys_are_refused_at_every_depth(run):
+    values = json.loads(run.to_json())
+    with pytest.raises(ConfigError, match="RunConfig: unknown key epoch; known: .*epochs"):
+        RunConfig.from_dict(values | {"epoch": 1})
+    with pytest.raises(ConfigError, match="ModelConfig: unknown key latents"):
+        RunConfig.from_dict(values | {"model": values["model"] | {"latents": 1}})
+
+
+def test_lists_and_whole_numbers_become_what_is_declared():
+    config = ModelConfig(attribute_mean=[0, 1], attribute_standard_deviation=[1, 2], width=1)
+    assert config.attribute_mean == (0.0, 1.0) and type(config.attribute_mean[0]) is float
+    assert type(config.width) is float
+    assert config == ModelConfig(width=1.0, **MODEL)
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("latent_size", 8.0), ("latent_size", "8"), ("latent_size", True), ("latent_size", None), ("width", "1"),
+    ("width", False), ("model", 1), ("attribute_mean", 1.0), ("attribute_mean", "01"), ("attribute_mean", ("0", "1"))])
+def test_wrong_types_are_refused(name, value):
+    with pytest.raises(ConfigError, match=f"ModelConfig.{name}=.*expected"):
+        ModelConfig(**MODEL | {name: value})
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("model", "gan"), ("image_size", 48), ("image_size", 0), ("attribute_mean", ()),
+    ("attribute_standard_deviation", (1.0,)), ("attribute_standard_deviation", (1.0, 0.0)), ("latent_size", 0),
+    ("foreground_latent_size", -1), ("background_latent_size", 0), ("width", 0.0), ("width", float("nan")),
+    ("dropout", 1.0), ("dropout", -0.1), ("observation_noise", "none"), ("observation_standard_deviation", 0.0),
+    ("gate_weight", -1.0), ("kl_warmup_steps", -1), ("precision", "float64"), ("seed", -1), ("seed", 2**31)])
+def test_values_out_of_range_are_refused_by_name(name, value):
+    with pytest.raises(ConfigError, match=f"{name}=.*expected"):
+        ModelConfig(**MODEL | {name: value})
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("epochs", 0), ("batch_size", 0), ("learning_rate", 0.0), ("learning_rate", float("nan")), ("weight_decay", -1.0),
+    ("clip_norm", -1.0), ("rotation", -0.1), ("average_decay", 1.0), ("flip", 1), ("model", {})])
+def test_runs_out_of_range_are_refused_by_name(run, name, value):
+    with pytest.raises(ConfigError, match=f"{name}=.*expected"):
+        dataclasses.replace(run, **{name: value})
+
+
+def test_configurations_are_frozen(run):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        run.epochs = 5
+
+
+def test_width_scales_channels_and_leaves_one():
+    config = ModelConfig(width=0.0625, **MODEL)
+    assert [config.channels(count) for count in (1024, 64, 3)] == [64, 4, 1]
+    assert config.attribute_count == 2

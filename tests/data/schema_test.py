@@ -1,0 +1,114 @@
+"""Laws of AttributeSchema: statistics, requests by name and conditional means, against numpy."""
+
+import numpy as np
+import pytest
+
+from attr2image_tf.data.schema import AttributeSchema
+
+NAMES = ("Smiling", "Gray Hair", "Senior", "No Beard")
+
+
+@pytest.fixture(scope="module")
+def attributes():
+    random = np.random.default_rng(0)
+    return random.normal(size=(300, 4)) @ random.normal(size=(4, 4)) + [0.0, 1.0, 2.0, -3.0]
+
+
+@pytest.fixture(scope="module")
+def schema(attributes):
+    return AttributeSchema.measure(NAMES, attributes)
+
+
+def test_statistics_equal_numpy(schema, attributes):
+    assert len(schema) == 4
+    for found, expected in ((schema.minimum, attributes.min(0)), (schema.mean, attributes.mean(0)),
+                            (schema.maximum, attributes.max(0)), (schema.covariance, np.cov(attributes.T)),
+                            (schema.standard_deviation, attributes.std(0, ddof=1))):
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_statistics_cannot_be_written(schema):
+    with pytest.raises(ValueError, match="read-only"):
+        schema.mean[0] = 0.0
+
+
+def test_json_gives_back_an_equal_schema(schema):
+    again = AttributeSchema.from_json(schema.to_json())
+    assert again.names == schema.names
+    for field in ("minimum", "mean", "maximum", "covariance"):
+        np.testing.assert_array_equal(getattr(again, field), getattr(schema, field))
+
+
+def test_one_attribute_has_a_covariance_matrix():
+    schema = AttributeSchema.measure(["a"], [[1.0], [3.0]])
+    np.testing.assert_allclose(schema.covariance, [[2.0]])
+
+
+def test_shapes_and_too_few_examples_are_refused(schema):
+    with pytest.raises(ValueError, match="mean has shape"):
+        AttributeSchema(NAMES, schema.minimum, schema.mean[:3], schema.maximum, schema.covariance)
+    with pytest.raises(ValueError, match="at least 2"):
+        AttributeSchema.measure(NAMES, np.zeros((1, 4)))
+
+
+@pytest.mark.parametrize("name", ["Gray Hair", "gray_hair", "GRAYHAIR", "gray-hair"])
+def test_spelling_of_names_does_not_matter(schema, name):
+    assert schema.index(name) == 1
+
+
+def test_an_unknown_name_lists_near_ones_and_all(schema):
+    with pytest.raises(ValueError) as error:
+        schema.index("Smilling")
+    before, known = str(error.value).split("Known:")
+    assert "'Smilling'" in before and "'Smiling'" in before and "No Beard" not in before
+    assert all(name in known for name in NAMES)
+
+
+def test_values(schema):
+    assert [schema.value("Senior", amount) for amount in ("min", "mean", "max")] == [
+        schema.minimum[2], schema.mean[2], schema.maximum[2]]
+    expected = schema.mean[2] - 1.5 * schema.standard_deviation[2]
+    for amount in (-1.5, "-1.5"):
+        assert schema.value("Senior", amount) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("amount", ["much", "", "nan", "inf"])
+def test_an_amount_that_is_no_number_is_refused(schema, amount):
+    with pytest.raises(ValueError, match="attribute 'Senior': expected min, mean, max or a number"):
+        schema.value("Senior", amount)
+
+
+def test_others_stay_at_the_base(schema):
+    np.testing.assert_array_equal(schema.vector({}), schema.mean)
+    moved = schema.vector({"Senior": "max"})
+    assert moved.dtype == np.float32
+    np.testing.assert_array_equal(moved, np.where(np.arange(4) == 2, schema.maximum, schema.mean))
+    base = np.arange(4.0)
+    np.testing.assert_allclose(schema.vector({"Senior": "min"}, base=base), [0.0, 1.0, schema.minimum[2], 3.0])
+    np.testing.assert_array_equal(base, np.arange(4.0))
+
+
+def test_correlated_others_move_to_their_conditional_mean(schema, attributes):
+    covariance, mean = np.cov(attributes.T), attributes.mean(0)
+    chosen, others = [2, 0], [1, 3]
+    values = mean[chosen] + [0.5, -0.4] * attributes.std(0, ddof=1)[chosen]
+    expected = mean[others] + covariance[np.ix_(others, chosen)] @ np.linalg.solve(
+        covariance[np.ix_(chosen, chosen)], values - mean[chosen])
+    assert np.abs(expected - mean[others]).max() > 0.1
+    moved = schema.vector({"Senior": 0.5, "Smiling": -0.4}, correlated=True)
+    np.testing.assert_allclose(moved[chosen], values, rtol=1e-4)
+    np.testing.assert_allclose(moved[others], expected, rtol=1e-3)
+
+
+def test_correlated_others_stay_within_what_was_seen(schema):
+    moved = schema.vector({"Senior": 50.0}, correlated=True)
+    assert moved[2] > schema.maximum[2]
+    others = [0, 1, 3]
+    assert np.all((moved >= schema.minimum) & (moved <= schema.maximum), where=np.isin(np.arange(4), others))
+
+
+def test_a_constant_attribute_moves_no_other():
+    random = np.random.default_rng(0)
+    schema = AttributeSchema.measure(["constant", "free"], np.stack([np.ones(20), random.normal(size=20)], 1))
+    np.testing.assert_allclose(schema.vector({"constant": 3.0}, correlated=True), schema.mean, atol=1e-6)

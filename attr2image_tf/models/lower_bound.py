@@ -47,7 +47,8 @@ def bernoulli_log_likelihood(gates, logits):
         gates: float32 [B, H, W, 1] in [0, 1], 1 where the background is visible.
         logits: float32 [B, H, W, 1], before the sigmoid.
     """
-    return tfd.Independent(tfd.Bernoulli(logits=logits), 3).log_prob(gates)
+    # An array that is no tensor would become whole numbers, the type of the distribution.
+    return tfd.Independent(tfd.Bernoulli(logits=logits), 3).log_prob(tf.cast(gates, tf.float32))
 
 
 def importance_weighted_bound(log_weights):

@@ -1,0 +1,98 @@
+"""Laws of ranges, masks, composition, grids and files."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from attr2image_tf import images as pixels
+
+
+def test_every_level_survives_the_ranges():
+    levels = np.arange(256, dtype=np.uint8)
+    inside = pixels.model_range_from_uint8(levels)
+    assert inside.dtype == tf.float32 and (inside[0], inside[-1]) == (-1.0, 1.0)
+    np.testing.assert_array_equal(pixels.uint8_from_model_range(inside), levels)
+    unit = pixels.unit_from_model_range(inside)
+    np.testing.assert_allclose(unit, levels / 255.0, atol=1e-6)
+    np.testing.assert_array_equal(pixels.uint8_from_unit(unit), levels)
+    np.testing.assert_allclose(pixels.model_range_from_unit(unit), inside, atol=1e-6)
+
+
+def test_values_outside_are_clipped_and_others_rounded_to_nearest():
+    np.testing.assert_array_equal(pixels.unit_from_model_range(tf.constant([-3.0, 3.0])), [0.0, 1.0])
+    np.testing.assert_array_equal(pixels.uint8_from_model_range(tf.constant([-3.0, 3.0])), [0, 255])
+    np.testing.assert_array_equal(pixels.uint8_from_unit(tf.constant([-1.0, 2.0, 9.6 / 255, 9.4 / 255])),
+                                  [0, 255, 10, 9])
+
+
+def test_a_masked_background_is_mid_grey():
+    images = tf.random.stateless_uniform([2, 4, 4, 3], [0, 1], -1.0, 1.0)
+    masks = tf.cast(tf.random.stateless_uniform([2, 4, 4, 1], [0, 2]) > 0.5, tf.float32)
+    foregrounds = pixels.mask_foreground(images, masks).numpy()
+    shown = np.broadcast_to(masks == 1.0, foregrounds.shape)
+    np.testing.assert_array_equal(foregrounds[shown], images.numpy()[shown])
+    np.testing.assert_array_equal(pixels.uint8_from_model_range(foregrounds)[~shown], 128)
+
+
+def test_foreground_and_gated_picture_compose_to_the_picture():
+    images = tf.random.stateless_uniform([2, 4, 4, 3], [0, 1], -1.0, 1.0)
+    masks = tf.random.stateless_uniform([2, 4, 4, 1], [0, 2])
+    composed = pixels.compose(pixels.mask_foreground(images, masks), 1.0 - masks, images)
+    np.testing.assert_allclose(composed, images, atol=1e-6)
+
+
+def test_grid_places_pictures_on_white():
+    random = np.random.default_rng(0)
+    rows = [[random.integers(0, 255, (5, 6, 3), np.uint8) for _ in range(count)] for count in (3, 2)]
+    sheet = pixels.grid(rows, gap=2)
+    assert sheet.dtype == np.uint8 and sheet.shape == (2 + 2 * 7, 2 + 3 * 8, 3)
+    covered = np.zeros(sheet.shape[:2], bool)
+    for y, row in enumerate(rows):
+        for x, picture in enumerate(row):
+            place = np.s_[2 + 7 * y:7 + 7 * y, 2 + 8 * x:8 + 8 * x]
+            np.testing.assert_array_equal(sheet[place], picture)
+            covered[place] = True
+    assert np.all(sheet[~covered] == 255)
+
+
+def test_grid_takes_floats_and_single_channels_and_enlarges():
+    picture = np.linspace(0.0, 1.0, 6, dtype=np.float32).reshape(2, 3, 1)
+    sheet = pixels.grid([[picture]], gap=0, scale=3)
+    expected = np.repeat(np.rint(picture * 255).astype(np.uint8), 3, axis=-1).repeat(3, 0).repeat(3, 1)
+    np.testing.assert_array_equal(sheet, expected)
+
+
+def test_labels_take_room_and_leave_pictures_alone():
+    rows = [[np.full((40, 40, 3), 7 * (1 + row), np.uint8)] for row in range(2)]
+    plain = pixels.grid(rows)
+    labelled = pixels.grid(rows, row_labels=["a row\nof two", "b"], column_labels=["column"])
+    top, left = (large - small for large, small in zip(labelled.shape[:2], plain.shape[:2], strict=True))
+    assert top > 0 and left > 0
+    np.testing.assert_array_equal(labelled[top:, left:], plain)
+    # Something is written in each margin.
+    assert labelled[top:, :left].min() < 100 and labelled[:top, left:].min() < 100
+
+
+@pytest.mark.parametrize("rows", [[], [[]], [[np.zeros((2, 2, 3)), np.zeros((2, 3, 3))]]])
+def test_grid_refuses_nothing_and_sizes_that_differ(rows):
+    with pytest.raises(ValueError, match="grid: expected pictures of one size"):
+        pixels.grid(rows)
+
+
+def test_saved_pictures_are_read_back(tmp_path):
+    picture = np.random.default_rng(0).integers(0, 255, (5, 6, 3), np.uint8)
+    path = pixels.save(picture, tmp_path / "deep" / "sheet.png")
+    np.testing.assert_array_equal(np.asarray(Image.open(path)), picture)
+    pixels.save(255 - picture, path)
+    np.testing.assert_array_equal(np.asarray(Image.open(path)), 255 - picture)
+    assert [each.name for each in (tmp_path / "deep").iterdir()] == ["sheet.png"]
+
+
+def test_a_failed_save_leaves_what_was_there(tmp_path):
+    path = tmp_path / "sheet.png"
+    pixels.save(np.zeros((2, 2, 3), np.uint8), path)
+    before = path.read_bytes()
+    with pytest.raises((TypeError, ValueError)):
+        pixels.save(np.zeros((2, 2, 5), np.uint8), path)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,54 @@
+"""Laws of requests on the command line."""
+
+import numpy as np
+import pytest
+
+from attr2image_tf.data.schema import AttributeSchema
+from trainers.draw import parse_request
+
+
+@pytest.fixture(scope="module")
+def schema():
+    random = np.random.default_rng(0)
+    return AttributeSchema.measure(("Smiling", "Gray Hair", "Senior"),
+                                   random.normal(size=(100, 3)) @ random.normal(size=(3, 3)) + [1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("text", ["", " ", ",", " , "])
+def test_nothing_is_the_mean(schema, text):
+    np.testing.assert_array_equal(parse_request(text, schema, False), schema.mean)
+
+
+@pytest.mark.parametrize("text", ["Smiling=+2,Gray Hair=min", " gray_hair = min , smiling = 2 ,"])
+def test_named_attributes_are_set_and_others_stay(schema, text):
+    vector = parse_request(text, schema, False)
+    assert vector.dtype == np.float32 and vector.shape == (3,)
+    np.testing.assert_allclose(
+        vector, [schema.mean[0] + 2.0 * schema.standard_deviation[0], schema.minimum[1], schema.mean[2]], rtol=1e-6)
+
+
+def test_amounts_are_deviations_from_the_mean_or_its_names(schema):
+    for amount, expected in (("min", schema.minimum), ("mean", schema.mean), ("max", schema.maximum),
+                             ("-0.5", schema.mean - 0.5 * schema.standard_deviation)):
+        assert parse_request(f"Senior={amount}", schema, False)[2] == pytest.approx(expected[2], rel=1e-5)
+
+
+def test_correlated_requests_move_the_others(schema):
+    vector = parse_request("Senior=1", schema, True)
+    np.testing.assert_array_equal(vector, schema.vector({"Senior": 1.0}, correlated=True))
+    assert np.abs(vector - schema.mean)[:2].min() > 1e-3
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("Smiling", "request 'Smiling': expected NAME=AMOUNT parts with commas between, got 'Smiling'"),
+    ("Smiling=1;Senior", "attribute 'Smiling': expected min, mean, max or a number.*'1;Senior'"),
+    ("Smiling=1,Senior+1", "got 'Senior.1'"),
+    ("Smiling=", "attribute 'Smiling': expected min, mean, max or a number"),
+    ("Smiling=nan", "attribute 'Smiling': expected min, mean, max or a number.*'nan'"),
+    ("Smiling=a lot", "attribute 'Smiling': expected min, mean, max or a number.*'a lot'"),
+    ("Smilling=1", "unknown attribute 'Smilling'. Did you mean 'Smiling'.* Known: Smiling, Gray Hair, Senior"),
+    ("=1", "unknown attribute ''"),
+])
+def test_what_cannot_be_read_is_refused(schema, text, message):
+    with pytest.raises(ValueError, match=message):
+        parse_request(text, schema, False)

@@ -92,8 +92,12 @@ class _Hidden:
 
 
 def _checks(**tensors):
-    return [tf.debugging.assert_all_finite(tensor, f"{name}: expected finite numbers, got NaN or infinity.")
-            for name, tensor in tensors.items()]
+    # The shape at run time is compared, as signatures do not hold callers to theirs and one number would broadcast.
+    lengths = [tf.debugging.Assert(tf.equal(tf.shape(tensor)[-1], tensor.shape[-1]),
+                                   [f"{name}: expected rows of {tensor.shape[-1]} numbers, got", tf.shape(tensor)])
+               for name, tensor in tensors.items()]
+    return lengths + [tf.debugging.assert_all_finite(tensor, f"{name}: expected finite numbers, got NaN or infinity.")
+                      for name, tensor in tensors.items()]
 
 
 def _public(layers):

@@ -6,7 +6,7 @@ import types
 import typing
 
 MODELS = ("vae", "cvae", "discvae")
-OBSERVATION_NOISES = ("fixed", "learned", "running")
+OBSERVATION_NOISES = ("fixed", "learned", "running", "validation")
 
 
 class ConfigError(ValueError):
@@ -85,7 +85,9 @@ class ModelConfig(Config):
         dropout: rate at the end of the encoders' image streams, in [0, 1).
         observation_noise: how the one standard deviation of p(x | .) that all pixels share is found: "fixed" keeps it
             (the paper), "learned" takes gradient steps on its logarithm, "running" follows the root mean squared
-            reconstruction error, which is its maximum-likelihood value, by a moving average.
+            reconstruction error of training, which is its maximum-likelihood value, by a moving average; "validation"
+            takes in each epoch the error on the validation split after the epoch before, where the weights are
+            averaged and no dropout blurs the pictures.
         observation_standard_deviation: its (first) value, above 0, in units of pixels in [-1, 1].
         gate_weight: alpha, the weight of log p(g | y, z_F) in the objective; 0.3 in the authors' release.
         kl_warmup_steps: the weight of the KL terms rises linearly from 0 to 1 over so many steps; 0 switches it off.
@@ -102,7 +104,7 @@ class ModelConfig(Config):
     background_latent_size: int = 64
     width: float = 1.0
     dropout: float = 0.5
-    observation_noise: str = "running"
+    observation_noise: str = "validation"
     observation_standard_deviation: float = 0.5
     gate_weight: float = 0.3
     kl_warmup_steps: int = 0

@@ -66,6 +66,7 @@ class Loop:
         # A signal came to this process; the next steps tell all workers, which then stop together.
         self._signalled = self._stopping = False
         self._rate = 0.0
+        self._validation_error = None
 
     @property
     def step(self) -> int:
@@ -81,6 +82,8 @@ class Loop:
         handlers = {number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             epochs, per_epoch = self.config.epochs, self.reader.steps_per_epoch
+            if rows := self.folder.read_log():
+                self._validation_error = float(rows[-1]["validation_squared_error"])
             # A run killed between an epoch's last step and its row of the log still owes that row.
             for epoch in range(min(len(self.folder.read_log()), self.step // per_epoch), epochs):
                 if self.step < (epoch + 1) * per_epoch:
@@ -114,6 +117,8 @@ class Loop:
         per_epoch = self.reader.steps_per_epoch
         first = self.step - epoch * per_epoch
         if first == 0:
+            if self.config.model.observation_noise == "validation" and self._validation_error is not None:
+                self._set_observation_variance(self._validation_error)
             self._totals.assign(tf.zeros_like(self._totals))
         batches = iter(self.strategy.distribute_datasets_from_function(
             lambda context: self.reader.training(epoch, first, context)))
@@ -151,6 +156,7 @@ class Loop:
         self.exchange_average()
         try:
             validation = self.evaluate("validation")
+            self._validation_error = validation["squared_error"]
             row = {"epoch": epoch + 1, "step": self.step, "skipped_steps": int(self.model.optimizer.skipped.numpy()),
                    "observation_standard_deviation": float(self.model.observation_standard_deviation),
                    "pictures_per_second": round(self._rate, 2),
@@ -161,6 +167,12 @@ class Loop:
             if self.on_epoch:
                 self.on_epoch(self, epoch, row)
         finally:
+            self.exchange_average()
+
+    def _set_observation_variance(self, variance):
+        # In the average too, so that the two never differ.
+        for _ in range(2):
+            self.model.set_observation_variance(variance)
             self.exchange_average()
 
     def _train_steps(self, batches, count, stop):

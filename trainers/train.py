@@ -36,9 +36,9 @@ flags.DEFINE_integer("foreground_latent_size", 192, "Z_F of discvae.", lower_bou
 flags.DEFINE_integer("background_latent_size", 64, "Z_B of discvae.", lower_bound=1)
 flags.DEFINE_float("width", 1.0, "Factor on the channels of all networks; 1 is the paper's.")
 flags.DEFINE_float("dropout", 0.5, "Dropout rate in the encoders.")
-flags.DEFINE_enum("observation_noise", "running", configs.OBSERVATION_NOISES,
-                  "How the pixels' standard deviation is found: fixed, learned by gradient, or the running root mean "
-                  "squared error.")
+flags.DEFINE_enum("observation_noise", "validation", configs.OBSERVATION_NOISES,
+                  "How the pixels' standard deviation is found: fixed, learned by gradient, the running root mean "
+                  "squared error of training, or that of the validation split after the epoch before.")
 flags.DEFINE_float("observation_standard_deviation", 0.5, "Its (first) value; pixels are in [-1, 1].")
 flags.DEFINE_float("gate_weight", 0.3, "Weight of the gate's log-likelihood in the objective of discvae.")
 flags.DEFINE_float("kl_warmup_epochs", 0.0, "Epochs over which the weight of the KL terms rises from 0 to 1.")

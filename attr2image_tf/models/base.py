@@ -131,6 +131,10 @@ class AttributeModel(keras.Model):
         step = tf.cast(self.optimizer.iterations, tf.float32) + 1.0
         return tf.minimum(1.0, step / self.config.kl_warmup_steps)
 
+    def set_observation_variance(self, variance: float):
+        """Sets sigma^2 of p(x | .), in squared units of pixels in [-1, 1]; values below 1e-6 become that."""
+        self.observation_log_variance.assign(np.log(max(variance, 1e-6)))
+
     def _follow_error(self, squared_error, context):
         # The maximum-likelihood variance is the mean squared error; by gradient steps on a scalar it would creep.
         if context.num_replicas_in_sync > 1:

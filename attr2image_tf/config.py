@@ -35,16 +35,27 @@ class Config:
 
     @classmethod
     def from_dict(cls, values: dict):
+        """Raises ConfigError for anything but a dictionary of the known keys that holds all those without default."""
+        if not isinstance(values, dict):
+            raise ConfigError(f"{cls.__name__}: expected an object of keys and values, got {values!r}.")
         known = typing.get_type_hints(cls)
         unknown = sorted(set(values) - set(known))
         if unknown:
             raise ConfigError(f"{cls.__name__}: unknown key {', '.join(unknown)}; known: {', '.join(sorted(known))}.")
+        missing = [field.name for field in dataclasses.fields(cls)
+                   if field.default is dataclasses.MISSING and field.name not in values]
+        if missing:
+            raise ConfigError(f"{cls.__name__}: missing key {', '.join(missing)}.")
         return cls(**{name: known[name].from_dict(value) if _is_config(known[name]) else value
                       for name, value in values.items()})
 
     @classmethod
     def from_json(cls, text: str):
-        return cls.from_dict(json.loads(text))
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ConfigError(f"{cls.__name__}: not JSON ({error}).") from None
+        return cls.from_dict(values)
 
 
 def _is_config(kind):

@@ -74,3 +74,11 @@ def test_width_scales_channels_and_leaves_one():
     config = ModelConfig(width=0.0625, **MODEL)
     assert [config.channels(count) for count in (1024, 64, 3)] == [64, 4, 1]
     assert config.attribute_count == 2
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("{", "not JSON"), ("[]", "expected an object"), ('{"dataset": "lfw"}', "missing key model"),
+    ('{"dataset": "lfw", "model": 3}', "ModelConfig: expected an object")])
+def test_files_that_hold_no_configuration_are_refused(text, message):
+    with pytest.raises(ConfigError, match=message):
+        RunConfig.from_json(text)

@@ -36,13 +36,15 @@ def parse_request(text: str, schema: AttributeSchema, correlated: bool) -> np.nd
     """Attributes float32 [A] of a request such as "Smiling=+2,Male=min".
 
     Raises:
-        ValueError: a part without "=", an unknown attribute, or an amount that is no number.
+        ValueError: a part without "=", an unknown or repeated attribute, or an amount that is no number.
     """
     wanted = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, equals, amount = part.partition("=")
         if not equals:
             raise ValueError(f"request {text!r}: expected NAME=AMOUNT parts with commas between, got {part!r}.")
+        if name.strip() in wanted:
+            raise ValueError(f"request {text!r}: {name.strip()!r} is asked for twice.")
         wanted[name.strip()] = amount.strip()
     return schema.vector(wanted, correlated=correlated)
 

@@ -169,8 +169,10 @@ def main(arguments):
     except Diverged as error:
         sys.exit(f"error: {error}")
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
-        sys.exit(f"error: the cluster lost a worker ({error.message.splitlines()[0]}). Start all workers again with "
-                 "the same commands; they go on from the last checkpoint.")
+        # The first lines tell where in the graph, the last what happened.
+        logging.debug("%s", error)
+        sys.exit("error: the cluster lost a worker; look for the first one that ended and why. Start all workers again "
+                 f"with the same commands; they go on from the last checkpoint. ({type(error).__name__})")
     if done and chief:
         # What the picture shows is said before its path, which ends the output so that it is easily copied.
         sheet = finish(folder, dataset)

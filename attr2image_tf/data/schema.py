@@ -91,11 +91,16 @@ class AttributeSchema:
             base: float [A] from which the others are taken; the training mean by default.
             correlated: if True the others move to their conditional mean given the requested ones, under a Gaussian
                 fit of the training attributes: faces of seniors also have grey hair. If False they stay at `base`.
+
+        Raises:
+            ValueError: an unknown or repeated attribute, or an amount that is none.
         """
         base = np.array(self.mean if base is None else base, np.float64)
         if not requests:
             return base.astype(np.float32)
         chosen = [self.index(name) for name in requests]
+        if len(set(chosen)) < len(chosen):
+            raise ValueError(f"attributes {', '.join(requests)}: one of them is asked for twice.")
         values = np.array([self.value(name, amount) for name, amount in requests.items()])
         result = base.copy()
         if correlated:

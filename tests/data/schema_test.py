@@ -112,3 +112,9 @@ def test_a_constant_attribute_moves_no_other():
     random = np.random.default_rng(0)
     schema = AttributeSchema.measure(["constant", "free"], np.stack([np.ones(20), random.normal(size=20)], 1))
     np.testing.assert_allclose(schema.vector({"constant": 3.0}, correlated=True), schema.mean, atol=1e-6)
+
+
+def test_an_attribute_asked_for_twice_is_refused(schema):
+    name = schema.names[0]
+    with pytest.raises(ValueError, match="twice"):
+        schema.vector({name: 1.0, name.upper() + " ": 2.0})

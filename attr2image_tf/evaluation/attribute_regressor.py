@@ -1,0 +1,199 @@
+"""AttributeRegressor: attributes from pictures, the judge of whether samples have what was asked for (sec. 5).
+
+A residual network (He et al. 2016), trained on real training pictures only. It has never seen a sample, so it says how
+far what a model draws looks like what it was asked for; its own accuracy on real pictures of people it has never seen
+is what a perfect model could reach.
+"""
+
+import dataclasses
+import itertools
+import json
+import os
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from attr2image_tf import images as pixels
+from attr2image_tf.config import Config, ConfigError
+from attr2image_tf.data.schema import AttributeSchema
+
+LEVELS = 4
+
+_BATCH = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class RegressorConfig(Config):
+    """How a regressor is built and trained.
+
+    Attributes:
+        dataset: name of the data set, as in `--dataset`.
+        attribute_mean: A floats; what is regressed are attributes less this, divided by
+        attribute_standard_deviation: A floats above 0.
+        image_size: height and width in pixels, a multiple of 16.
+        width: channels of the first level, at least 1; each of the four levels has half the size of the one before
+            and twice the channels.
+        blocks: residual blocks a level, at least 1.
+        dropout: rate before the last layer, in [0, 1).
+        epochs: passes over the training split; the learning rate falls to 0 over them.
+        batch_size: at least 1.
+        learning_rate: the largest, above 0; Adam with decoupled weight decay.
+        weight_decay: at least 0, in units of the learning rate.
+        flip: whether pictures are mirrored at random in training, and predictions averaged over both; off where left
+            and right are attributes.
+        rotation: largest angle of random rotation, in radians, at least 0.
+        shift: largest random shift in pixels, at least 0.
+        seed: of the weights, the order, the augmentation and the dropout.
+    """
+
+    dataset: str
+    attribute_mean: tuple[float, ...]
+    attribute_standard_deviation: tuple[float, ...]
+    image_size: int = 64
+    width: int = 32
+    blocks: int = 1
+    dropout: float = 0.3
+    epochs: int = 20
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    flip: bool = True
+    rotation: float = 0.1
+    shift: int = 3
+    seed: int = 0
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.require(len(self.attribute_mean) == len(self.attribute_standard_deviation) > 0
+                     and all(value > 0 for value in self.attribute_standard_deviation),
+                     "attribute_standard_deviation", f"{len(self.attribute_mean)} numbers above 0, one an attribute")
+        self.require(self.image_size > 0 and self.image_size % 2**LEVELS == 0, "image_size",
+                     f"a positive multiple of {2**LEVELS}")
+        for name in ("width", "blocks", "epochs", "batch_size"):
+            self.require(getattr(self, name) >= 1, name, "at least 1")
+        self.require(0 <= self.dropout < 1, "dropout", "at least 0 and below 1")
+        self.require(self.learning_rate > 0, "learning_rate", "above 0")
+        for name in ("weight_decay", "rotation"):
+            self.require(getattr(self, name) >= 0, name, "at least 0")
+        self.require(0 <= self.shift < self.image_size // 2, "shift", "at least 0 and less than half of image_size")
+        self.require(0 <= self.seed < 2**31, "seed", "a whole number from 0 to 2147483647")
+
+    @classmethod
+    def for_schema(cls, schema: AttributeSchema, **settings) -> "RegressorConfig":
+        """The configuration whose standardisation is that of a schema."""
+        # A constant attribute carries nothing; dividing by 1 leaves it at 0.
+        deviation = np.where(schema.standard_deviation > 1e-6, schema.standard_deviation, 1.0)
+        return cls(attribute_mean=tuple(schema.mean.tolist()), attribute_standard_deviation=tuple(deviation.tolist()),
+                   **settings)
+
+
+def build(config: RegressorConfig) -> keras.Model:
+    """The network: images float32 [B, H, W, 3] in [-1, 1] to a dictionary of features float32 [B, 8 * width] and
+    scores float32 [B, A], which are standardised attributes. Its first weights are a function of the seed."""
+    seeds = itertools.count(1000 * config.seed)
+
+    def convolution(features, channels, size, stride=1):
+        layer = keras.layers.Conv2D(channels, size, stride, padding="same", use_bias=False, dtype="float32",
+                                    kernel_initializer=keras.initializers.HeNormal(next(seeds)))
+        return keras.layers.BatchNormalization(momentum=0.95, dtype="float32")(layer(features))
+
+    def activation(features):
+        return keras.layers.ReLU(dtype="float32")(features)
+
+    images = keras.Input([config.image_size, config.image_size, 3], dtype="float32", name="images")
+    features = activation(convolution(images, config.width, 5, 2))
+    for level in range(LEVELS):
+        for block in range(config.blocks):
+            channels, stride = config.width * 2**level, 2 if level and not block else 1
+            inner = convolution(activation(convolution(features, channels, 3, stride)), channels, 3)
+            straight = features
+            if stride == 2:
+                # Averaged, not skipped: every pixel reaches the sum.
+                straight = keras.layers.AveragePooling2D(2, padding="same", dtype="float32")(straight)
+                straight = convolution(straight, channels, 1)
+            features = activation(keras.layers.Add(dtype="float32")([inner, straight]))
+    features = keras.layers.GlobalAveragePooling2D(dtype="float32")(features)
+    kept = keras.layers.Dropout(config.dropout, seed=next(seeds), dtype="float32")(features)
+    scores = keras.layers.Dense(len(config.attribute_mean), dtype="float32",
+                                kernel_initializer=keras.initializers.GlorotUniform(next(seeds)))(kept)
+    return keras.Model(images, {"features": features, "scores": scores}, name="attribute_regressor")
+
+
+class AttributeRegressor:
+    """A trained regressor.
+
+    Args:
+        network: what `build` gives, trained.
+        config: RegressorConfig.
+        schema: AttributeSchema of the data set.
+
+    Example:
+        >>> regressor = load("runs/regressor_a")
+        >>> attributes, features = regressor(images)
+
+    Call input: pictures [N, H, W, 3], uint8 or float32 in [0, 1]. Output: attributes float32 [N, A] in the data set's
+    units, and features float32 [N, F]; the mean over the picture and its mirror image where mirroring changes nothing.
+
+    Raises:
+        ValueError: pictures of another size or type.
+    """
+
+    def __init__(self, network: keras.Model, config: RegressorConfig, schema: AttributeSchema):
+        self.network, self.config, self.schema = network, config, schema
+        size = config.image_size
+        self._infer = tf.function(self._both, input_signature=[tf.TensorSpec([None, size, size, 3], tf.float32)])
+
+    def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        images = np.asarray(images)
+        size = self.config.image_size
+        if images.shape[1:] != (size, size, 3) or not len(images) or images.dtype not in (np.uint8, np.float32):
+            raise ValueError(f"images {images.dtype} {list(images.shape)}: expected at least one uint8 or float32 "
+                             f"picture, [N, {size}, {size}, 3].")
+        attributes, features = [], []
+        for start in range(0, len(images), _BATCH):
+            batch = images[start:start + _BATCH]
+            ready = (pixels.model_range_from_uint8(batch) if batch.dtype == np.uint8
+                     else pixels.model_range_from_unit(batch))
+            for kept, new in zip((attributes, features), self._infer(ready), strict=True):
+                kept.append(new.numpy())
+        return np.concatenate(attributes), np.concatenate(features)
+
+    def _both(self, images):
+        out = self.network(images, training=False)
+        if self.config.flip:
+            mirrored = self.network(images[:, :, ::-1], training=False)
+            out = {name: 0.5 * (out[name] + mirrored[name]) for name in out}
+        mean, deviation = self.config.attribute_mean, self.config.attribute_standard_deviation
+        return out["scores"] * tf.constant(deviation) + tf.constant(mean), out["features"]
+
+
+def save(network: keras.Model, folder: str | os.PathLike):
+    """Adds the trained weights to the folder of a regressor, complete or not at all."""
+    # Keras wants the ending; the dot keeps a half-written file out of the way.
+    beside = pathlib.Path(folder) / ".regressor.weights.h5"
+    network.save_weights(beside)
+    os.replace(beside, pathlib.Path(folder) / "regressor.weights.h5")
+
+
+def load(folder: str | os.PathLike) -> AttributeRegressor:
+    """The regressor that `trainers.train_regressor` left in a folder.
+
+    Raises:
+        ConfigError: there is none, or its training is not finished.
+    """
+    folder = pathlib.Path(folder)
+    for name in ("config.json", "schema.json", "regressor.weights.h5"):
+        if not (folder / name).is_file():
+            raise ConfigError(f"{str(folder)!r} has no {name}; expected the folder of a finished "
+                              "`python -m trainers.train_regressor --output=...`.")
+    config = RegressorConfig.from_json((folder / "config.json").read_text())
+    network = build(config)
+    network.load_weights(folder / "regressor.weights.h5")
+    return AttributeRegressor(network, config, AttributeSchema.from_json((folder / "schema.json").read_text()))
+
+
+def load_accuracy(folder: str | os.PathLike) -> dict:
+    """What a regressor's training measured on real test pictures: metrics.json."""
+    return json.loads((pathlib.Path(folder) / "metrics.json").read_text())

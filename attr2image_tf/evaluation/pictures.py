@@ -1,0 +1,47 @@
+"""Pictures: a split of a data set as arrays, which is what experiments work on."""
+
+import dataclasses
+
+import numpy as np
+
+from attr2image_tf.data.dataset import AttributeDataset
+
+
+@dataclasses.dataclass(frozen=True)
+class Pictures:
+    """N examples in the data set's order.
+
+    Attributes:
+        images: uint8 [N, H, W, 3].
+        masks: uint8 [N, H, W, 1], 255 on the foreground.
+        attributes: float32 [N, A].
+        names: texts [N].
+        people: texts [N], the same for pictures that are not independent of each other: those of one person, where
+            the data set knows people; else each picture's own name.
+    """
+
+    images: np.ndarray
+    masks: np.ndarray
+    attributes: np.ndarray
+    names: np.ndarray
+    people: np.ndarray
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, rows) -> "Pictures":
+        """Some of them, by a slice or an array of places."""
+        return Pictures(*(getattr(self, field.name)[rows] for field in dataclasses.fields(self)))
+
+
+def read(dataset: AttributeDataset, split: str, limit: int = 0) -> Pictures:
+    """The examples of a split, or `limit` of them spread evenly over it (data sets are sorted); 0 for all."""
+    count = dataset.counts[split]
+    wanted = set(np.linspace(0, count - 1, min(limit or count, count)).round().astype(int).tolist())
+    columns = {"image": [], "mask": [], "attributes": [], "name": [], "person": []}
+    for place, example in enumerate(dataset.examples(split).as_numpy_iterator()):
+        if place in wanted:
+            for column, values in columns.items():
+                values.append(example[column if column in example else "name"])
+    texts = [np.array([text.decode() for text in columns[column]]) for column in ("name", "person")]
+    return Pictures(*(np.stack(columns[column]) for column in ("image", "mask", "attributes")), *texts)

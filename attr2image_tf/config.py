@@ -167,6 +167,7 @@ class RunConfig(Config):
         average_decay: decay of the moving average of the weights, in [0, 1).
         flip: whether pictures are mirrored at random; off where left and right are attributes.
         rotation: largest angle of a random rotation, in radians.
+        crop: whether training pictures are cropped at random; for data sets whose pictures have a border.
     """
 
     dataset: str
@@ -179,6 +180,7 @@ class RunConfig(Config):
     average_decay: float = 0.999
     flip: bool = True
     rotation: float = 0.0
+    crop: bool = False
 
     def __post_init__(self):
         super().__post_init__()

@@ -8,8 +8,11 @@ from attr2image_tf import data
 
 
 def define_dataset_flags():
-    """--dataset, --data_dir, --prepared_dir, --image_size."""
-    flags.DEFINE_enum("dataset", "emblems", data.NAMES, "Data set. emblems is rendered on the fly and needs no files.")
+    """--dataset, --cub_attributes, --data_dir, --prepared_dir, --image_size."""
+    flags.DEFINE_string("dataset", "emblems", f"Data set: {', '.join(data.NAMES)}. emblems is rendered on the fly and "
+                        "needs no files.")
+    flags.DEFINE_enum("cub_attributes", "image", ("image", "class"), "Attributes of cub: labels of each picture, or "
+                      "shares of its species, which are also taken where the archive has no labels of pictures.")
     flags.DEFINE_string("data_dir", os.environ.get("ATTR2IMAGE_DATA"),
                         "Folder that holds the official archives, such as lfw/lfw-funneled.tgz; by default the "
                         "environment variable ATTR2IMAGE_DATA. Without either, files are downloaded.")
@@ -19,5 +22,6 @@ def define_dataset_flags():
 
 def load_dataset(values) -> data.AttributeDataset:
     """The data set that the flags name."""
-    return data.load(values.dataset, image_size=values.image_size, source_dir=values.data_dir,
+    name = f"cub:{values.cub_attributes}" if values.dataset == "cub" else values.dataset
+    return data.load(name, image_size=values.image_size, source_dir=values.data_dir,
                      prepared_dir=values.prepared_dir)

@@ -50,6 +50,7 @@ flags.DEFINE_float("clip_norm", 0.0, "Largest global norm of the gradients; 0 sw
 flags.DEFINE_float("average_decay", 0.999, "Decay of the moving average of the weights.")
 flags.DEFINE_bool("flip", True, "Mirror training pictures at random.")
 flags.DEFINE_float("rotation", 0.0, "Largest angle of random rotation, in radians.")
+flags.DEFINE_bool("crop", False, "Crop training pictures at random; for data sets whose pictures have a border (cub).")
 flags.DEFINE_integer("seed", 0, "Of the weights, the order, the augmentation and the noise.", lower_bound=0)
 flags.DEFINE_enum("precision", "float32", ("float32", "mixed_bfloat16", "mixed_float16"), "Keras dtype policy.")
 flags.DEFINE_enum("strategy", "auto", strategies.NAMES, "How training is distributed.")
@@ -61,7 +62,14 @@ flags.DEFINE_bool("dry_run", False, "Print the configuration, the parameter and 
 
 
 def run_config(values, dataset) -> configs.RunConfig:
-    """The configuration of a run from flag values and an open data set."""
+    """The configuration of a run from flag values and an open data set.
+
+    Raises:
+        ConfigError: a value out of its range, or a layered model for pictures without masks.
+    """
+    if values.model == "discvae" and not dataset.has_masks:
+        raise configs.ConfigError(f"model='discvae': the pictures of {dataset.name!r} have no masks, which a layered "
+                                  "model learns from; use --model=cvae, or give masks.")
     # A constant attribute carries nothing; dividing by 1 leaves it at 0.
     deviation = np.where(dataset.schema.standard_deviation > 1e-6, dataset.schema.standard_deviation, 1.0)
     steps_per_epoch = dataset.counts["train"] // values.batch_size
@@ -74,9 +82,9 @@ def run_config(values, dataset) -> configs.RunConfig:
         kl_warmup_steps=round(values.kl_warmup_epochs * steps_per_epoch), precision=values.precision,
         seed=values.seed)
     return configs.RunConfig(
-        dataset=values.dataset, model=model, epochs=values.epochs, batch_size=values.batch_size,
+        dataset=dataset.name, model=model, epochs=values.epochs, batch_size=values.batch_size,
         learning_rate=values.learning_rate, weight_decay=values.weight_decay, clip_norm=values.clip_norm,
-        average_decay=values.average_decay, flip=values.flip, rotation=values.rotation)
+        average_decay=values.average_decay, flip=values.flip, rotation=values.rotation, crop=values.crop)
 
 
 def finish(folder: RunFolder, dataset):
@@ -152,7 +160,8 @@ def main(arguments):
         if values.run:
             folder.check(config)
         augmentation = AugmentationConfig(flip_probability=0.5 if config.flip else 0.0,
-                                          maximum_rotation=config.rotation)
+                                          maximum_rotation=config.rotation,
+                                          cropped_size=dataset.image_size if config.crop else None)
         reader = BatchReader(dataset, batch_size=config.batch_size, seed=config.model.seed, augmentation=augmentation)
         chief = strategies.is_chief()
         if chief and not values.dry_run:

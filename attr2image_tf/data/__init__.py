@@ -5,7 +5,7 @@ import os
 from attr2image_tf.data.dataset import SPLITS, AttributeDataset
 from attr2image_tf.data.schema import AttributeSchema
 
-NAMES = ("emblems", "lfw")
+NAMES = ("emblems", "lfw", "cub")
 
 __all__ = ["NAMES", "SPLITS", "AttributeDataset", "AttributeSchema", "load"]
 
@@ -15,21 +15,27 @@ def load(name: str, *, image_size: int = 64, source_dir: str | os.PathLike | Non
     """Opens a data set, preparing it first where that has not been done.
 
     Args:
-        name: "emblems" or "lfw".
+        name: "emblems", "lfw", or "cub", which may name the kind of attributes too ("cub:image", "cub:class"). The
+            `name` of a data set that is open opens it again.
         image_size: int, pixels.
-        source_dir: the folder that holds `lfw/` with the official archives; the environment variable ATTR2IMAGE_DATA
-            by default.
+        source_dir: the folder that holds `lfw/` and `cub/` with the official archives; the environment variable
+            ATTR2IMAGE_DATA by default.
         prepared_dir: where prepared data sets are kept; tfds' own folder by default.
         seed: int. Of what is drawn (emblems) or split at random.
 
     Raises:
         ValueError: unknown name, or files that cannot be used (DataError).
     """
+    kind, _, detail = name.partition(":")
+    files = {"image_size": image_size, "source_dir": source_dir, "prepared_dir": prepared_dir}
     # Imported when asked for: emblems need nothing of what reads archives.
     if name == "emblems":
         from attr2image_tf.data.emblems import open_emblems
         return open_emblems(image_size=image_size, seed=seed)
     if name == "lfw":
         from attr2image_tf.data.lfw import open_lfw
-        return open_lfw(image_size=image_size, source_dir=source_dir, prepared_dir=prepared_dir)
+        return open_lfw(**files)
+    if kind == "cub":
+        from attr2image_tf.data.cub import open_cub
+        return open_cub(attributes=detail or "image", **files)
     raise ValueError(f"dataset={name!r}: expected one of {', '.join(NAMES)}.")

@@ -25,10 +25,10 @@ class BatchReader:
         dataset: AttributeDataset.
         batch_size: int. Examples of one step over all replicas.
         seed: int.
-        augmentation: AugmentationConfig of training.
+        augmentation: AugmentationConfig of training; with a crop, of pictures that have a border.
 
     Raises:
-        ValueError: the training split is smaller than one batch.
+        ValueError: the training split is smaller than one batch, or there is no border to crop.
     """
 
     def __init__(self, dataset: AttributeDataset, *, batch_size: int, seed: int, augmentation: AugmentationConfig):
@@ -37,7 +37,9 @@ class BatchReader:
                              f"batch_size={batch_size}; use a smaller batch.")
         self.dataset, self.batch_size, self.seed, self.augmentation = dataset, batch_size, seed, augmentation
         self.steps_per_epoch = dataset.counts["train"] // batch_size
-        examples = dataset.examples("train")
+        if augmentation.cropped_size and dataset.bordered is None:
+            raise ValueError(f"dataset {dataset.name!r} has no border to crop at random; leave out --crop.")
+        examples = (dataset.bordered if augmentation.cropped_size else dataset.examples)("train")
         in_memory = dataset.counts["train"] * 4 * dataset.image_size**2 <= MEMORY_LIMIT_BYTES
         self._examples = examples.cache() if in_memory else examples
 

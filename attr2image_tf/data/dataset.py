@@ -25,6 +25,9 @@ class AttributeDataset:
             mask: uint8 [H, W, 1], 255 on the foreground, 0 on the background, between at the border.
             attributes: float32 [A].
             name: string, unique within the data set.
+        bordered: the same with a larger picture and mask, of which `examples` gives the middle, so that training can
+            crop at random; None where there is no border.
+        has_masks: False where no picture has a mask and all masks are 0; a layered model cannot be trained on them.
     """
 
     name: str
@@ -32,3 +35,5 @@ class AttributeDataset:
     schema: AttributeSchema
     counts: Mapping[str, int]
     examples: Callable[[str], tf.data.Dataset]
+    bordered: Callable[[str], tf.data.Dataset] | None = None
+    has_masks: bool = True

@@ -9,10 +9,7 @@ Two prepared sets lie below the prepared folder: `lfw_attributes/<size>` with th
 """
 
 import collections
-import contextlib
 import dataclasses
-import errno
-import hashlib
 import math
 import os
 import pathlib
@@ -24,19 +21,13 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
-from attr2image_tf.data import foreground, lfw_files
+from attr2image_tf.data import foreground, lfw_files, preparing, source_files
 from attr2image_tf.data.dataset import SPLITS, AttributeDataset
 from attr2image_tf.data.errors import DataError
 from attr2image_tf.data.schema import AttributeSchema
 
 MASK_SOURCES = ("none", "drawn", "predicted")
 NO_MASK, DRAWN, PREDICTED = range(3)
-
-VALIDATION_SHARE = 0.1
-# One bad picture of thousands is skipped; more than this says that the archive is broken.
-LARGEST_UNDECODABLE_SHARE = 0.02
-
-_READ = tfds.ReadConfig(try_autocache=False, add_tfds_id=False)
 
 
 @dataclasses.dataclass(eq=False)
@@ -74,8 +65,7 @@ class LfwAttributes(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}
     BUILDER_CONFIGS = [_config(size, predicted) for size in (64, 128) for predicted in (False, True)]
-    url_infos = {file.url: tfds.core.download.checksums.UrlInfo(tfds.core.utils.Size(file.size), file.sha256, name)
-                 for name, file in lfw_files.OFFICIAL_FILES.items() if file.sha256}
+    url_infos = preparing.registered(lfw_files.OFFICIAL_FILES)
 
     def __init__(self, *, source_dir: str | os.PathLike | None = None, **kwargs):
         self.source_dir = source_dir
@@ -105,7 +95,8 @@ class LfwAttributes(tfds.core.GeneratorBasedBuilder):
         if self.source_dir is not None:
             files = lfw_files.find_files(self.source_dir)
         else:
-            files = {name: _download(dl_manager, name) for name in lfw_files.OFFICIAL_FILES}
+            files = {name: preparing.download(dl_manager, name, file, lfw_files.where_to_get(name))
+                     for name, file in lfw_files.OFFICIAL_FILES.items()}
         size = self.builder_config.image_size
         rows, scores = lfw_files.read_scores(files[lfw_files.SCORES])
         people = _split_people(files)
@@ -129,8 +120,8 @@ class LfwAttributes(tfds.core.GeneratorBasedBuilder):
                                 f"{files[lfw_files.SCORES]}, and none is of a person of this split. "
                                 f"{lfw_files.where_to_get(lfw_files.PICTURES)}.")
         wanted = set().union(*names.values())
-        _check_space(self.data_dir, len(wanted), size)
-        self._largest_undecodable = math.floor(LARGEST_UNDECODABLE_SHARE * len(wanted))
+        preparing.check_space(self.data_dir, len(wanted), size)
+        self._largest_undecodable = math.floor(preparing.LARGEST_UNDECODABLE_SHARE * len(wanted))
 
         masks = {}
         for name, content in lfw_files.read_archive(files[lfw_files.LABELS], ".ppm"):
@@ -138,7 +129,7 @@ class LfwAttributes(tfds.core.GeneratorBasedBuilder):
                 self._skipped["labels without a picture"].append(name)
                 continue
             try:
-                masks[name] = lfw_files.encode_png(lfw_files.decode_label(content, size))
+                masks[name] = source_files.encode_png(lfw_files.decode_label(content, size))
             except ValueError as error:
                 self._skipped["labels that cannot be used"].append(f"{name} {error}")
         scores_by_name = {name: scores[rows[name]] for name in wanted}
@@ -146,7 +137,7 @@ class LfwAttributes(tfds.core.GeneratorBasedBuilder):
                 for split in SPLITS}
 
     def _generate_examples(self, split, names, pictures, scores, masks):
-        no_mask = lfw_files.encode_png(np.zeros([self.builder_config.image_size] * 2 + [1], np.uint8))
+        no_mask = source_files.encode_png(np.zeros([self.builder_config.image_size] * 2 + [1], np.uint8))
         written = []
         undecodable = self._skipped["pictures that cannot be used"]
         for name, content in lfw_files.read_archive(pictures, ".jpg"):
@@ -158,13 +149,13 @@ class LfwAttributes(tfds.core.GeneratorBasedBuilder):
                 undecodable.append(f"{name} {error}")
                 if len(undecodable) > self._largest_undecodable:
                     raise DataError(f"{pictures}: {len(undecodable)} pictures cannot be used, more than "
-                                    f"{LARGEST_UNDECODABLE_SHARE:.0%} of those wanted; the last: "
+                                    f"{preparing.LARGEST_UNDECODABLE_SHARE:.0%} of those wanted; the last: "
                                     f"{undecodable[-1]}. {lfw_files.where_to_get(lfw_files.PICTURES)}.") from error
                 continue
             self.info.metadata["drawn"][split] += name in masks
             written.append(name)
             yield name, {
-                "image": lfw_files.encode_png(image), "mask": masks.get(name, no_mask),
+                "image": source_files.encode_png(image), "mask": masks.get(name, no_mask),
                 "mask_source": DRAWN if name in masks else NO_MASK, "attributes": scores[name],
                 "person": _person(name), "name": name,
             }
@@ -180,11 +171,11 @@ class LfwAttributes(tfds.core.GeneratorBasedBuilder):
                             "trainers.train_foreground.")
         network = foreground.load(network_dir(self.builder_config.image_size, self.data_dir_root))
         self.info.metadata.update(dict(base.info.metadata))
-        _check_space(self.data_dir, base.info.splits.total_num_examples, self.builder_config.image_size)
+        preparing.check_space(self.data_dir, base.info.splits.total_num_examples, self.builder_config.image_size)
         return {split: self._predict_examples(base, split, network) for split in SPLITS}
 
     def _predict_examples(self, base, split, network):
-        for batch in base.as_dataset(split=split, batch_size=256, read_config=_READ).as_numpy_iterator():
+        for batch in base.as_dataset(split=split, batch_size=256, read_config=preparing.READ).as_numpy_iterator():
             sources, masks = batch["mask_source"].copy(), batch["mask"].copy()
             missing = sources == NO_MASK
             if missing.any():
@@ -192,14 +183,14 @@ class LfwAttributes(tfds.core.GeneratorBasedBuilder):
             sources[missing] = PREDICTED
             for index, name in enumerate(batch["name"]):
                 yield name.decode(), {
-                    "image": lfw_files.encode_png(batch["image"][index]), "mask": lfw_files.encode_png(masks[index]),
+                    "image": source_files.encode_png(batch["image"][index]),
+                    "mask": source_files.encode_png(masks[index]),
                     "mask_source": int(sources[index]), "attributes": batch["attributes"][index],
                     "person": batch["person"][index], "name": name,
                 }
 
     def _write_skipped(self):
-        self.info.metadata["skipped"] = {kind: len(names) for kind, names in self._skipped.items()}
-        (pathlib.Path(self.data_dir) / "skipped.txt").write_text(lfw_files.problems_text(self._skipped))
+        preparing.record_skipped(self, self._skipped)
 
 
 def open_lfw(*, image_size: int = 64, source_dir: str | os.PathLike | None = None,
@@ -233,7 +224,7 @@ def open_lfw(*, image_size: int = 64, source_dir: str | os.PathLike | None = Non
     def examples(split):
         if split not in SPLITS:
             raise ValueError(f"split is {split!r}; expected one of {', '.join(SPLITS)}.")
-        dataset = builder.as_dataset(split=split, shuffle_files=False, read_config=_READ)
+        dataset = builder.as_dataset(split=split, shuffle_files=False, read_config=preparing.READ)
         if masks == "drawn":
             dataset = dataset.filter(lambda example: example["mask_source"] == DRAWN)
         return dataset.map(_element, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
@@ -266,14 +257,14 @@ def prepare_lfw(*, image_size: int = 64, source_dir: str | os.PathLike | None = 
     if source_dir is not None and not base.is_prepared():
         lfw_files.find_files(source_dir)  # Complains before any folder is made.
     folder = network_dir(image_size, prepared_dir)
-    with _only_one(base):
+    with preparing.only_one(base):
         if not base.is_prepared():
-            _prepare(base)
+            preparing.prepare(base)
         if predicted_masks:
             if not foreground.is_trained(folder):
                 _train_foreground(image_size, prepared_dir, settings or foreground.Settings())
             if not predicted.is_prepared():
-                _prepare(predicted)
+                preparing.prepare(predicted)
 
 
 def train_foreground(*, image_size: int = 64, prepared_dir: str | os.PathLike | None = None,
@@ -292,7 +283,7 @@ def train_foreground(*, image_size: int = 64, prepared_dir: str | os.PathLike | 
     base = _builder(image_size, False, None, prepared_dir)
     if not base.is_prepared():
         prepare_lfw(image_size=image_size, prepared_dir=prepared_dir, predicted_masks=False)
-    with _only_one(base):
+    with preparing.only_one(base):
         return _train_foreground(image_size, prepared_dir, settings or foreground.Settings())
 
 
@@ -309,7 +300,7 @@ def _train_foreground(image_size, prepared_dir, settings):
                 "seconds": round(time.monotonic() - started, 1)}
     # In this order a run that is killed leaves no masks beside a network that did not predict them.
     shutil.rmtree(_builder(image_size, True, None, prepared_dir).data_dir, ignore_errors=True)
-    with _clear_disk_errors(folder):
+    with preparing.clear_disk_errors(folder):
         foreground.save(network, folder, settings, figures)
     logging.info("Trained the foreground network in %.0f s: pixel accuracy %.4f and foreground IoU %.4f on held-out "
                  "people; it is in %s", figures["seconds"], figures["pixel_accuracy"], figures["foreground_iou"],
@@ -351,51 +342,6 @@ def _builder(image_size, predicted_masks, source_dir, prepared_dir):
                          config=config.name if config.name in known else config)
 
 
-def _prepare(builder):
-    started = time.monotonic()
-    logging.info("Preparing %s in %s", builder.info.full_name, builder.data_dir)
-    # What a killed run left; nobody else is at it, see `_only_one`.
-    version = pathlib.Path(builder.data_dir)
-    for leftover in version.parent.glob(f"{tfds.core.constants.INCOMPLETE_PREFIX}*_{version.name}"):
-        shutil.rmtree(leftover)
-    with _clear_disk_errors(version):
-        builder.download_and_prepare()
-    skipped = ", ".join(f"{number:,} {kind}" for kind, number in builder.info.metadata["skipped"].items() if number)
-    logging.info("Prepared %s in %.0f s: %s. Skipped: %s.", builder.info.full_name, time.monotonic() - started,
-                 ", ".join(f"{builder.info.splits[split].num_examples:,} {split}" for split in SPLITS),
-                 f"{skipped} (named in {version / 'skipped.txt'})" if skipped else "nothing")
-
-
-@contextlib.contextmanager
-def _clear_disk_errors(path):
-    try:
-        yield
-    except (OSError, tf.errors.ResourceExhaustedError) as error:
-        if isinstance(error, tf.errors.ResourceExhaustedError) or error.errno == errno.ENOSPC:
-            raise DataError(f"No space left on the disk while writing {path}; free some, or choose another folder with "
-                            "--prepared_dir.") from error
-        raise
-
-
-@contextlib.contextmanager
-def _only_one(builder):
-    try:
-        import fcntl
-    except ImportError:  # Windows has no such lock; two processes would do the work twice.
-        yield
-        return
-    root = pathlib.Path(builder.data_dir_root)
-    root.mkdir(parents=True, exist_ok=True)
-    with open(root / f".{builder.name}.lock", "w") as lock:
-        # The system releases it when the process ends, however it ends.
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            logging.info("Another process is preparing %s in %s; waiting for it", builder.name, root)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def _split_people(files):
     train = lfw_files.read_people(files[lfw_files.TRAIN_PEOPLE])
     test = lfw_files.read_people(files[lfw_files.TEST_PEOPLE])
@@ -403,36 +349,9 @@ def _split_people(files):
     if both:
         raise DataError(f"{both[0]} is in both {files[lfw_files.TRAIN_PEOPLE]} and {files[lfw_files.TEST_PEOPLE]}; "
                         f"expected nobody in both. {lfw_files.where_to_get(lfw_files.TRAIN_PEOPLE)}.")
-    # By a hash of the name: the same people whatever the order of the list and the version of any random generator.
-    train.sort(key=lambda person: hashlib.sha256(f"validation/{person}".encode()).digest())
-    held_out = max(1, round(VALIDATION_SHARE * len(train)))
-    return {**dict.fromkeys(test, "test"), **dict.fromkeys(train[:held_out], "validation"),
-            **dict.fromkeys(train[held_out:], "train")}
+    validation = preparing.held_out(train)
+    return {**dict.fromkeys(test, "test"), **dict.fromkeys(train, "train"), **dict.fromkeys(validation, "validation")}
 
 
 def _person(name):
     return name.rpartition("_")[0]
-
-
-def _check_space(folder, examples, image_size):
-    # PNG takes about two thirds of the raw bytes, and tfds writes every example twice (sorting, then shards).
-    needed = round(2 * examples * image_size**2 * 3 * 0.75)
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise DataError(f"No space left on the disk of {pathlib.Path(folder).parents[2]}: {free / 1e6:,.0f} MB are "
-                        f"free, about {needed / 1e6:,.0f} MB are needed; free some, or choose another folder with "
-                        "--prepared_dir.")
-
-
-def _download(dl_manager, name):
-    file = lfw_files.OFFICIAL_FILES[name]
-    try:
-        return pathlib.Path(dl_manager.download(file.url))
-    except tfds.core.download.download_manager.NonMatchingChecksumError as error:
-        raise DataError(f"{name} from {file.url} is not the official file: expected {file.size:,} bytes with SHA-256 "
-                        f"{file.sha256}. {lfw_files.where_to_get(name)}.") from error
-    except Exception as error:  # tfds passes on whatever its HTTP library raises.
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            raise
-        raise DataError(f"{name} cannot be downloaded from {file.url} ({type(error).__name__}). "
-                        f"{lfw_files.where_to_get(name)}.") from error

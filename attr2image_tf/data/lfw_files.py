@@ -4,19 +4,16 @@ Pictures: Huang et al. 2007, funneled, 250 x 250. Attributes: 73 scores, Kumar e
 2013. People-disjoint split: "View 1" of the data set.
 """
 
-import dataclasses
-import gzip
-import io
 import os
 import pathlib
-import tarfile
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 from PIL import Image
 
+from attr2image_tf.data import source_files
 from attr2image_tf.data.errors import DataError
+from attr2image_tf.data.source_files import OfficialFile
 
 PICTURES = "lfw-funneled.tgz"
 LABELS = "parts_lfw_funneled_gt_images.tgz"
@@ -40,21 +37,6 @@ ATTRIBUTE_NAMES = (
     "Attractive Man", "Attractive Woman", "Indian", "Gray Hair", "Bags Under Eyes", "Heavy Makeup", "Rosy Cheeks",
     "Shiny Skin", "Pale Skin", "5 o' Clock Shadow", "Strong Nose-Mouth Lines", "Wearing Lipstick", "Flushed Face",
     "High Cheekbones", "Brown Eyes", "Wearing Earrings", "Wearing Necktie", "Wearing Necklace")
-
-
-@dataclasses.dataclass(frozen=True)
-class OfficialFile:
-    """Where a file comes from.
-
-    Attributes:
-        url: text.
-        size: bytes, or None where no figure is published.
-        sha256: hexadecimal text, or None where no sum is published.
-    """
-
-    url: str
-    size: int | None = None
-    sha256: str | None = None
 
 
 # The pictures come from the mirror that scikit-learn's fetch_lfw_people uses, with its sum. The sums of the two lists
@@ -90,15 +72,7 @@ def find_files(source_dir: str | os.PathLike) -> dict[str, pathlib.Path]:
     Raises:
         DataError: a file is missing.
     """
-    folder = pathlib.Path(source_dir).expanduser()
-    if not (folder / "lfw").is_dir() and any((folder / name).is_file() for name in OFFICIAL_FILES):
-        files = {name: folder / name for name in OFFICIAL_FILES}
-    else:
-        files = {name: folder / "lfw" / name for name in OFFICIAL_FILES}
-    for name, path in files.items():
-        if not path.is_file():
-            raise DataError(f"{path} is missing. {where_to_get(name)}.")
-    return files
+    return source_files.find_official(source_dir, "lfw", OFFICIAL_FILES, where_to_get)
 
 
 def read_scores(path: str | os.PathLike) -> tuple[dict[str, int], np.ndarray]:
@@ -161,18 +135,9 @@ def read_archive(path: str | os.PathLike, ending: str) -> Iterator[tuple[str, by
     Raises:
         DataError: the archive is truncated or damaged.
     """
-    try:
-        # tarfile's own reading of gzip takes a truncated archive for a complete one; the gzip module does not.
-        with gzip.open(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
-            for member in archive:
-                if member.isfile() and member.name.endswith(ending):
-                    yield pathlib.PurePosixPath(member.name).stem, archive.extractfile(member).read()
-            while stream.read(1 << 20):
-                pass
-    except (EOFError, tarfile.TarError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path} is truncated or damaged ({error}); expected a complete .tgz, this one has "
-                        f"{pathlib.Path(path).stat().st_size:,} bytes. {where_to_get(pathlib.Path(path).name)}."
-                        ) from error
+    hint = where_to_get(pathlib.Path(path).name)
+    for name, content in source_files.read_archive(path, hint, lambda name: name.endswith(ending)):
+        yield pathlib.PurePosixPath(name).stem, content
 
 
 def decode_picture(content: bytes, image_size: int) -> np.ndarray:
@@ -198,18 +163,8 @@ def decode_label(content: bytes, image_size: int) -> np.ndarray:
     return np.asarray(_crop(foreground, image_size, sampling))[..., None]
 
 
-def encode_png(picture: np.ndarray) -> bytes:
-    """uint8 [H, W, 3] or [H, W, 1] as PNG."""
-    buffer = io.BytesIO()
-    Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(buffer, "png", compress_level=3)
-    return buffer.getvalue()
-
-
 def _decode(content):
-    try:
-        picture = Image.open(io.BytesIO(content)).convert("RGB")
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"does not decode ({error})") from error
+    picture = source_files.decode(content)
     if picture.size != (PICTURE_SIZE, PICTURE_SIZE):
         raise ValueError(f"is {picture.size[0]} x {picture.size[1]}, expected {PICTURE_SIZE} x {PICTURE_SIZE}")
     return picture
@@ -225,9 +180,3 @@ def _lines(path: str | os.PathLike) -> list[str]:
         return pathlib.Path(path).read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not a text file ({error}). {where_to_get(pathlib.Path(path).name)}.") from error
-
-
-def problems_text(problems: Mapping[str, list[str]]) -> str:
-    """What was skipped, as text: a heading with the number for each kind, then the names."""
-    return "\n".join(f"{kind}: {len(names)}\n" + "".join(f"  {name}\n" for name in sorted(names))
-                     for kind, names in problems.items())

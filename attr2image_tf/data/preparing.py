@@ -1,0 +1,139 @@
+"""How a tfds builder's set is prepared: by one process at a time, complete or absent, with clear complaints."""
+
+import contextlib
+import errno
+import hashlib
+import os
+import pathlib
+import shutil
+import time
+from collections.abc import Iterable, Mapping
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from absl import logging
+
+from attr2image_tf.data.dataset import SPLITS
+from attr2image_tf.data.errors import DataError
+from attr2image_tf.data.source_files import OfficialFile, problems_text
+
+READ = tfds.ReadConfig(try_autocache=False, add_tfds_id=False)
+VALIDATION_SHARE = 0.1
+# One bad picture of thousands is skipped; more than this says that the files are broken.
+LARGEST_UNDECODABLE_SHARE = 0.02
+
+
+def prepare(builder: tfds.core.DatasetBuilder) -> None:
+    """Prepares a builder's set and says what was skipped (metadata `skipped`: number by kind).
+
+    Call it within `only_one`.
+
+    Raises:
+        DataError: the files cannot be used, or there is no disk space.
+    """
+    started = time.monotonic()
+    logging.info("Preparing %s in %s", builder.info.full_name, builder.data_dir)
+    # What a killed run left; nobody else is at it, see `only_one`.
+    version = pathlib.Path(builder.data_dir)
+    for leftover in version.parent.glob(f"{tfds.core.constants.INCOMPLETE_PREFIX}*_{version.name}"):
+        shutil.rmtree(leftover)
+    with clear_disk_errors(version):
+        builder.download_and_prepare()
+    skipped = ", ".join(f"{number:,} {kind}" for kind, number in builder.info.metadata["skipped"].items() if number)
+    logging.info("Prepared %s in %.0f s: %s. Skipped: %s.", builder.info.full_name, time.monotonic() - started,
+                 ", ".join(f"{builder.info.splits[split].num_examples:,} {split}" for split in SPLITS),
+                 f"{skipped} (named in {version / 'skipped.txt'})" if skipped else "nothing")
+
+
+def record_skipped(builder: tfds.core.DatasetBuilder, skipped: Mapping[str, list[str]]) -> None:
+    """Keeps the names of what was skipped, by kind, in `skipped.txt` and their numbers in the metadata."""
+    builder.info.metadata["skipped"] = {kind: len(names) for kind, names in skipped.items()}
+    (pathlib.Path(builder.data_dir) / "skipped.txt").write_text(problems_text(skipped))
+
+
+@contextlib.contextmanager
+def clear_disk_errors(path: str | os.PathLike):
+    """Turns a full disk into a DataError that names what was being written."""
+    try:
+        yield
+    except (OSError, tf.errors.ResourceExhaustedError) as error:
+        if isinstance(error, tf.errors.ResourceExhaustedError) or error.errno == errno.ENOSPC:
+            raise DataError(f"No space left on the disk while writing {path}; free some, or choose another folder with "
+                            "--prepared_dir.") from error
+        raise
+
+
+@contextlib.contextmanager
+def only_one(builder: tfds.core.DatasetBuilder):
+    """Waits until no other process prepares sets of this builder in its folder, and keeps others out meanwhile."""
+    try:
+        import fcntl
+    except ImportError:  # Windows has no such lock; two processes would do the work twice.
+        yield
+        return
+    root = pathlib.Path(builder.data_dir_root)
+    root.mkdir(parents=True, exist_ok=True)
+    with open(root / f".{builder.name}.lock", "w") as lock:
+        # The system releases it when the process ends, however it ends.
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logging.info("Another process is preparing %s in %s; waiting for it", builder.name, root)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def check_space(folder: str | os.PathLike, examples: int, image_size: int) -> None:
+    """Raises DataError unless the disk of a version's folder has room for so many pictures."""
+    # PNG takes about two thirds of the raw bytes, and tfds writes every example twice (sorting, then shards).
+    needed = round(2 * examples * image_size**2 * 3 * 0.75)
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise DataError(f"No space left on the disk of {pathlib.Path(folder).parents[2]}: {free / 1e6:,.0f} MB are "
+                        f"free, about {needed / 1e6:,.0f} MB are needed; free some, or choose another folder with "
+                        "--prepared_dir.")
+
+
+def download(dl_manager: tfds.download.DownloadManager, name: str, file: OfficialFile, hint: str) -> pathlib.Path:
+    """Downloads an official file.
+
+    Args:
+        dl_manager: of tfds.
+        name: of the file, for complaints.
+        file: OfficialFile.
+        hint: sentence without its full stop that ends a complaint.
+
+    Raises:
+        DataError: it cannot be had, or is not the official file.
+    """
+    try:
+        return pathlib.Path(dl_manager.download(file.url))
+    except tfds.core.download.download_manager.NonMatchingChecksumError as error:
+        raise DataError(f"{name} from {file.url} is not the official file: expected {file.size:,} bytes with SHA-256 "
+                        f"{file.sha256}. {hint}.") from error
+    except Exception as error:  # tfds passes on whatever its HTTP library raises.
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise
+        raise DataError(f"{name} cannot be downloaded from {file.url} ({type(error).__name__}). {hint}.") from error
+
+
+def registered(files: dict[str, OfficialFile]) -> dict[str, tfds.core.download.checksums.UrlInfo]:
+    """Official files with a published sum as a builder's `url_infos`."""
+    return {file.url: tfds.core.download.checksums.UrlInfo(tfds.core.utils.Size(file.size), file.sha256, name)
+            for name, file in files.items() if file.sha256}
+
+
+def held_out(keys: Iterable[str], share: float = VALIDATION_SHARE, salt: str = "validation") -> set[str]:
+    """The share of keys (at least one) with the smallest hashes.
+
+    The same ones whatever the order of the keys and the version of any random generator.
+    """
+    ordered = sorted(keys, key=lambda key: hashlib.sha256(f"{salt}/{key}".encode()).digest())
+    return set(ordered[:max(1, round(share * len(ordered)))])
+
+
+def make_builder(kind: type, config: tfds.core.BuilderConfig, prepared_dir: str | os.PathLike | None, **options):
+    """A builder of a class, with one of its own configurations where the name is known."""
+    known = {known.name for known in kind.BUILDER_CONFIGS}
+    return kind(data_dir=pathlib.Path(prepared_dir).expanduser() if prepared_dir else None,
+                config=config.name if config.name in known else config, **options)

@@ -1,0 +1,101 @@
+"""Files as they come: archives that are read and never unpacked to disk, pictures, text, and where to get them."""
+
+import dataclasses
+import gzip
+import io
+import os
+import pathlib
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+from PIL import Image
+
+from attr2image_tf.data.errors import DataError
+
+
+@dataclasses.dataclass(frozen=True)
+class OfficialFile:
+    """Where a file comes from.
+
+    Attributes:
+        url: text.
+        size: bytes, or None where no figure is published.
+        sha256: hexadecimal text, or None where no sum is published.
+    """
+
+    url: str
+    size: int | None = None
+    sha256: str | None = None
+
+
+def find_official(source_dir: str | os.PathLike, folder: str, official: Mapping[str, OfficialFile],
+                  where_to_get: Callable[[str], str]) -> dict[str, pathlib.Path]:
+    """The official files of a data set below a folder, by name.
+
+    Args:
+        source_dir: the folder that holds `folder` with the files, or that folder itself.
+        folder: text, such as "lfw".
+        official: OfficialFile by name.
+        where_to_get: function of a file's name that returns the sentence for a missing one.
+
+    Raises:
+        DataError: a file is missing.
+    """
+    place = pathlib.Path(source_dir).expanduser()
+    if (place / folder).is_dir() or not any((place / name).is_file() for name in official):
+        place = place / folder
+    for name in official:
+        if not (place / name).is_file():
+            raise DataError(f"{place / name} is missing. {where_to_get(name)}.")
+    return {name: place / name for name in official}
+
+
+def read_archive(path: str | os.PathLike, hint: str, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
+    """The members of a .tgz, in the order of the archive: (name with its folders, content).
+
+    Args:
+        path: the archive.
+        hint: sentence without its full stop that ends the complaint about a damaged archive.
+        wanted: function of a member's name; others are passed over.
+
+    Raises:
+        DataError: the archive is truncated or damaged.
+    """
+    try:
+        # tarfile's own reading of gzip takes a truncated archive for a complete one; the gzip module does not.
+        with gzip.open(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
+            for member in archive:
+                if member.isfile() and wanted(member.name):
+                    yield member.name, archive.extractfile(member).read()
+            while stream.read(1 << 20):
+                pass
+    except (EOFError, tarfile.TarError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path} is truncated or damaged ({error}); expected a complete .tgz, this one has "
+                        f"{pathlib.Path(path).stat().st_size:,} bytes. {hint}.") from error
+
+
+def decode(content: bytes | str | os.PathLike, mode: str = "RGB") -> Image.Image:
+    """A picture from the content of a file, or from a file, in a mode of Pillow's.
+
+    Raises:
+        ValueError: it does not decode.
+    """
+    try:
+        return Image.open(io.BytesIO(content) if isinstance(content, bytes) else content).convert(mode)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"does not decode ({error})") from error
+
+
+def encode_png(picture: np.ndarray) -> bytes:
+    """uint8 [H, W, 3] or [H, W, 1] as PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(buffer, "png", compress_level=3)
+    return buffer.getvalue()
+
+
+def problems_text(problems: Mapping[str, list[str]]) -> str:
+    """What was skipped, as text: a heading with the number for each kind, then the names."""
+    return "\n".join(f"{kind}: {len(names)}\n" + "".join(f"  {name}\n" for name in sorted(names))
+                     for kind, names in problems.items())

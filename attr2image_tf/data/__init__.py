@@ -5,7 +5,7 @@ import os
 from attr2image_tf.data.dataset import SPLITS, AttributeDataset
 from attr2image_tf.data.schema import AttributeSchema
 
-NAMES = ("emblems", "lfw", "cub")
+NAMES = ("emblems", "lfw", "cub", "folder:PATH")
 
 __all__ = ["NAMES", "SPLITS", "AttributeDataset", "AttributeSchema", "load"]
 
@@ -15,8 +15,8 @@ def load(name: str, *, image_size: int = 64, source_dir: str | os.PathLike | Non
     """Opens a data set, preparing it first where that has not been done.
 
     Args:
-        name: "emblems", "lfw", or "cub", which may name the kind of attributes too ("cub:image", "cub:class"). The
-            `name` of a data set that is open opens it again.
+        name: "emblems", "lfw", "cub", which may name the kind of attributes too ("cub:image", "cub:class"), or
+            "folder:PATH", a folder that `trainers.prepare` wrote. The `name` of an open data set opens it again.
         image_size: int, pixels.
         source_dir: the folder that holds `lfw/` and `cub/` with the official archives; the environment variable
             ATTR2IMAGE_DATA by default.
@@ -38,4 +38,7 @@ def load(name: str, *, image_size: int = 64, source_dir: str | os.PathLike | Non
     if kind == "cub":
         from attr2image_tf.data.cub import open_cub
         return open_cub(attributes=detail or "image", **files)
+    if kind == "folder" and detail:
+        from attr2image_tf.data.folder import open_folder
+        return open_folder(detail, image_size=image_size)
     raise ValueError(f"dataset={name!r}: expected one of {', '.join(NAMES)}.")

@@ -34,9 +34,6 @@ SPECIES_COUNT, ATTRIBUTE_COUNT = 200, 312
 CERTAINTIES = (0.0, 0.5, 0.75, 1.0)
 # The official file has some hundred irregular rows among 3.7 million; more than this says that it is broken.
 LARGEST_UNREADABLE_SHARE = 0.02
-# Space around the tight box, as a share of its longer side: of 72 pixels the bird then takes 57.6, and every crop of
-# 64 shows it whole but for a fraction of a pixel.
-MARGIN = 0.125
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,7 +172,7 @@ def read_pictures(path: str | os.PathLike, ending: str, wanted: set[str]) -> Ite
 
 
 def crop(picture: bytes, segmentation: bytes, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The bird: the tight box of the foreground, widened by MARGIN and to a square as far as the picture goes.
+    """The bird: the tight box of the foreground, with space around it (`box_around`).
 
     Args:
         picture: content of a JPEG.
@@ -192,23 +189,12 @@ def crop(picture: bytes, segmentation: bytes, size: int) -> tuple[np.ndarray, np
     if image.size != mask.size:
         raise ValueError(f"is {image.size[0]} x {image.size[1]}, its segmentation {mask.size[0]} x {mask.size[1]}")
     mask = mask.point(lambda value: 255 if value > 127 else 0)
-    box = _box(mask.getbbox(), image.size)
-    return (np.asarray(image.resize((size, size), Image.Resampling.LANCZOS, box=box)),
-            np.asarray(mask.resize((size, size), Image.Resampling.BOX, box=box))[..., None])
-
-
-def _box(tight, picture_size):
+    tight = mask.getbbox()
     if tight is None:
         raise ValueError("has an empty segmentation")
-    side = max(tight[2] - tight[0], tight[3] - tight[1]) * (1 + 2 * MARGIN)
-    starts, ends = [], []
-    for low, high, limit in zip(tight[:2], tight[2:], picture_size, strict=True):
-        extent = min(side, limit)
-        # Moved into the picture before anything is cut off.
-        start = min(max((low + high - extent) / 2, 0.0), limit - extent)
-        starts.append(start)
-        ends.append(start + extent)
-    return (*starts, *ends)
+    box = source_files.box_around(tight, image.size)
+    return (np.asarray(image.resize((size, size), Image.Resampling.LANCZOS, box=box)),
+            np.asarray(mask.resize((size, size), Image.Resampling.BOX, box=box))[..., None])
 
 
 def _name(path):

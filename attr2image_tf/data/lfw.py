@@ -137,7 +137,7 @@ class LfwAttributes(tfds.core.GeneratorBasedBuilder):
                 for split in SPLITS}
 
     def _generate_examples(self, split, names, pictures, scores, masks):
-        no_mask = source_files.encode_png(np.zeros([self.builder_config.image_size] * 2 + [1], np.uint8))
+        no_mask = preparing.empty_mask(self.builder_config.image_size)
         written = []
         undecodable = self._skipped["pictures that cannot be used"]
         for name, content in lfw_files.read_archive(pictures, ".jpg"):

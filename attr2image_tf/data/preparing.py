@@ -9,13 +9,14 @@ import shutil
 import time
 from collections.abc import Iterable, Mapping
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
 from attr2image_tf.data.dataset import SPLITS
 from attr2image_tf.data.errors import DataError
-from attr2image_tf.data.source_files import OfficialFile, problems_text
+from attr2image_tf.data.source_files import OfficialFile, encode_png, problems_text
 
 READ = tfds.ReadConfig(try_autocache=False, add_tfds_id=False)
 VALIDATION_SHARE = 0.1
@@ -23,10 +24,14 @@ VALIDATION_SHARE = 0.1
 LARGEST_UNDECODABLE_SHARE = 0.02
 
 
-def prepare(builder: tfds.core.DatasetBuilder) -> None:
+def prepare(builder: tfds.core.DatasetBuilder, option: str = "--prepared_dir") -> None:
     """Prepares a builder's set and says what was skipped (metadata `skipped`: number by kind).
 
     Call it within `only_one`.
+
+    Args:
+        builder: of tfds.
+        option: the flag that chooses the folder, for the complaint about a full disk.
 
     Raises:
         DataError: the files cannot be used, or there is no disk space.
@@ -37,7 +42,7 @@ def prepare(builder: tfds.core.DatasetBuilder) -> None:
     version = pathlib.Path(builder.data_dir)
     for leftover in version.parent.glob(f"{tfds.core.constants.INCOMPLETE_PREFIX}*_{version.name}"):
         shutil.rmtree(leftover)
-    with clear_disk_errors(version):
+    with clear_disk_errors(version, option):
         builder.download_and_prepare()
     skipped = ", ".join(f"{number:,} {kind}" for kind, number in builder.info.metadata["skipped"].items() if number)
     logging.info("Prepared %s in %.0f s: %s. Skipped: %s.", builder.info.full_name, time.monotonic() - started,
@@ -52,14 +57,14 @@ def record_skipped(builder: tfds.core.DatasetBuilder, skipped: Mapping[str, list
 
 
 @contextlib.contextmanager
-def clear_disk_errors(path: str | os.PathLike):
+def clear_disk_errors(path: str | os.PathLike, option: str = "--prepared_dir"):
     """Turns a full disk into a DataError that names what was being written."""
     try:
         yield
     except (OSError, tf.errors.ResourceExhaustedError) as error:
         if isinstance(error, tf.errors.ResourceExhaustedError) or error.errno == errno.ENOSPC:
             raise DataError(f"No space left on the disk while writing {path}; free some, or choose another folder with "
-                            "--prepared_dir.") from error
+                            f"{option}.") from error
         raise
 
 
@@ -83,7 +88,7 @@ def only_one(builder: tfds.core.DatasetBuilder):
         yield
 
 
-def check_space(folder: str | os.PathLike, examples: int, image_size: int) -> None:
+def check_space(folder: str | os.PathLike, examples: int, image_size: int, option: str = "--prepared_dir") -> None:
     """Raises DataError unless the disk of a version's folder has room for so many pictures."""
     # PNG takes about two thirds of the raw bytes, and tfds writes every example twice (sorting, then shards).
     needed = round(2 * examples * image_size**2 * 3 * 0.75)
@@ -91,7 +96,7 @@ def check_space(folder: str | os.PathLike, examples: int, image_size: int) -> No
     if free < needed:
         raise DataError(f"No space left on the disk of {pathlib.Path(folder).parents[2]}: {free / 1e6:,.0f} MB are "
                         f"free, about {needed / 1e6:,.0f} MB are needed; free some, or choose another folder with "
-                        "--prepared_dir.")
+                        f"{option}.")
 
 
 def download(dl_manager: tfds.download.DownloadManager, name: str, file: OfficialFile, hint: str) -> pathlib.Path:
@@ -121,6 +126,11 @@ def registered(files: dict[str, OfficialFile]) -> dict[str, tfds.core.download.c
     """Official files with a published sum as a builder's `url_infos`."""
     return {file.url: tfds.core.download.checksums.UrlInfo(tfds.core.utils.Size(file.size), file.sha256, name)
             for name, file in files.items() if file.sha256}
+
+
+def empty_mask(image_size: int) -> bytes:
+    """A PNG of a mask without foreground, for pictures that have none."""
+    return encode_png(np.zeros([image_size, image_size, 1], np.uint8))
 
 
 def held_out(keys: Iterable[str], share: float = VALIDATION_SHARE, salt: str = "validation") -> set[str]:

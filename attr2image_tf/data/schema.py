@@ -112,6 +112,22 @@ class AttributeSchema:
         result[chosen] = values
         return result.astype(np.float32)
 
+    def request(self, text: str, *, base=None, correlated: bool = False) -> np.ndarray:
+        """`vector` of a text such as "Smiling=+2,Male=min"; an empty one asks for nothing.
+
+        Raises:
+            ValueError: a part without "=", an unknown or repeated attribute, or an amount that is none.
+        """
+        wanted = {}
+        for part in filter(None, (part.strip() for part in text.split(","))):
+            name, equals, amount = (piece.strip() for piece in part.partition("="))
+            if not equals:
+                raise ValueError(f"request {text!r}: expected NAME=AMOUNT parts with commas between, got {part!r}.")
+            if name in wanted:
+                raise ValueError(f"request {text!r}: {name!r} is asked for twice.")
+            wanted[name] = amount
+        return self.vector(wanted, base=base, correlated=correlated)
+
     def to_json(self) -> str:
         """JSON text; `from_json` gives back an equal schema."""
         return json.dumps({field.name: np.asarray(getattr(self, field.name)).tolist()

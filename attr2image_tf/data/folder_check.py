@@ -1,0 +1,237 @@
+"""A folder of pictures, looked at before anything is made of it: what belongs together, and what does not."""
+
+import collections
+import concurrent.futures
+import dataclasses
+import hashlib
+import io
+import os
+import pathlib
+from collections.abc import Callable, Iterable
+
+from PIL import Image
+
+from attr2image_tf.data.errors import DataError
+from attr2image_tf.data.folder_table import Table
+from attr2image_tf.data.source_files import clear_decoding
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+# Of EXIF orientations, those that turn a picture by a quarter.
+_QUARTER_TURNS = (5, 6, 7, 8)
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A picture that has a row.
+
+    Attributes:
+        name: text, its path below the folder, with "/" between.
+        path: the file.
+        mask: the file of its mask, or None.
+        row: int, of the table.
+        size: (width, height) as shown.
+        format: text, Pillow's name.
+    """
+
+    name: str
+    path: pathlib.Path
+    mask: pathlib.Path | None
+    row: int
+    size: tuple[int, int]
+    format: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What a folder holds.
+
+    Attributes:
+        pictures: those that can be used, in the order of their names.
+        problems: names by kind of what cannot be used, or looks like a mistake.
+    """
+
+    pictures: list[Picture]
+    problems: dict[str, list[str]]
+
+
+def check_folder(images: str | os.PathLike, table: Table, masks: str | os.PathLike | None = None, *, threads: int = 0,
+                 progress: Callable[[Iterable, int, str], Iterable] = lambda items, *_: items) -> Found:
+    """Joins pictures, rows and masks, and looks into each file.
+
+    A row finds its picture by the path below the folder, or where no other picture has it by the file name alone, with
+    or without its ending; a picture finds its mask in the same ways, the ending never mattering. Of pictures with the
+    same content the first is used.
+
+    Args:
+        images: the folder of pictures; folders within it are searched too.
+        table: Table.
+        masks: the folder of masks, if there are any. Pictures without one are then not used.
+        threads: int; 0 for one a core.
+        progress: function of an iterable, its length and a text, that yields the same and shows how far it is.
+
+    Raises:
+        DataError: a folder is missing, a row may mean several pictures, or no picture can be used.
+    """
+    images = _folder(images, "pictures")
+    files = _files(images)
+    rows = _rows_of_pictures(table, files, images.name)
+    masks_of = _masks_of_pictures(_folder(masks, "masks"), files) if masks is not None else {}
+    problems = collections.defaultdict(list)
+    problems["pictures without a row"] = sorted(set(files) - set(rows))
+    found_rows = set(rows.values())
+    problems["rows without a picture"] = [f"{key} (line {line})" for index, (key, line) in
+                                          enumerate(zip(table.keys, table.lines, strict=True))
+                                          if index not in found_rows]
+    pictures, first_with = [], {}
+    names = sorted(rows)
+    with concurrent.futures.ThreadPoolExecutor(threads or core_count()) as pool:
+        looks = in_order(pool, _look, ((files[name], masks_of.get(name)) for name in names))
+        for name, look in zip(names, progress(looks, len(names), "Checking"), strict=True):
+            if isinstance(look, str):
+                problems["pictures that cannot be used"].append(f"{name} {look}")
+            elif first_with.setdefault(look[2], name) != name:
+                problems["copies of a picture, of which the first is used"].append(f"{name} is {first_with[look[2]]}")
+            elif masks is not None and name not in masks_of:
+                problems["pictures without a mask"].append(name)
+            else:
+                pictures.append(Picture(name, files[name], masks_of.get(name), rows[name], *look[:2]))
+    if not pictures:
+        raise DataError(f"{images} has {len(files):,} pictures and none can be used: "
+                        f"{summary(problems) or 'expected files ending in ' + ', '.join(ENDINGS)}.")
+    return Found(pictures, {kind: names for kind, names in problems.items() if names})
+
+
+def find_pictures(folder: str | os.PathLike) -> dict[str, pathlib.Path]:
+    """The pictures in a folder and the folders within it, by their path below it.
+
+    Raises:
+        DataError: the folder is missing.
+    """
+    return _files(_folder(folder, "pictures"))
+
+
+def summary(problems: dict[str, list[str]]) -> str:
+    """The numbers of what cannot be used, in one line."""
+    return ", ".join(f"{len(names):,} {kind}" for kind, names in problems.items() if names)
+
+
+def core_count() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_order(pool: concurrent.futures.Executor, function: Callable, arguments: Iterable[tuple], ahead: int = 256):
+    """Results of a function of each of the arguments, in order; no more than `ahead` wait in memory."""
+    waiting = collections.deque()
+    for each in arguments:
+        waiting.append(pool.submit(function, *each))
+        if len(waiting) >= ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _folder(path, content):
+    path = pathlib.Path(path).expanduser()
+    if not path.is_dir():
+        raise DataError(f"{path} is missing; expected a folder of {content}.")
+    return path
+
+
+def _files(folder):
+    files = {}
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = sorted(each for each in folders if not each.startswith("."))
+        for name in names:
+            if name.lower().endswith(ENDINGS) and not name.startswith("."):
+                path = pathlib.Path(place, name)
+                files[path.relative_to(folder).as_posix()] = path
+    return dict(sorted(files.items()))
+
+
+class _Finder:
+    """Finds names by path, by path without ending, by file name and by file name without ending, in this order."""
+
+    def __init__(self, names):
+        self._by = [collections.defaultdict(list) for _ in range(4)]
+        for name in names:
+            for known, key in zip(self._by, self._keys(name), strict=True):
+                known[key].append(name)
+
+    def find(self, key, ways=(0, 1, 2, 3)):
+        """The names that a key may mean: none, one or several."""
+        for way in ways:
+            # A key as it is, or without its ending where an ending does not matter.
+            if names := self._by[way].get(key if way in (0, 2) else _without_ending(key), []):
+                return names
+        return []
+
+    @staticmethod
+    def _keys(name):
+        file = name.rpartition("/")[2]
+        return name, _without_ending(name), file, _without_ending(file)
+
+
+def _without_ending(name):
+    stem, dot, ending = name.rpartition(".")
+    return stem if dot and f".{ending.lower()}" in ENDINGS else name
+
+
+def _rows_of_pictures(table, files, folder_name):
+    finder, rows = _Finder(files), {}
+    for index, (key, line) in enumerate(zip(table.keys, table.lines, strict=True)):
+        # A key with an ending means this very file; one without may mean any ending.
+        ended = key.lower().endswith(ENDINGS)
+        ways = (0, 2) if ended else (1, 3)
+        names = finder.find(key, ways) or finder.find(key.removeprefix(f"{folder_name}/"), ways)
+        if len(names) > 1:
+            raise DataError(f"{table.path}, line {line}: {key!r} may be {names[0]!r} or {names[1]!r}; write the path "
+                            "below the folder of pictures.")
+        for name in names:
+            if name in rows:
+                raise DataError(f"{table.path}, line {line}: {name!r} has a row already, line "
+                                f"{table.lines[rows[name]]}; keep one of them.")
+            rows[name] = index
+    return rows
+
+
+def _masks_of_pictures(folder, files):
+    masks = _files(folder)
+    finder, found = _Finder(masks), {}
+    once = collections.Counter(_without_ending(name.rpartition("/")[2]) for name in files)
+    for name in files:
+        stem = _without_ending(name.rpartition("/")[2])
+        names = finder.find(name, (1,)) or (finder.find(stem, (3,)) if once[stem] == 1 else [])
+        if len(names) > 1:
+            raise DataError(f"the mask of {name!r} may be {folder / names[0]} or {folder / names[1]}; keep one of "
+                            "them.")
+        if names:
+            found[name] = masks[names[0]]
+    return found
+
+
+def _look(path, mask):
+    """(size, format, digest of the content) of a picture, or what is wrong with it or its mask."""
+    try:
+        with clear_decoding():
+            content = path.read_bytes()
+            with Image.open(io.BytesIO(content)) as picture:
+                size, kind = picture.size, picture.format
+                if picture.getexif().get(0x0112) in _QUARTER_TURNS:
+                    size = size[::-1]
+    except ValueError as error:
+        return str(error)
+    if mask is not None:
+        try:
+            with clear_decoding(), Image.open(mask) as drawn:
+                mask_size = drawn.size
+        except ValueError as error:
+            return f"has a mask that {error}"
+        if not same_shape(size, mask_size):
+            return f"is {size[0]} x {size[1]}, its mask {mask_size[0]} x {mask_size[1]}"
+    return size, kind, hashlib.blake2b(content, digest_size=16).digest()
+
+
+def same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two sizes differ in scale alone, up to the rounding of a pixel."""
+    return abs(one[0] * other[1] - one[1] * other[0]) <= max(*one, *other)

@@ -1,0 +1,191 @@
+"""From the user's files to small pictures, in parallel and in chunks that outlive a process that is killed.
+
+A chunk is a .zip of a few hundred pictures and masks, complete or absent; memory holds no more than one.
+"""
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+from absl import logging
+from PIL import Image, ImageOps
+
+from attr2image_tf.data.errors import DataError
+from attr2image_tf.data.folder_check import Picture, core_count, in_order, same_shape
+from attr2image_tf.data.source_files import box_around, clear_decoding, decode, encode_png
+
+FITS = ("middle", "mask", "whole")
+CHUNK = 500
+
+
+@dataclasses.dataclass(frozen=True)
+class Small:
+    """A picture made small.
+
+    Attributes:
+        name: text, as in Picture.
+        image: PNG of [H, W, 3].
+        mask: PNG of [H, W, 1], or None.
+    """
+
+    name: str
+    image: bytes
+    mask: bytes | None
+
+
+def make_small(path: pathlib.Path, mask_path: pathlib.Path | None, image_size: int, fit: str
+               ) -> tuple[np.ndarray, np.ndarray | None]:
+    """A picture and its mask, uint8 [H, W, 3] and uint8 [H, W, 1] (share of each pixel that is foreground times 255).
+
+    Args:
+        path: of the picture; what its EXIF says of its orientation is followed, and what is transparent is white.
+        mask_path: of the mask, of the picture's shape as it is shown; above 127 is foreground. Or None.
+        image_size: pixels.
+        fit: "middle" for the largest square in the middle, "mask" for the foreground with some space around it,
+            "whole" for everything, squeezed into a square.
+
+    Raises:
+        ValueError: a file does not decode, the two differ in shape, or there is no foreground.
+    """
+    image = _open(path, image_size if fit != "mask" else None)
+    mask = None
+    if mask_path is not None:
+        mask = decode(mask_path, "L").point(lambda value: 255 if value > 127 else 0)
+        if not same_shape(image.size, mask.size):
+            raise ValueError(f"is {image.size[0]} x {image.size[1]}, its mask {mask.size[0]} x {mask.size[1]}")
+        if mask.getbbox() is None:
+            raise ValueError("has a mask without foreground")
+    if fit == "whole":
+        box = (0, 0, *image.size)
+    elif fit == "mask":
+        scale = [one / other for one, other in zip(image.size, mask.size, strict=True)]
+        box = box_around([edge * factor for edge, factor in zip(mask.getbbox(), scale * 2, strict=True)], image.size)
+    else:
+        side = min(image.size)
+        left, top = ((extent - side) / 2 for extent in image.size)
+        box = (left, top, left + side, top + side)
+    size = (image_size, image_size)
+    small = np.asarray(image.resize(size, Image.Resampling.LANCZOS, box=box))
+    if mask is None:
+        return small, None
+    factors = [one / other for one, other in zip(mask.size, image.size, strict=True)] * 2
+    mask_box = [min(edge * factor, limit) for edge, factor, limit in zip(box, factors, mask.size * 2, strict=True)]
+    return small, np.asarray(mask.resize(size, Image.Resampling.BOX, box=tuple(mask_box)))[..., None]
+
+
+def _open(path, image_size):
+    with clear_decoding(), Image.open(path) as picture:
+        if image_size is not None:
+            # A JPEG is decoded at the smallest scale that has twice the pixels wanted: several times as fast.
+            picture.draft("RGB", (2 * image_size, 2 * image_size))
+        picture = ImageOps.exif_transpose(picture)
+        if picture.has_transparency_data:
+            picture = picture.convert("RGBA")
+            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+        return picture.convert("RGB")
+
+
+class Chunks:
+    """The small pictures of a folder, made where they are not there yet.
+
+    Args:
+        folder: where chunks are kept while they are needed.
+        pictures: list of Picture.
+        image_size: int.
+        fit: one of FITS.
+    """
+
+    def __init__(self, folder: str | os.PathLike, pictures: list[Picture], *, image_size: int, fit: str):
+        self.folder = pathlib.Path(folder)
+        self.image_size, self.fit = image_size, fit
+        self._chunks = [pictures[start:start + CHUNK] for start in range(0, len(pictures), CHUNK)]
+        self.fingerprint = self._fingerprint()
+
+    def make(self, threads: int = 0, progress: Callable[[Iterable, int, str], Iterable] = lambda items, *_: items
+             ) -> dict[str, str]:
+        """Makes the chunks that are missing; returns what is wrong with pictures that cannot be used, by name.
+
+        Chunks of other pictures or settings, which an earlier run left, are removed first.
+
+        Raises:
+            OSError: no disk space.
+        """
+        mark = self.folder / "of.txt"
+        if not mark.exists() or mark.read_text() != self.fingerprint:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.mkdir(parents=True)
+            mark.write_text(self.fingerprint)
+        missing = [(path, chunk) for path, chunk in zip(self._paths(), self._chunks, strict=True) if not path.exists()]
+        if len(missing) < len(self._chunks):
+            logging.info("%s chunks of %d pictures are there from an earlier run.",
+                         f"{len(self._chunks) - len(missing):,}", CHUNK)
+        with concurrent.futures.ThreadPoolExecutor(threads or core_count()) as pool:
+            for _ in progress(self._make(missing, pool), sum(len(chunk) for _, chunk in missing), "Scaling"):
+                pass
+        return {name: problem for path in self._paths() for name, problem in _problems(path).items()}
+
+    def read(self, wanted: Callable[[str], bool] = lambda name: True) -> Iterator[Small]:
+        """The small pictures whose names are wanted, in order."""
+        for path, chunk in zip(self._paths(), self._chunks, strict=True):
+            with zipfile.ZipFile(path) as archive:
+                inside = set(archive.namelist())
+                for index, picture in enumerate(chunk):
+                    if f"{index}.png" in inside and wanted(picture.name):
+                        mask = archive.read(f"{index}.mask.png") if f"{index}.mask.png" in inside else None
+                        yield Small(picture.name, archive.read(f"{index}.png"), mask)
+
+    def remove(self):
+        """Removes the chunks."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _paths(self):
+        return [self.folder / f"{number:06d}.zip" for number in range(len(self._chunks))]
+
+    def _make(self, missing, pool):
+        """Yields once a picture."""
+        for path, chunk in missing:
+            beside, problems = path.with_suffix(".new"), {}
+            with zipfile.ZipFile(beside, "w") as archive:
+                results = in_order(pool, self._small, ((picture,) for picture in chunk))
+                for index, (picture, small) in enumerate(zip(chunk, results, strict=True)):
+                    if isinstance(small, str):
+                        problems[picture.name] = small
+                    else:
+                        archive.writestr(f"{index}.png", small[0])
+                        if small[1] is not None:
+                            archive.writestr(f"{index}.mask.png", small[1])
+                    yield picture
+                archive.writestr("problems.json", json.dumps(problems))
+            os.replace(beside, path)
+
+    def _small(self, picture):
+        try:
+            image, mask = make_small(picture.path, picture.mask, self.image_size, self.fit)
+        except ValueError as error:
+            return str(error)
+        return encode_png(image), None if mask is None else encode_png(mask)
+
+    def _fingerprint(self):
+        """Changes with the settings, and with any file that was added, removed or written since."""
+        digest = hashlib.sha256(f"{self.image_size} {self.fit} {CHUNK}\n".encode())
+        for chunk in self._chunks:
+            for picture in chunk:
+                for path in filter(None, (picture.path, picture.mask)):
+                    status = path.stat()
+                    digest.update(f"{picture.name}\t{path}\t{status.st_size}\t{status.st_mtime_ns}\n".encode())
+        return digest.hexdigest()
+
+
+def _problems(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read("problems.json"))
+    except zipfile.BadZipFile as error:
+        raise DataError(f"{path} is damaged ({error}); delete {path.parent} and start again.") from error

@@ -1,0 +1,101 @@
+"""What a user should know of a folder of pictures before a model is trained on it: a text and a sheet to look at."""
+
+import collections
+
+import numpy as np
+
+from attr2image_tf import images as pixels
+from attr2image_tf.data.dataset import SPLITS
+from attr2image_tf.data.folder import FolderSource
+from attr2image_tf.data.folder_check import Found
+from attr2image_tf.data.folder_chunks import make_small
+from attr2image_tf.data.folder_table import Table
+from attr2image_tf.data.source_files import problems_text
+
+_EXAMPLES = 3
+
+
+def report(found: Found, table: Table, source: FolderSource) -> str:
+    """Counts, sizes, problems, attributes and splits as text."""
+    parts = [_pictures(found, source), _problems(found.problems), _attributes(found, table), _splits(table, source)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def all_problems(found: Found) -> str:
+    """Every name that `report` gives three examples of."""
+    return problems_text(found.problems)
+
+
+def contact_sheet(found: Found, *, image_size: int, fit: str, rows: int = 4, columns: int = 12) -> np.ndarray:
+    """Pictures as they will be trained on, taken evenly; below each, where there are masks, its foreground on grey.
+
+    Returns:
+        uint8 [H', W', 3]; pictures that do not decode are left out.
+    """
+    places = np.unique(np.linspace(0, len(found.pictures) - 1, min(rows * columns, len(found.pictures))).astype(int))
+    small = []
+    for place in places:
+        picture = found.pictures[place]
+        try:
+            small.append(make_small(picture.path, picture.mask, image_size, fit))
+        except ValueError:
+            continue  # The scaling of all pictures names it.
+    table = []
+    for start in range(0, len(small), columns):
+        row = small[start:start + columns]
+        table.append([image for image, _ in row])
+        if row[0][1] is not None:
+            shares = [mask / 255.0 for _, mask in row]
+            table.append([(image * share + 127.5 * (1.0 - share)).round().astype(np.uint8)
+                          for (image, _), share in zip(row, shares, strict=True)])
+    return pixels.grid(table)
+
+
+def _pictures(found, source):
+    pictures = found.pictures
+    formats = collections.Counter(picture.format for picture in pictures)
+    sides = np.array([picture.size for picture in pictures])
+    size = source.chunks.image_size
+    lines = [f"{len(pictures):,} pictures can be used: "
+             f"{', '.join(f'{count:,} {kind}' for kind, count in formats.most_common())}; "
+             f"{'each with a mask' if source.has_masks else 'no masks (for --model=cvae and vae)'}",
+             "width {} to {} pixels (median {:.0f}), height {} to {} (median {:.0f})".format(
+                 *(figure for side in sides.T for figure in (side.min(), side.max(), np.median(side))))]
+    if small := int((sides.min(1) < size).sum()):
+        lines.append(f"{small:,} are smaller than {size} pixels and will be blurred")
+    return "\n".join(lines)
+
+
+def _problems(problems):
+    lines = []
+    for kind, names in problems.items():
+        more = ", ..." if len(names) > _EXAMPLES else ""
+        lines.append(f"not used: {len(names):,} {kind}: {', '.join(names[:_EXAMPLES])}{more}")
+    return "\n".join(lines)
+
+
+def _attributes(found, table):
+    values = table.values[[picture.row for picture in found.pictures]]
+    width = max(len(name) for name in table.names)
+    lines = [f"{'attribute':{width}}  {'minimum':>9} {'mean':>9} {'maximum':>9} {'missing':>8}"]
+    constant, filled = [], []
+    for name, column in zip(table.names, values.T, strict=True):
+        known = column[np.isfinite(column)]
+        missing = len(column) - len(known)
+        if len(known):
+            lines.append(f"{name:{width}}  {known.min():9.3f} {known.mean():9.3f} {known.max():9.3f} {missing:8,}")
+            constant += [name] * bool(known.min() == known.max())
+        filled += [name] * bool(missing)
+    if filled:
+        lines.append("Missing values are filled with the mean of the training split.")
+    if constant:
+        lines.append(f"Constant, so nothing can be learned of them: {', '.join(constant)}.")
+    return "\n".join(lines)
+
+
+def _splits(table, source):
+    counts = ", ".join(f"{len(source.splits[split]):,} {split}" for split in SPLITS)
+    if not table.groups:
+        return f"splits: {counts}"
+    groups = ", ".join(f"{len({source.groups[name] for name in source.splits[split]}):,} {split}" for split in SPLITS)
+    return f"splits: {counts}; groups: {groups}, none in two splits"

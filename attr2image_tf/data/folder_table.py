@@ -1,0 +1,135 @@
+"""attributes.csv: a row a picture, a column an attribute; read strictly, complaints name the line and the column."""
+
+import csv
+import dataclasses
+import math
+import os
+import pathlib
+
+import numpy as np
+
+from attr2image_tf.data.errors import DataError
+
+_YES = {"yes", "true", "y", "t"}
+_NO = {"no", "false", "n", "f"}
+_MISSING = {"", "?", "-", "na", "n/a", "nan", "none", "null"}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Table:
+    """Attributes as the user gave them.
+
+    Attributes:
+        path: of the file.
+        names: A texts, the header without its first column and the group column.
+        keys: N texts, what the first column says: file names, with or without folders and ending.
+        lines: N line numbers, from 1.
+        values: float32 [N, A]; NaN where a value is missing.
+        groups: N texts of the group column, or None.
+    """
+
+    path: pathlib.Path
+    names: tuple[str, ...]
+    keys: list[str]
+    lines: list[int]
+    values: np.ndarray
+    groups: list[str] | None
+
+
+def read_table(path: str | os.PathLike, group: str | None = None) -> Table:
+    """Reads attributes.csv: comma, semicolon or tab between the columns, numbers or yes/no (true/false) in them.
+
+    Args:
+        path: the file.
+        group: name of a column that says which pictures belong together, such as the person shown.
+
+    Raises:
+        DataError: no header, a line that is too short or long, a value that is no number and no yes or no, a picture
+            that has two rows, or no group.
+    """
+    path = pathlib.Path(path).expanduser()
+    if not path.is_file():
+        raise DataError(f"{path} is missing; expected a CSV file with a header, file names in its first column and an "
+                        "attribute in each other.")
+    try:
+        # What Excel writes begins with a byte order mark.
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            first = file.readline()
+            file.seek(0)
+            rows = csv.reader(file, delimiter=max(",;\t", key=first.count))
+            header = [name.strip() for name in next(rows, [])]
+            columns, group_column = _columns(path, header, group)
+            return _read_rows(path, header, columns, group_column, rows)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not a text in UTF-8 ({error}); save it as CSV in UTF-8.") from error
+    except csv.Error as error:
+        raise DataError(f"{path} cannot be read as CSV ({error}).") from error
+
+
+def _columns(path, header, group):
+    """Numbers of the attributes' columns, and of the group's or None."""
+    if len(header) < 2:
+        raise DataError(f"{path}, line 1: expected a header of a file name and at least one attribute, found "
+                        f"{','.join(header)!r}.")
+    plain = {}
+    for column, name in enumerate(header[1:], start=1):
+        # As requests find them: upper and lower case, blanks and underscores do not matter.
+        key = "".join(character for character in name.lower() if character.isalnum())
+        if not key:
+            raise DataError(f"{path}, line 1: column {column + 1} has no name.")
+        if key in plain:
+            raise DataError(f"{path}, line 1: columns {plain[key] + 1} and {column + 1} have one name, {name!r}.")
+        plain[key] = column
+    if group is None:
+        return list(range(1, len(header))), None
+    if group not in header[1:]:
+        raise DataError(f"{path}, line 1: there is no column {group!r} to group by; known: {', '.join(header[1:])}.")
+    group_column = header.index(group, 1)
+    columns = [column for column in range(1, len(header)) if column != group_column]
+    if not columns:
+        raise DataError(f"{path}, line 1: expected at least one attribute beside the group column {group!r}.")
+    return columns, group_column
+
+
+def _read_rows(path, header, columns, group_column, rows):
+    keys, lines, values, groups, known = [], [], [], [], {}
+    for row in rows:
+        line = rows.line_num
+        if not any(cell.strip() for cell in row):
+            continue
+        if len(row) != len(header):
+            raise DataError(f"{path}, line {line}: expected {len(header)} columns as in the header, found {len(row)}.")
+        key = row[0].strip().replace("\\", "/").removeprefix("./")
+        if not key:
+            raise DataError(f"{path}, line {line}: the file name is missing.")
+        if key in known:
+            raise DataError(f"{path}, line {line}: {key!r} has a row already, line {known[key]}; keep one of them.")
+        known[key] = line
+        values.append(np.array([_value(path, line, header[column], row[column]) for column in columns], np.float32))
+        keys.append(key)
+        lines.append(line)
+        if group_column is not None:
+            groups.append(row[group_column].strip())
+            if not groups[-1]:
+                raise DataError(f"{path}, line {line}: {header[group_column]!r} is empty; every picture needs a group "
+                                "when --group is given.")
+    if not keys:
+        raise DataError(f"{path} has a header and no rows; expected a row a picture.")
+    return Table(path, tuple(header[column] for column in columns), keys, lines, np.stack(values),
+                 groups if group_column is not None else None)
+
+
+def _value(path, line, name, text):
+    plain = text.strip().lower()
+    if plain in _MISSING:
+        return np.nan
+    if plain in _YES or plain in _NO:
+        return float(plain in _YES)
+    try:
+        value = float(plain)
+    except ValueError:
+        value = np.nan
+    if not math.isfinite(value) or abs(value) > 1e30:
+        raise DataError(f"{path}, line {line}, column {name!r}: expected a number, yes or no, or nothing where it is "
+                        f"not known; found {text!r}.")
+    return value

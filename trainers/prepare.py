@@ -1,0 +1,157 @@
+"""Prepares the user's own pictures for training.
+
+    python -m trainers.prepare --images=shoes/images --attributes=shoes/attributes.csv --name=shoes --output=prepared
+    python -m trainers.train --dataset=folder:prepared/shoes --model=cvae --run=runs/shoes
+
+`attributes.csv` has the file name in its first column and an attribute in each other, numbers or yes/no. All files are
+checked first, and what was found is printed and kept beside the prepared set: report.txt and contact_sheet.png. A run
+that was killed goes on with the same command. For pictures without attributes,
+
+    python -m trainers.prepare --images=shoes/images --attributes=new.csv --predict_attributes=runs/regressor_a
+
+writes new.csv with what a trained regressor (`trainers.train_regressor`) sees in them.
+"""
+
+import csv
+import io
+import pathlib
+import sys
+import time
+
+import numpy as np
+from absl import app, flags, logging
+
+from attr2image_tf import images as pixels
+from attr2image_tf import runtime
+from attr2image_tf.data import folder, folder_check, folder_chunks, folder_report
+from attr2image_tf.data.folder_table import read_table
+from attr2image_tf.errors import clear_errors
+from attr2image_tf.evaluation import attribute_regressor
+from attr2image_tf.run_folder import write_text
+
+flags.DEFINE_string("images", None, "Folder of the pictures; folders within it are searched too.")
+flags.DEFINE_string("attributes", None, "CSV file: file name, then an attribute a column.")
+flags.DEFINE_string("masks", None, "Folder of masks with the pictures' names; bright is foreground.")
+flags.DEFINE_string("name", None, "Of the prepared set.")
+flags.DEFINE_string("output", "prepared", "Folder that gets a folder of this name.")
+flags.DEFINE_string("group", None, "Column that says which pictures belong together, such as the person shown; no "
+                    "group is in two splits.")
+flags.DEFINE_enum("fit", None, folder_chunks.FITS, "What is kept of a picture: the largest square in the middle, the "
+                  "foreground with some space around it, or the whole, squeezed. By default the foreground where "
+                  "there are masks, else the middle.")
+flags.DEFINE_integer("image_size", 64, "Height and width in pixels; a multiple of 32.", lower_bound=32)
+flags.DEFINE_float("validation_share", 0.1, "Of the pictures, or of the groups.", 0.0, 0.5)
+flags.DEFINE_float("test_share", 0.1, "Of the pictures, or of the groups.", 0.0, 0.4)
+flags.DEFINE_string("predict_attributes", None, "Folder of a trained attribute regressor that writes --attributes.")
+flags.DEFINE_bool("dry_run", False, "Check, print the report, and stop.")
+flags.DEFINE_integer("threads", 0, "Pictures worked on at once; 0 for one a core.", lower_bound=0)
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+def shown(items, total: int, what: str):
+    """The same items; says every few seconds how far it is, how fast and how much time is left."""
+    started = told = time.monotonic()
+    for done, item in enumerate(items, start=1):
+        yield item
+        now = time.monotonic()
+        if now - told > _SECONDS_BETWEEN_LINES or done == total:
+            rate = done / max(now - started, 1e-9)
+            logging.info("%s: %s of %s pictures, %.0f a second, %.0f s left.", what, f"{done:,}", f"{total:,}", rate,
+                         (total - done) / rate)
+            told = now
+
+
+def predict(images: str, output: str, regressor_folder: str, fit: str):
+    """Writes a CSV file of the attributes that a regressor sees in a folder of pictures.
+
+    Raises:
+        ValueError: the file exists, there are no pictures, or no regressor.
+    """
+    path = pathlib.Path(output).expanduser()
+    if path.exists():
+        raise ValueError(f"attributes={output!r} exists; --predict_attributes writes a new file.")
+    regressor = attribute_regressor.load(regressor_folder)
+    files = folder_check.find_pictures(images)
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["file", *regressor.schema.names])
+    batch, written = [], 0
+
+    def flush():
+        if batch:
+            attributes, _ = regressor(np.stack([image for _, image in batch]))
+            table.writerows([name, *(f"{value:.4f}" for value in row)]
+                            for (name, _), row in zip(batch, attributes, strict=True))
+            batch.clear()
+
+    for name, file in shown(files.items(), len(files), "Predicting"):
+        try:
+            image, _ = folder_chunks.make_small(file, None, regressor.config.image_size, fit)
+        except ValueError as error:
+            logging.warning("%s %s; it gets no row.", name, error)
+            continue
+        batch.append((name, image))
+        written += 1
+        if len(batch) == 64:
+            flush()
+    flush()
+    if not written:
+        raise ValueError(f"images={images!r} has no picture that decodes; expected files ending in "
+                         f"{', '.join(folder_check.ENDINGS)}.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, text.getvalue())
+    logging.info("Wrote %s: %d attributes of %s pictures, as the regressor in %s sees them.", path,
+                 len(regressor.schema), f"{written:,}", regressor_folder)
+
+
+def prepare(values) -> str | None:
+    """What the flags ask for; returns the folder of the prepared set, or None where none was asked for."""
+    for name in ("images", "attributes"):
+        if not values[name].value:
+            raise ValueError(f"--{name} is missing; see python -m trainers.prepare --help.")
+    if values.image_size % 32:
+        raise ValueError(f"image_size={values.image_size}: expected a multiple of 32.")
+    fit = values.fit or ("mask" if values.masks else "middle")
+    if fit == "mask" and not values.masks:
+        raise ValueError("fit='mask' needs --masks.")
+    if values.predict_attributes:
+        if fit == "mask":
+            raise ValueError("--predict_attributes looks at whole pictures; use --fit=middle or --fit=whole.")
+        predict(values.images, values.attributes, values.predict_attributes, fit)
+    if not values.name and not values.dry_run:
+        if values.predict_attributes:
+            return None
+        raise ValueError("--name is missing; give the prepared set one, such as --name=shoes.")
+
+    table = read_table(values.attributes, values.group)
+    found = folder_check.check_folder(values.images, table, values.masks, threads=values.threads, progress=shown)
+    shares = {"validation_share": values.validation_share, "test_share": values.test_share}
+    output = pathlib.Path(values.output) / (values.name or "unnamed")
+    chunks = folder_chunks.Chunks(output, found.pictures, image_size=values.image_size, fit=fit)
+    text = folder_report.report(found, table, folder.make_source(found, table, chunks, {}, **shares))
+    print(text)
+    if values.dry_run:
+        return None
+    sheet = folder_report.contact_sheet(found, image_size=values.image_size, fit=fit)
+    print(f"contact sheet: {pixels.save(sheet, output.expanduser() / 'contact_sheet.png')}")
+    write_text(output.expanduser() / "report.txt", f"{text}\n\n{folder_report.all_problems(found)}")
+    folder.prepare_folder(found, table, output, image_size=values.image_size, fit=fit, threads=values.threads,
+                          progress=shown, **shares)
+    return str(output)
+
+
+def main(arguments):
+    if len(arguments) > 1:
+        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
+    logging.set_verbosity(logging.INFO)
+    runtime.prepare()
+    with clear_errors():
+        output = prepare(flags.FLAGS)
+    if output:
+        print(f"Train on it with --dataset=folder:{output}")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -159,9 +159,10 @@ def main(arguments):
             raise ValueError("--output is missing; name the folder of the regressor, for example "
                              "--output=runs/regressor_a.")
         dataset = load_dataset(values)
-        names = ("dataset", "image_size", "width", "blocks", "epochs", "batch_size", "learning_rate", "weight_decay",
+        names = ("image_size", "width", "blocks", "epochs", "batch_size", "learning_rate", "weight_decay",
                  "dropout", "flip", "rotation", "shift", "seed")
-        config = RegressorConfig.for_schema(dataset.schema, **{name: values[name].value for name in names})
+        config = RegressorConfig.for_schema(dataset.schema, dataset=dataset.name,
+                                            **{name: values[name].value for name in names})
         folder = RunFolder(values.output)
         check(folder, config)
         folder.write(config, dataset.schema)

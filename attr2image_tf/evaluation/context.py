@@ -1,0 +1,182 @@
+"""Context: one trained run and the pictures and judges it is measured with."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from attr2image_tf import images as pixels
+from attr2image_tf.config import Config
+from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.evaluation import metrics
+from attr2image_tf.evaluation.attribute_regressor import AttributeRegressor
+from attr2image_tf.evaluation.pictures import Pictures
+from attr2image_tf.evaluation.workspace import Workspace
+from attr2image_tf.inference.energy import Energy, EnergyConfig
+from attr2image_tf.inference.latent_optimizer import LatentOptimizer, OptimizerConfig
+from attr2image_tf.models import AttributeModel
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig(Config):
+    """How much is measured. The defaults take less than half an hour for three half-width models on two cores.
+
+    Attributes:
+        test_pictures: pictures of the test split, spread evenly over it; 0 for all.
+        training_pictures: pictures of the training split that samples are compared with; 0 for all.
+        inferred: test pictures that are reconstructed by posterior inference.
+        completed: test pictures that are completed, for each size and place of the hidden patch.
+        bounded: test pictures whose bounds are estimated.
+        draws: latents drawn for each bound, at least 100.
+        iterations: evaluations of energy and gradient for each inferred picture, at most.
+        patch_sizes: height and width of hidden patches, in pixels.
+        attributes: names of the attributes of the progression strips; none for those that a regressor tells best.
+        background_attributes: names of the attributes that describe the background, for leakage.
+        batch_size: pictures computed together.
+        seed: of latents, patches, draws and intervals.
+    """
+
+    test_pictures: int = 0
+    training_pictures: int = 10_000
+    inferred: int = 500
+    completed: int = 32
+    bounded: int = 100
+    draws: int = 100
+    iterations: int = 50
+    patch_sizes: tuple[int, ...] = (8, 16, 24, 32)
+    attributes: tuple[str, ...] = ()
+    background_attributes: tuple[str, ...] = ()
+    batch_size: int = 25
+    seed: int = 0
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("inferred", "completed", "bounded", "iterations", "batch_size"):
+            self.require(getattr(self, name) >= 1, name, "at least 1")
+        for name in ("test_pictures", "training_pictures"):
+            self.require(getattr(self, name) >= 0, name, "at least 0")
+        self.require(self.draws >= 100, "draws", "at least 100")
+        self.require(len(self.patch_sizes) > 0 and min(self.patch_sizes) >= 1, "patch_sizes", "numbers of at least 1")
+        self.require(0 <= self.seed < 2**31, "seed", "a whole number from 0 to 2147483647")
+
+
+@dataclasses.dataclass(frozen=True)
+class Material:
+    """What all runs are measured with.
+
+    Attributes:
+        test: Pictures, of people no run and no judge has seen.
+        train: Pictures.
+        schema: AttributeSchema.
+        judges: AttributeRegressor by name, the first one first.
+        config: EvaluationConfig.
+    """
+
+    test: Pictures
+    train: Pictures
+    schema: AttributeSchema
+    judges: Mapping[str, AttributeRegressor]
+    config: EvaluationConfig
+
+
+class Context:
+    """One run: its model by plain functions of arrays, in batches.
+
+    Pictures are uint8 in and out, so that what is measured is what a user gets.
+
+    Args:
+        model: AttributeModel, trained.
+        material: Material.
+        workspace: Workspace of this run.
+    """
+
+    def __init__(self, model: AttributeModel, material: Material, workspace: Workspace):
+        self.model, self.material, self.workspace = model, material, workspace
+        self.config, self.schema, self.judges = material.config, material.schema, material.judges
+        size, count = model.config.image_size, len(material.schema)
+        images, masks = (tf.TensorSpec([None, size, size, channels], tf.float32) for channels in (3, 1))
+        attributes = tf.TensorSpec([None, count], tf.float32)
+        latents = tf.TensorSpec([None, model.latent_size], tf.float32)
+        seeds = tf.TensorSpec([None, 2], tf.int32)
+        self._generate = tf.function(model.generate, input_signature=[attributes, seeds])
+        self._decode = tf.function(model.decode, input_signature=[latents, attributes])
+        self._encode = tf.function(lambda *inputs: model.encode(*inputs).mean(),
+                                   input_signature=[images, masks, attributes])
+        self._optimizer = None
+
+    @property
+    def optimizer(self) -> LatentOptimizer:
+        """Posterior inference with the model's own observation variance (eq. 9)."""
+        if self._optimizer is None:
+            variance = float(self.model.observation_standard_deviation) ** 2
+            self._optimizer = LatentOptimizer(
+                self.model.decode, Energy(EnergyConfig(observation_variance=variance)),
+                OptimizerConfig(iterations=self.config.iterations), latent_size=self.model.latent_size,
+                attribute_size=len(self.schema))
+        return self._optimizer
+
+    def generate(self, attributes, seeds) -> np.ndarray:
+        """Pictures uint8 [N, H, W, 3] for attributes float32 [N, A] and seeds int32 [N, 2]."""
+        return self._batched(lambda rows: self._generate(attributes[rows], seeds[rows])["images"], len(attributes))
+
+    def decode(self, latents, attributes) -> np.ndarray:
+        """Pictures uint8 [N, H, W, 3] for latents float32 [N, Z] and attributes float32 [N, A]."""
+        return self._batched(lambda rows: self._decode(latents[rows], attributes[rows])["images"], len(latents))
+
+    def layers(self, latents, attributes) -> dict[str, np.ndarray]:
+        """All of `AttributeModel.decode`, float32, for one batch."""
+        return {name: layer.numpy() for name, layer in self._decode(latents, attributes).items()}
+
+    def encode(self, pictures: Pictures) -> np.ndarray:
+        """The mean of q(z | x, y), float32 [N, Z]."""
+        means = []
+        for start in range(0, len(pictures), self.config.batch_size):
+            batch = self.batch(pictures[start:start + self.config.batch_size])
+            means.append(self._encode(batch["image"], batch["mask"], batch["attributes"]).numpy())
+        return np.concatenate(means)
+
+    def samples(self) -> np.ndarray:
+        """One picture for the attributes of each test picture, uint8 [N, H, W, 3]; drawn once, kept on disk."""
+        attributes, seeds = self.material.test.attributes, self.seeds(len(self.material.test))
+        rows = self.workspace.rows("samples", len(attributes), 16 * self.config.batch_size,
+                                   lambda part: {"images": self.generate(attributes[part], seeds[part])})
+        return rows["images"]
+
+    def seeds(self, count: int, stream: int = 0) -> np.ndarray:
+        """Seeds int32 [count, 2]; other numbers for each stream."""
+        return np.stack([np.full(count, (self.config.seed + 7919 * stream) % 2**31), np.arange(count)],
+                        -1).astype(np.int32)
+
+    @staticmethod
+    def batch(pictures: Pictures) -> dict[str, tf.Tensor]:
+        """A model's batch of some pictures."""
+        return {"image": pixels.model_range_from_uint8(pictures.images),
+                "mask": tf.cast(pictures.masks, tf.float32) / 255.0, "attributes": tf.constant(pictures.attributes),
+                "weight": tf.ones([len(pictures)])}
+
+    def figure(self, values, people) -> dict[str, float]:
+        """The mean of values [N], its interval by bootstrap over people, and the number of examples."""
+        return figure(values, people, self.config.seed)
+
+    def _batched(self, function, count):
+        size = self.config.batch_size
+        return np.concatenate([pixels.uint8_from_model_range(function(slice(start, start + size))).numpy()
+                               for start in range(0, count, size)])
+
+
+def figure(values, people, seed: int = 0) -> dict[str, float]:
+    """The mean of values [N] that are not NaN, its 95 % interval by bootstrap over people, and their number."""
+    values = np.asarray(values, np.float64)
+    low, high = metrics.bootstrap_interval(values, people, seed=seed)
+    return {"value": float(np.nanmean(values)), "low": low, "high": high, "n": int((~np.isnan(values)).sum())}
+
+
+def number(value, n: int) -> dict[str, float]:
+    """A figure without an interval."""
+    return {"value": float(value), "n": int(n)}
+
+
+def spread(count: int, wanted: int) -> np.ndarray:
+    """`wanted` places spread evenly over `count`, or all of them."""
+    return np.linspace(0, count - 1, min(wanted, count)).round().astype(int)

@@ -1,0 +1,84 @@
+"""Experiments on the two halves of a layered model's latents (sec. 3.2): leakage and exchanged backgrounds."""
+
+import numpy as np
+
+from attr2image_tf import images as pixels
+from attr2image_tf.evaluation import metrics
+from attr2image_tf.evaluation.context import Context, number, spread
+
+FITTED = 2000
+TESTED = 1000
+SWAPPED = 200
+
+
+def leakage(context: Context):
+    """R^2 on test pictures of ridge regressions from the encoder's z_F and z_B to what belongs to either layer.
+
+    Each half should know little of the other layer: background attributes and the background's mean colour from z_F,
+    foreground attributes and the foreground's mean colour from z_B. What z_F knows of foreground attributes is no
+    leakage; its decoder is given them besides.
+    """
+    material = context.material
+    train = material.train[spread(len(material.train), FITTED)]
+    test = material.test[spread(len(material.test), TESTED)]
+    background = [context.schema.index(name) for name in context.config.background_attributes]
+    foreground = [i for i in range(len(context.schema)) if i not in background]
+    latents, targets = [], []
+    for pictures in (train, test):
+        latents.append(np.split(context.encode(pictures), [context.model.config.foreground_latent_size], axis=-1))
+        masks = pictures.masks / 255.0
+        targets.append({"background attributes": pictures.attributes[:, background],
+                        "foreground attributes": pictures.attributes[:, foreground],
+                        "mean colour of the background": _mean_colour(pictures.images, 1.0 - masks),
+                        "mean colour of the foreground": _mean_colour(pictures.images, masks)})
+    figures = {}
+    for half, name in enumerate(("z_F", "z_B")):
+        figures[f"R^2 from {name}"] = {}
+        for target in targets[0]:
+            if targets[0][target].shape[1]:
+                values = metrics.explained_variance(latents[0][half], targets[0][target], latents[1][half],
+                                                    targets[1][target])
+                figures[f"R^2 from {name}"][target] = number(values.mean(), len(test))
+    return figures, {}
+
+
+def _mean_colour(images, regions):
+    """[N, 3]; grey where the region is empty."""
+    weights = regions.sum((1, 2))
+    sums = np.einsum("nhwc,nhwd->nc", images / 255.0, regions)
+    return np.where(weights > 0, sums / np.maximum(weights, 1e-6), 0.5)
+
+
+def swap(context: Context):
+    """Samples whose z_B is exchanged for another's: x_F and g must stay, and the picture change where g is open."""
+    test, config = context.material.test, context.config
+    chosen = spread(len(test), SWAPPED)
+    attributes = test.attributes[chosen]
+    size = context.model.config.foreground_latent_size
+    drawn = context.model.generate(attributes, context.seeds(len(chosen), stream=5))["latents"].numpy()
+    exchanged = np.concatenate([drawn[:, :size], np.roll(drawn[:, size:], 1, axis=0)], axis=-1)
+
+    def compute(rows):
+        before, after = (context.layers(latents[rows], attributes[rows]) for latents in (drawn, exchanged))
+        solid = 1.0 - before["gates"]
+        change = (before["images"] - after["images"]) / 2.0
+        return {"foreground_layer": np.abs(before["foregrounds"] - after["foregrounds"]).max((1, 2, 3)),
+                "gate": np.abs(before["gates"] - after["gates"]).max((1, 2, 3)),
+                "where_the_gate_is_closed": metrics.pixel_error(change, 0.0 * change, solid > 0.5),
+                "where_the_gate_is_open": metrics.pixel_error(change, 0.0 * change, solid <= 0.5)}
+
+    rows = context.workspace.rows("swap", len(chosen), config.batch_size, compute)
+    people = test.people[chosen]
+    figures = {"largest change": {name: number(rows[name].max(), len(chosen)) for name in ("foreground_layer", "gate")},
+               "mean squared change of pixels in [0, 1]": {
+                   name: context.figure(rows[name], people)
+                   for name in ("where_the_gate_is_closed", "where_the_gate_is_open")}}
+    return figures, {"one z_F a row, one z_B a column": _swap_sheet(context, drawn, attributes, size)}
+
+
+def _swap_sheet(context, latents, attributes, size, count=8):
+    table = []
+    for row in range(count):
+        row_latents = np.concatenate([np.repeat(latents[row:row + 1, :size], count, 0), latents[:count, size:]], -1)
+        table.append(context.decode(row_latents, np.repeat(attributes[row:row + 1], count, 0)))
+    return pixels.grid(table)

@@ -1,0 +1,85 @@
+"""Workspace: where an evaluation keeps what it has finished, so that a killed one goes on."""
+
+import json
+import os
+import pathlib
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from absl import logging
+
+from attr2image_tf import images as pixels
+from attr2image_tf.run_folder import write_text
+
+
+class Workspace:
+    """A folder with NAME.json and NAME_*.png of finished experiments, and partial/ with the batches of those under way.
+
+    Args:
+        path: the folder.
+        provenance: what every JSON file says about where its figures come from.
+    """
+
+    def __init__(self, path: str | os.PathLike, provenance: Mapping):
+        self.path = pathlib.Path(path)
+        self.provenance = dict(provenance)
+
+    def read(self, name: str) -> dict | None:
+        """A finished experiment's figures, or None."""
+        path = self.path / f"{name}.json"
+        return json.loads(path.read_text())["figures"] if path.exists() else None
+
+    def pictures(self, name: str) -> dict[str, pathlib.Path]:
+        """Paths of a finished experiment's pictures by title."""
+        path = self.path / f"{name}.json"
+        titles = json.loads(path.read_text())["pictures"] if path.exists() else {}
+        return {title: self.path / file for title, file in titles.items()}
+
+    def write(self, name: str, figures: Mapping, pictures: Mapping[str, np.ndarray], seconds: float):
+        """Keeps an experiment: its pictures uint8 [H, W, 3] by title, then its figures, whose presence ends it."""
+        files = {}
+        for number, (title, picture) in enumerate(pictures.items()):
+            files[title] = pathlib.Path(pixels.save(picture, self.path / f"{name}_{number}.png")).name
+        record = {"experiment": name, **self.provenance, "seconds": round(seconds, 1), "pictures": files,
+                  "figures": figures}
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_text(self.path / f"{name}.json", json.dumps(record, indent=2))
+
+    def rows(self, name: str, count: int, batch_size: int,
+             compute: Callable[[slice], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """Arrays with one row an example, computed batch by batch; what an earlier process finished is read.
+
+        Args:
+            name: text, of the work; the same for the same work.
+            count: int. Examples.
+            batch_size: int. Examples of a batch.
+            compute: function of a slice of the examples to arrays with a row for each.
+        """
+        folder = self.path / "partial"
+        folder.mkdir(parents=True, exist_ok=True)
+        parts, started, computed = [], time.monotonic(), 0
+        for start in range(0, count, batch_size):
+            path, end = folder / f"{name}-{start:06d}.npz", min(start + batch_size, count)
+            if path.exists():
+                with np.load(path) as file:
+                    parts.append(dict(file))
+                continue
+            parts.append(dict(compute(slice(start, end))))
+            _save(path, parts[-1])
+            computed += end - start
+            left = (time.monotonic() - started) / computed * (count - end)
+            logging.info("%s/%s: %d of %d, %s left.", self.path.name, name, end, count, duration(left))
+        return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+
+def duration(seconds: float) -> str:
+    """Such as "40 s" or "12 min"."""
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def _save(path, arrays):
+    beside = path.with_name(f".{path.name}.new")
+    with open(beside, "wb") as file:
+        np.savez(file, **arrays)
+    os.replace(beside, path)

@@ -1,0 +1,222 @@
+"""Measures trained runs by the paper's experiments and writes one report that puts them side by side.
+
+    python -m trainers.evaluate --run=runs/lfw --regressors=runs/regressor_a,runs/regressor_b --data_dir=DATA
+    python -m trainers.evaluate --runs=runs/vae,runs/cvae,runs/discvae --regressors=... --output=runs/evaluation
+
+Data set and image size are those of the runs. Regressors come from `python -m trainers.train_regressor`; the first
+judges wherever one is enough. --output gets report.html, report.md and, by run, a JSON file and pictures for each
+experiment. A killed evaluation goes on with the same command.
+"""
+
+import json
+import pathlib
+import platform
+import shlex
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import app, flags, logging
+
+import attr2image_tf
+from attr2image_tf import data, runtime
+from attr2image_tf.config import ConfigError
+from attr2image_tf.errors import clear_errors
+from attr2image_tf.evaluation import attribute_regressor, context, experiments, pictures, report
+from attr2image_tf.evaluation.workspace import Workspace
+from attr2image_tf.run_folder import RunFolder, write_text
+
+DEFAULTS = context.EvaluationConfig()
+
+flags.DEFINE_string("run", None, "Folder of one trained run.")
+flags.DEFINE_list("runs", [], "Folders of several runs of one data set, with commas between.")
+flags.DEFINE_list("regressors", [], "Folders of trained regressors, with commas between.")
+flags.DEFINE_string("output", None, "Folder of the evaluation; for a single run RUN/evaluation by default.")
+flags.DEFINE_list("experiments", list(experiments.EXPERIMENTS), "What is measured.")
+flags.DEFINE_string("data_dir", None, "Folder that holds the official archives; by default the environment variable "
+                    "ATTR2IMAGE_DATA.")
+flags.DEFINE_string("prepared_dir", None, "Folder for prepared data sets; ~/tensorflow_datasets by default.")
+flags.DEFINE_integer("threads", 0, "Threads for computation; 0 for one a core.", lower_bound=0)
+for name, text in {
+    "test_pictures": "Test pictures in all, spread evenly over the split; 0 for all of them.",
+    "training_pictures": "Training pictures that samples are compared with; 0 for all of them.",
+    "inferred": "Test pictures reconstructed by posterior inference.",
+    "completed": "Test pictures completed, for each size and place of the hidden patch.",
+    "bounded": "Test pictures whose bounds are estimated.",
+    "draws": "Latents drawn for each bound, at least 100.",
+    "iterations": "Evaluations of energy and gradient for each inferred picture, at most.",
+    "batch_size": "Pictures computed together.",
+    "seed": "Of latents, patches, draws and intervals.",
+}.items():
+    flags.DEFINE_integer(name, getattr(DEFAULTS, name), text)
+flags.DEFINE_list("patch_sizes", [str(size) for size in DEFAULTS.patch_sizes], "Sizes of hidden patches, in pixels.")
+flags.DEFINE_list("attributes", [], "Attributes of the progression strips; the eight that the first regressor tells "
+                  "best by default.")
+flags.DEFINE_list("background_attributes", None, "Attributes that describe the background, for leakage; by default "
+                  "those known for the data set.")
+
+# The others describe what is in front.
+BACKGROUND_ATTRIBUTES = {"emblems": ("Gradient Background", "Checked Background", "Cloudy Background",
+                                     "Bright Background"), "lfw": ("Outdoor",)}
+
+
+def open_runs(values) -> dict[str, RunFolder]:
+    """Run folders by label, all of one data set.
+
+    Raises:
+        ValueError: no run, two of one name, or runs of different data sets or sizes.
+    """
+    paths = ([values.run] if values.run else []) + values.runs
+    if not paths:
+        raise ValueError("--run is missing; name the folder of a trained run, or several with --runs=A,B,C.")
+    labels = [pathlib.Path(path).resolve().name for path in paths]
+    if len(set(labels)) < len(labels):
+        raise ValueError(f"--runs: the folders' last names must differ, got {', '.join(labels)}.")
+    folders = {label: RunFolder(path) for label, path in zip(labels, paths, strict=True)}
+    kinds = {label: (folder.read_config().dataset, folder.read_config().model.image_size,
+                     folder.read_schema().names) for label, folder in folders.items()}
+    first = labels[0]
+    for label, kind in kinds.items():
+        if kind != kinds[first]:
+            raise ValueError(f"run {label!r} is of {kind[0]} at {kind[1]} pixels with {len(kind[2])} attributes, run "
+                             f"{first!r} of {kinds[first][0]} at {kinds[first][1]} pixels with "
+                             f"{len(kinds[first][2])}; evaluate runs of one data set together.")
+        if not tf.train.latest_checkpoint(str(folders[label].checkpoints)):
+            raise ConfigError(f"run={str(folders[label].path)!r} has no checkpoint yet; let the training run for a "
+                              "while.")
+    return folders
+
+
+def open_judges(paths, schema, image_size) -> dict[str, attribute_regressor.AttributeRegressor]:
+    """Regressors by the name of their folder.
+
+    Raises:
+        ValueError: none, or one of another data set or size.
+    """
+    if not paths:
+        raise ValueError("--regressors is missing; train one with `python -m trainers.train_regressor --output=...` "
+                         "and name its folder.")
+    judges = {}
+    for path in paths:
+        judge = attribute_regressor.load(path)
+        if judge.schema.names != schema.names or judge.config.image_size != image_size:
+            raise ValueError(f"regressor {path!r} tells {len(judge.schema)} attributes from pictures of "
+                             f"{judge.config.image_size} pixels; the runs have {len(schema)} attributes, maybe others, "
+                             f"and {image_size} pixels. Train one on the data set of the runs.")
+        judges[pathlib.Path(path).resolve().name] = judge
+    if len(judges) < len(paths):
+        raise ValueError("--regressors: the folders' last names must differ.")
+    return judges
+
+
+def settings(values, dataset_name) -> context.EvaluationConfig:
+    """The configuration that the flags ask for."""
+    sizes = [size for size in values.patch_sizes if not size.isdigit()]
+    if sizes:
+        raise ValueError(f"--patch_sizes: expected whole numbers of pixels, got {sizes[0]!r}.")
+    background = values.background_attributes
+    if background is None:
+        background = BACKGROUND_ATTRIBUTES.get(dataset_name.partition(":")[0], ())
+    numbers = ("test_pictures", "training_pictures", "inferred", "completed", "bounded", "draws", "iterations",
+               "batch_size", "seed")
+    return context.EvaluationConfig(
+        patch_sizes=tuple(int(size) for size in values.patch_sizes), attributes=tuple(values.attributes),
+        background_attributes=tuple(background), **{name: values[name].value for name in numbers})
+
+
+def keep_settings(output: pathlib.Path, described: dict):
+    """Writes settings.json, or raises ConfigError where the folder holds an evaluation of other things."""
+    path = output / "settings.json"
+    if path.exists():
+        before = json.loads(path.read_text())
+        changed = [key for key in described if before.get(key) != described[key]]
+        if changed:
+            raise ConfigError(f"output={str(output)!r} holds an evaluation of other {' and '.join(changed)}; give the "
+                              "same flags to go on with it, or name a new folder.")
+        return
+    output.mkdir(parents=True, exist_ok=True)
+    write_text(path, json.dumps(described, indent=2))
+
+
+def introduction(folders, judges, accuracies, material, command) -> list[report.Section]:
+    """What was measured, and with what."""
+    runs = []
+    for label, folder in folders.items():
+        run, log = folder.read_config(), folder.read_log()
+        runs.append([label, run.model.model, f"{run.model.width:g}", f"{len(log)} of {run.epochs}",
+                     f"{int(log[-1]['step']) * run.batch_size:,}" if log else "", f"{run.learning_rate:g}",
+                     run.model.observation_noise,
+                     f"{float(log[-1]['observation_standard_deviation']):.4f}" if log else ""])
+    header = ["run", "model", "width", "epochs", "pictures seen", "learning rate", "observation noise",
+              "its standard deviation"]
+    told = [[name, str(judges[name].config.width), str(judges[name].config.seed),
+             *(f"{figures[part]:.3f}" for part in ("cosine_similarity", "raw_cosine_similarity", "squared_error",
+                                                   "correlation", "sign_accuracy")), f"{figures['pictures']:,}"]
+            for name, figures in accuracies.items()]
+    people = len(set(material.test.people))
+    return [report.Section(
+        "Runs", f"{len(material.test):,} test pictures of {people:,} people whom neither runs nor judges have seen; "
+        f"{len(material.train):,} training pictures. Intervals hold 95 % of a bootstrap over people. Command: "
+        f"{command}",
+        header, runs), report.Section(
+        "Judges", "How well the regressors tell the attributes of all real test pictures.",
+        ["judge", "width", "seed", "cosine similarity", "raw cosine similarity", "squared error", "correlation",
+         "sign accuracy", "pictures"], told)]
+
+
+def main(arguments):
+    if len(arguments) > 1:
+        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
+    values = flags.FLAGS
+    logging.set_verbosity(logging.INFO)
+    runtime.prepare(values.threads)
+    with clear_errors():
+        if unknown := sorted(set(values.experiments) - set(experiments.EXPERIMENTS)):
+            raise ValueError(f"--experiments: unknown {', '.join(unknown)}; known: "
+                             f"{', '.join(experiments.EXPERIMENTS)}.")
+        folders = open_runs(values)
+        if not values.output and len(folders) > 1:
+            raise ValueError("--output is missing; name the folder of the evaluation of several runs.")
+        first = next(iter(folders.values()))
+        run, schema = first.read_config(), first.read_schema()
+        output = pathlib.Path(values.output or first.path / "evaluation")
+        config = settings(values, run.dataset)
+        for name in (*config.attributes, *config.background_attributes):
+            schema.index(name)
+        judges = open_judges(values.regressors, schema, run.model.image_size)
+        accuracies = {pathlib.Path(path).resolve().name: attribute_regressor.load_accuracy(path)
+                      for path in values.regressors}
+        steps = {label: tf.train.latest_checkpoint(str(folder.checkpoints)).rpartition("-")[2]
+                 for label, folder in folders.items()}
+        keep_settings(output, {"settings": config.to_dict(), "regressors": list(judges), "runs": steps})
+        dataset = data.load(run.dataset, image_size=run.model.image_size, source_dir=values.data_dir,
+                            prepared_dir=values.prepared_dir)
+        material = context.Material(
+            pictures.read(dataset, "test", config.test_pictures),
+            pictures.read(dataset, "train", config.training_pictures), schema, judges, config)
+        command = shlex.join(["python", "-m", "trainers.evaluate", *sys.argv[1:]])
+        provenance = {"command": command, "versions": versions(), "settings": config.to_dict(), "judges": {
+            name: figures["cosine_similarity"] for name, figures in accuracies.items()}}
+        references = Workspace(output / "real", provenance)
+        experiments.measure_references(material, references, values.experiments)
+        workspaces = {label: Workspace(output / label, provenance | {
+            "run": label, "checkpoint_step": int(steps[label]), "run_config": folder.read_config().to_dict()})
+            for label, folder in folders.items()}
+        for label, folder in folders.items():
+            measured = context.Context(folder.load_model(), material, workspaces[label])
+            experiments.measure_run(measured, values.experiments)
+        path = report.write(output, f"Evaluation on {dataset.name}",
+                            introduction(folders, judges, accuracies, material, command), workspaces, references,
+                            {label: folder.read_log() for label, folder in folders.items()})
+    print(path)
+
+
+def versions() -> dict[str, str]:
+    """Of what computed the figures."""
+    return {"attr2image_tf": attr2image_tf.__version__, "tensorflow": tf.__version__, "keras": keras.__version__,
+            "numpy": np.__version__, "python": platform.python_version()}
+
+
+if __name__ == "__main__":
+    app.run(main)

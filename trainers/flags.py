@@ -8,11 +8,13 @@ from attr2image_tf import data
 
 
 def define_dataset_flags():
-    """--dataset, --cub_attributes, --data_dir, --prepared_dir, --image_size."""
+    """--dataset, --cub_attributes, --celeba_masks, --data_dir, --prepared_dir, --image_size."""
     flags.DEFINE_string("dataset", "emblems", f"Data set: {', '.join(data.NAMES)}. emblems is rendered on the fly and "
                         "needs no files.")
     flags.DEFINE_enum("cub_attributes", "image", ("image", "class"), "Attributes of cub: labels of each picture, or "
                       "shares of its species, which are also taken where the archive has no labels of pictures.")
+    flags.DEFINE_enum("celeba_masks", "none", ("none", "drawn", "predicted"), "Masks of celeba: none, those of "
+                      "CelebAMask-HQ with its pictures, or what the network of trainers.train_foreground predicts.")
     flags.DEFINE_string("data_dir", os.environ.get("ATTR2IMAGE_DATA"),
                         "Folder that holds the official archives, such as lfw/lfw-funneled.tgz; by default the "
                         "environment variable ATTR2IMAGE_DATA. Without either, files are downloaded.")
@@ -22,6 +24,7 @@ def define_dataset_flags():
 
 def load_dataset(values) -> data.AttributeDataset:
     """The data set that the flags name."""
-    name = f"cub:{values.cub_attributes}" if values.dataset == "cub" else values.dataset
+    details = {"cub": values.cub_attributes, "celeba": values.celeba_masks}
+    name = f"{values.dataset}:{details[values.dataset]}" if values.dataset in details else values.dataset
     return data.load(name, image_size=values.image_size, source_dir=values.data_dir,
                      prepared_dir=values.prepared_dir)

@@ -5,7 +5,7 @@ import os
 from attr2image_tf.data.dataset import SPLITS, AttributeDataset
 from attr2image_tf.data.schema import AttributeSchema
 
-NAMES = ("emblems", "lfw", "cub", "folder:PATH")
+NAMES = ("emblems", "lfw", "cub", "celeba", "folder:PATH")
 
 __all__ = ["NAMES", "SPLITS", "AttributeDataset", "AttributeSchema", "load"]
 
@@ -15,11 +15,12 @@ def load(name: str, *, image_size: int = 64, source_dir: str | os.PathLike | Non
     """Opens a data set, preparing it first where that has not been done.
 
     Args:
-        name: "emblems", "lfw", "cub", which may name the kind of attributes too ("cub:image", "cub:class"), or
-            "folder:PATH", a folder that `trainers.prepare` wrote. The `name` of an open data set opens it again.
+        name: "emblems", "lfw", "cub" with the kind of attributes ("cub:image", "cub:class"), "celeba" with the kind of
+            masks ("celeba:none", "celeba:drawn", "celeba:predicted"), or "folder:PATH", a folder that
+            `trainers.prepare` wrote. The `name` of an open data set opens it again.
         image_size: int, pixels.
-        source_dir: the folder that holds `lfw/` and `cub/` with the official archives; the environment variable
-            ATTR2IMAGE_DATA by default.
+        source_dir: the folder that holds `lfw/`, `cub/` and `celeba/` with the official files; the environment
+            variable ATTR2IMAGE_DATA by default.
         prepared_dir: where prepared data sets are kept; tfds' own folder by default.
         seed: int. Of what is drawn (emblems) or split at random.
 
@@ -38,6 +39,9 @@ def load(name: str, *, image_size: int = 64, source_dir: str | os.PathLike | Non
     if kind == "cub":
         from attr2image_tf.data.cub import open_cub
         return open_cub(attributes=detail or "image", **files)
+    if kind == "celeba":
+        from attr2image_tf.data.celeba import open_celeba
+        return open_celeba(masks=detail or "none", **files)
     if kind == "folder" and detail:
         from attr2image_tf.data.folder import open_folder
         return open_folder(detail, image_size=image_size)

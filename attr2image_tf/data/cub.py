@@ -173,11 +173,7 @@ def open_cub(*, image_size: int = 64, source_dir: str | os.PathLike | None = Non
     attributes = builder.builder_config.attributes
     border = (bordered_size(image_size) - image_size) // 2
 
-    def bordered(split):
-        if split not in SPLITS:
-            raise ValueError(f"split is {split!r}; expected one of {', '.join(SPLITS)}.")
-        dataset = builder.as_dataset(split=split, shuffle_files=False, read_config=preparing.READ)
-        return dataset.map(_element, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    bordered = preparing.examples_of(builder)
 
     def examples(split):
         return bordered(split).map(cropped, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
@@ -225,10 +221,6 @@ def official_files(source_dir, dl_manager):
         return cub_files.find_files(source_dir)
     return {name: preparing.download(dl_manager, name, file, cub_files.where_to_get(name))
             for name, file in cub_files.OFFICIAL_FILES.items()}
-
-
-def _element(example):
-    return {name: example[name] for name in ("image", "mask", "attributes", "name")}
 
 
 def _builder(image_size, attributes, source_dir, prepared_dir):

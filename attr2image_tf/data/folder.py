@@ -15,7 +15,6 @@ import pathlib
 from collections.abc import Mapping
 
 import numpy as np
-import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from attr2image_tf.data import preparing
@@ -238,15 +237,7 @@ def open_folder(path: str | os.PathLike, *, image_size: int = 64) -> AttributeDa
                         "one of these, or run trainers.prepare again with the other.")
     builder = tfds.builder_from_directory(place / FolderPictures.name / str(image_size) / "1.0.0")
     metadata = builder.info.metadata
-
-    def examples(split):
-        if split not in SPLITS:
-            raise ValueError(f"split is {split!r}; expected one of {', '.join(SPLITS)}.")
-        dataset = builder.as_dataset(split=split, shuffle_files=False, read_config=preparing.READ)
-        return dataset.map(lambda example: {name: example[name] for name in ("image", "mask", "attributes", "name")},
-                           num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-
     return AttributeDataset(name=f"folder:{path}", image_size=image_size,
                             schema=AttributeSchema.from_json(metadata["schema"]), has_masks=metadata["has_masks"],
                             counts={split: builder.info.splits[split].num_examples for split in SPLITS},
-                            examples=examples)
+                            examples=preparing.examples_of(builder))

@@ -325,8 +325,7 @@ def drawn_arrays(split: str, *, image_size: int = 64, prepared_dir: str | os.Pat
 
 def network_dir(image_size: int = 64, prepared_dir: str | os.PathLike | None = None) -> pathlib.Path:
     """Where the foreground network of a prepared folder lies."""
-    root = pathlib.Path(_builder(image_size, False, None, prepared_dir).data_dir_root)
-    return root / "foreground" / f"{LfwAttributes.name}-{image_size}"
+    return preparing.network_dir(image_size, _builder(image_size, False, None, prepared_dir).data_dir_root)
 
 
 def _element(example):

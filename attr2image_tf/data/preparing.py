@@ -147,3 +147,20 @@ def make_builder(kind: type, config: tfds.core.BuilderConfig, prepared_dir: str 
     known = {known.name for known in kind.BUILDER_CONFIGS}
     return kind(data_dir=pathlib.Path(prepared_dir).expanduser() if prepared_dir else None,
                 config=config.name if config.name in known else config, **options)
+
+
+def examples_of(builder: tfds.core.DatasetBuilder):
+    """AttributeDataset's `examples` of a prepared set with image, mask, attributes and name."""
+    def examples(split):
+        if split not in SPLITS:
+            raise ValueError(f"split is {split!r}; expected one of {', '.join(SPLITS)}.")
+        dataset = builder.as_dataset(split=split, shuffle_files=False, read_config=READ)
+        return dataset.map(lambda example: {name: example[name] for name in ("image", "mask", "attributes", "name")},
+                           num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+    return examples
+
+
+def network_dir(image_size: int, root: str | os.PathLike) -> pathlib.Path:
+    """Where the foreground network of a folder of prepared sets lies; it learns from the drawn masks of LFW."""
+    return pathlib.Path(root) / "foreground" / f"lfw_attributes-{image_size}"

@@ -1,0 +1,228 @@
+"""CelebA: aligned faces with 40 attributes, and masks where the user has or wants some.
+
+    data = open_celeba(source_dir="/folder/that/holds/celeba")                    # no masks: for CVAE and VAE
+    data = open_celeba(source_dir="/folder/that/holds/celeba", masks="drawn")     # CelebAMask-HQ
+    data = open_celeba(source_dir="/folder/that/holds/celeba", masks="predicted")
+"""
+
+import collections
+import dataclasses
+import math
+import os
+import pathlib
+import zipfile
+
+import numpy as np
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from attr2image_tf.data import celeba_files, foreground, preparing, source_files
+from attr2image_tf.data.dataset import SPLITS, AttributeDataset
+from attr2image_tf.data.errors import DataError
+from attr2image_tf.data.schema import AttributeSchema
+
+MASKS = ("none", "drawn", "predicted")
+# Of the aligned 178 x 218 picture (PAPER: x 25..170, y 30..210): left, top, right, bottom.
+CROP = (25, 30, 170, 210)
+
+
+@dataclasses.dataclass(eq=False)
+class CelebaConfig(tfds.core.BuilderConfig):
+    """image_size: int, pixels. masks: one of MASKS."""
+
+    image_size: int = 64
+    masks: str = "none"
+
+
+def _config(image_size, masks):
+    return CelebaConfig(name=f"{image_size}{'' if masks == 'none' else f'_{masks}_masks'}", image_size=image_size,
+                        masks=masks, description=f"{image_size} x {image_size} pixels; masks: {masks}.")
+
+
+class CelebaAttributes(tfds.core.GeneratorBasedBuilder):
+    """tfds builder of CelebA with attributes ("celeba_attributes"; made from tfds' "celeb_a").
+
+    The official split: 162,770 training, 19,867 validation and 19,962 test pictures, no person in two. With drawn masks
+    the 30,000 pictures of CelebAMask-HQ, which are cut in another way, in the same split.
+
+    Features of an example: image uint8 [H, W, 3], mask uint8 [H, W, 1] (255 on the foreground; all 0 where the
+    configuration has no masks), attributes float32 [40] of 0 and 1, name.
+    Metadata: `schema` (AttributeSchema as JSON, measured on the training split), `skipped` (number by kind).
+
+    Args:
+        source_dir: the folder that holds `celeba/` with the official files. If None tfds downloads them.
+        data_dir: the folder for prepared sets; tfds' own by default.
+        config: "64", "64_drawn_masks", "64_predicted_masks" and so on, or a CelebaConfig.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First version."}
+    BUILDER_CONFIGS = [_config(size, masks) for size in (64, 128) for masks in MASKS]
+    url_infos = {}  # What is downloaded, tfds' own builder knows.
+
+    def __init__(self, *, source_dir: str | os.PathLike | None = None, **kwargs):
+        self.source_dir = source_dir
+        super().__init__(**kwargs)
+
+    def _info(self):
+        size = self.builder_config.image_size
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description="Aligned faces with 40 attributes, in the official split.",
+            features=tfds.features.FeaturesDict({
+                "image": tfds.features.Image(shape=(size, size, 3), encoding_format="png"),
+                "mask": tfds.features.Image(shape=(size, size, 1), encoding_format="png"),
+                "attributes": tfds.features.Tensor(shape=(celeba_files.ATTRIBUTE_COUNT,), dtype=np.float32),
+                "name": tfds.features.Text(),
+            }),
+            homepage=celeba_files.HOME,
+            citation="Liu et al. 2015 (pictures, attributes); Lee et al. 2020 (masks)",
+            metadata=tfds.core.MetadataDict(),
+        )
+
+    def _split_generators(self, dl_manager):
+        del dl_manager
+        self._skipped = collections.defaultdict(list)
+        make = {"none": self._aligned, "drawn": self._drawn, "predicted": self._predicted}
+        return make[self.builder_config.masks]()
+
+    def _aligned(self):
+        source = self._celeb_a()
+        preparing.check_space(self.data_dir, source.info.splits.total_num_examples, self.builder_config.image_size)
+        return {split: self._aligned_examples(source, split) for split in SPLITS}
+
+    def _celeb_a(self):
+        """tfds' own set, prepared."""
+        builder = celeba_files.celeb_a_builder(self.source_dir, self.data_dir_root)
+        if not builder.is_prepared():
+            try:
+                builder.download_and_prepare()
+            except (KeyError, IndexError, zipfile.BadZipFile, UnicodeDecodeError) as error:
+                raise DataError(f"the files of CelebA in {self.source_dir or 'the download'} do not belong together or "
+                                f"are damaged ({type(error).__name__}: {error}). Fetch them again from "
+                                f"{celeba_files.HOME}.") from error
+            except tfds.core.download.download_manager.NonMatchingChecksumError as error:
+                raise DataError("CelebA cannot be downloaded: its host answers with something else when too many ask. "
+                                f"Fetch the files from {celeba_files.HOME}, put them into FOLDER/celeba/ and pass "
+                                "--data_dir=FOLDER.") from error
+        return builder
+
+    def _aligned_examples(self, source, split):
+        size = self.builder_config.image_size
+        no_mask, rows = preparing.empty_mask(size), []
+        config = tfds.ReadConfig(try_autocache=False, add_tfds_id=True)
+        names = list(source.info.features["attributes"])
+        for example in source.as_dataset(split=split, read_config=config).as_numpy_iterator():
+            image = Image.fromarray(example["image"]).resize((size, size), Image.Resampling.LANCZOS, box=CROP)
+            attributes = np.array([example["attributes"][name] for name in names], np.float32)
+            rows.append(attributes)
+            # Unique in tfds' set, whose examples have no name.
+            name = example["tfds_id"].decode()
+            yield name, {"image": source_files.encode_png(np.asarray(image)), "mask": no_mask, "name": name,
+                         "attributes": attributes}
+        self._finish(split, names, rows)
+
+    def _drawn(self):
+        if self.source_dir is None:
+            raise DataError("masks drawn by people are those of CelebAMask-HQ, which cannot be downloaded by itself. "
+                            f"Fetch it from {celeba_files.MASKED_HOME}, unpack it in FOLDER/celeba/, beside "
+                            f"{celeba_files.PARTITION}, and pass --data_dir=FOLDER.")
+        names, pictures = celeba_files.read_masked(self.source_dir)
+        total = sum(map(len, pictures.values()))
+        for split in SPLITS:
+            if len(pictures[split]) < 2:
+                raise DataError(f"{celeba_files.celeba_dir(self.source_dir)}: the {split} split of CelebAMask-HQ has "
+                                f"{len(pictures[split])} pictures; at least 2 are needed.")
+        preparing.check_space(self.data_dir, total, self.builder_config.image_size)
+        self._largest_unusable = math.floor(preparing.LARGEST_UNDECODABLE_SHARE * total)
+        return {split: self._drawn_examples(split, names, pictures[split]) for split in SPLITS}
+
+    def _drawn_examples(self, split, names, pictures):
+        rows = []
+        unusable = self._skipped["pictures that cannot be used"]
+        for picture in pictures:
+            try:
+                image, mask = celeba_files.read_picture(picture, self.builder_config.image_size)
+            except ValueError as error:
+                unusable.append(f"{picture.name} {error}")
+                if len(unusable) > self._largest_unusable:
+                    raise DataError(f"{picture.path.parent}: {len(unusable)} pictures cannot be used, more than "
+                                    f"{preparing.LARGEST_UNDECODABLE_SHARE:.0%}; the last: {unusable[-1]}. Unpack "
+                                    "CelebAMask-HQ again.") from error
+                continue
+            rows.append(picture.attributes)
+            yield picture.name, {"image": source_files.encode_png(image), "mask": source_files.encode_png(mask),
+                                 "attributes": picture.attributes, "name": picture.name}
+        self._finish(split, names, rows)
+
+    def _predicted(self):
+        size = self.builder_config.image_size
+        base = _builder(size, "none", self.source_dir, self.data_dir_root)
+        if not base.is_prepared():
+            preparing.prepare(base)
+        network = foreground.load(preparing.network_dir(size, self.data_dir_root))
+        self.info.metadata.update(dict(base.info.metadata))
+        preparing.check_space(self.data_dir, base.info.splits.total_num_examples, size)
+        return {split: self._predicted_examples(base, split, network) for split in SPLITS}
+
+    def _predicted_examples(self, base, split, network):
+        for batch in base.as_dataset(split=split, batch_size=256, read_config=preparing.READ).as_numpy_iterator():
+            masks = foreground.predict(network, batch["image"])
+            for image, mask, attributes, name in zip(batch["image"], masks, batch["attributes"], batch["name"],
+                                                     strict=True):
+                yield name.decode(), {"image": source_files.encode_png(image), "mask": source_files.encode_png(mask),
+                                      "attributes": attributes, "name": name}
+        preparing.record_skipped(self, self._skipped)
+
+    def _finish(self, split, names, rows):
+        if split == "train":
+            schema = AttributeSchema.measure([celeba_files.readable(name) for name in names], rows)
+            self.info.metadata["schema"] = schema.to_json()
+        preparing.record_skipped(self, self._skipped)
+
+
+def open_celeba(*, image_size: int = 64, source_dir: str | os.PathLike | None = None,
+                prepared_dir: str | os.PathLike | None = None, masks: str = "none") -> AttributeDataset:
+    """CelebA, ready to read; what is not prepared yet is prepared first.
+
+    Args:
+        image_size: height and width in pixels.
+        source_dir: the folder that holds `celeba/` with the official files; the environment variable ATTR2IMAGE_DATA by
+            default. If neither is given tfds downloads them. Not needed once the set is prepared.
+        prepared_dir: the folder for prepared sets; tfds' own (`~/tensorflow_datasets`) by default.
+        masks: "none"; "drawn" for the pictures and masks of CelebAMask-HQ; "predicted" for masks that the foreground
+            network of `trainers.train_foreground` predicts.
+
+    Returns:
+        AttributeDataset named "celeba", "celeba:drawn" or "celeba:predicted".
+
+    Raises:
+        DataError: a file is missing or broken, there is no foreground network, or no disk space.
+    """
+    if masks not in MASKS:
+        raise ValueError(f"celeba: masks={masks!r}; expected {', '.join(MASKS)}.")
+    source_dir = source_dir or os.environ.get("ATTR2IMAGE_DATA") or None
+    builder = _builder(image_size, masks, source_dir, prepared_dir)
+    if not builder.is_prepared():
+        _check(image_size, masks, source_dir, builder.data_dir_root)
+        with preparing.only_one(builder):
+            if not builder.is_prepared():
+                preparing.prepare(builder)
+    return AttributeDataset(name="celeba" if masks == "none" else f"celeba:{masks}", image_size=image_size,
+                            schema=AttributeSchema.from_json(builder.info.metadata["schema"]),
+                            counts={split: builder.info.splits[split].num_examples for split in SPLITS},
+                            examples=preparing.examples_of(builder), has_masks=masks != "none")
+
+
+def _check(image_size, masks, source_dir, root):
+    """Complains before any folder is made."""
+    if masks == "predicted" and not foreground.is_trained(preparing.network_dir(image_size, root)):
+        raise DataError(f"{preparing.network_dir(image_size, root)} holds no foreground network, which predicts the "
+                        "masks. Train one on the drawn masks of LFW: python -m trainers.train_foreground.")
+    if masks == "drawn" or source_dir is None or (pathlib.Path(root) / "celeb_a").is_dir():
+        return
+    celeba_files.check_lists(celeba_files.find_files(source_dir))
+
+
+def _builder(image_size, masks, source_dir, prepared_dir):
+    return preparing.make_builder(CelebaAttributes, _config(image_size, masks), prepared_dir, source_dir=source_dir)

@@ -30,10 +30,13 @@ class LatentOptimizerModule(tf.Module):
             `infer`; the most probable completion
         complete_sample: the same inputs and seed int32 [B, 2] -> the same; another probable completion for every seed
         edit: images, attributes, new_attributes -> images and the rest of `infer`
+        edit_latents: images, latents [B, Z], attributes, new_attributes -> images; `edit` with latents that `infer` or
+            `infer_attributes` gave, at the cost of two decodings: for an app in which a slider moves
         describe: request int32 [B], of any content -> what the generator's gives, and stop_reasons [B, 4],
             maximum_iterations [B, 1]
-        infer_bytes, infer_attributes_bytes, complete_bytes, complete_sample_bytes, edit_bytes: image_bytes string [B]
-            for images, observed_bytes string [B] for observed; images_bytes string [B], PNG, for images
+        infer_bytes, infer_attributes_bytes, complete_bytes, complete_sample_bytes, edit_bytes, edit_latents_bytes:
+            image_bytes string [B] for images, observed_bytes string [B] for observed; images_bytes string [B], PNG,
+            for images
 
     `observed` is 1 where a pixel is observed, 0 where it is hidden, between to weight it; a hidden pixel may hold
     anything, NaN included. `stopped` is a place in stop_reasons. Bytes are PNG, JPEG, GIF or BMP of any size: their
@@ -65,11 +68,12 @@ class LatentOptimizerModule(tf.Module):
         count = self._optimizer.attribute_size
         specs = {"images": ((height, width, 3), tf.float32), "observed": ((height, width, 1), tf.float32),
                  "attributes": ((count,), tf.float32), "new_attributes": ((count,), tf.float32),
-                 "seed": ((2,), tf.int32), "request": ((), tf.int32),
-                 "image_bytes": ((), tf.string), "observed_bytes": ((), tf.string)}
+                 "latents": ((self._optimizer.latent_size,), tf.float32), "seed": ((2,), tf.int32),
+                 "request": ((), tf.int32), "image_bytes": ((), tf.string), "observed_bytes": ((), tf.string)}
         arguments = {"infer": "images attributes observed", "infer_attributes": "images observed",
                      "complete": "images attributes observed", "complete_sample": "images attributes observed seed",
-                     "edit": "images attributes new_attributes"}
+                     "edit": "images attributes new_attributes",
+                     "edit_latents": "images latents attributes new_attributes"}
         arguments |= {f"{name}_bytes": names.replace("images", "image_bytes").replace("observed", "observed_bytes")
                       for name, names in arguments.items()}
         arguments["describe"] = "request"
@@ -98,6 +102,13 @@ class LatentOptimizerModule(tf.Module):
             images, tf.ones_like(images[..., :1]), attributes=attributes, new_attributes=new_attributes)
         return _public(self._optimizer.edit(images, attributes, new_attributes))
 
+    def edit_latents(self, images, latents, attributes, new_attributes):
+        images, _, latents, attributes, new_attributes = _checked(
+            images, tf.ones_like(images[..., :1]), latents=latents, attributes=attributes,
+            new_attributes=new_attributes)
+        edited = self._optimizer.edit(images, attributes, new_attributes, latents=latents)["images"]
+        return {"images": pixels.unit_from_model_range(edited)}
+
     def infer_bytes(self, image_bytes, attributes, observed_bytes):
         images, observed = self._decoded(image_bytes, observed_bytes)
         return _with_bytes(self.infer(images, attributes, observed))
@@ -115,6 +126,9 @@ class LatentOptimizerModule(tf.Module):
 
     def edit_bytes(self, image_bytes, attributes, new_attributes):
         return _with_bytes(self.edit(self._scaled(image_bytes, 3), attributes, new_attributes))
+
+    def edit_latents_bytes(self, image_bytes, latents, attributes, new_attributes):
+        return _with_bytes(self.edit_latents(self._scaled(image_bytes, 3), latents, attributes, new_attributes))
 
     def describe(self, request):
         # Called outside of the graph that is being built: what it tells are constants.

@@ -1,10 +1,12 @@
 """The whole path on the official files: archives, masks, training, export, an app. A tiny network, one epoch."""
 
 import csv
+import json
 import os
 import pathlib
 import subprocess
 import sys
+import tarfile
 
 import numpy as np
 import pytest
@@ -35,6 +37,28 @@ def run(*command, expected=0):
     return done
 
 
+def infer(exported, folder):
+    """Finds, fills in and edits a picture that is one of two files, through the exported latent optimiser."""
+    pictures, output = folder / "pictures", folder / "inferred"
+    pictures.mkdir()
+    with tarfile.open(pathlib.Path(SOURCE) / "lfw" / "lfw-funneled.tgz") as archive:
+        member = next(member for member in archive if member.name.endswith(".jpg"))
+        (pictures / "face.jpg").write_bytes(archive.extractfile(member).read())
+    (pictures / "broken.jpg").write_bytes(b"no picture")
+    arguments = ["-m", "trainers.infer", f"--models={exported}", f"--images={pictures}", f"--output={output}",
+                 "--region=45,45,160", "--hide=100,100,140,130"]
+    refused = run(*arguments, "--set=Smilling=1", expected=2)
+    assert "unknown attribute 'Smilling'. Did you mean 'Smiling'" in refused.stderr and not output.exists()
+    done = run(*arguments, "--set=Smiling=max")
+    assert "broken.jpg" in done.stderr and "1 of 2 pictures were left out" in done.stderr
+    assert sorted(path.name for path in output.iterdir()) == ["face.json", "face.png", "face_result.png"]
+    told = json.loads((output / "face.json").read_text())
+    assert told["region"] == [45, 45, 160] and len(told["attributes"]) == 73
+    before, after = (np.asarray(Image.open(path)) for path in (pictures / "face.jpg", output / "face_result.png"))
+    assert after.shape == (250, 250, 3) and (after[:45] == before[:45]).all()
+    assert (after[100:130, 100:140] != before[100:130, 100:140]).any()
+
+
 def test_from_the_official_archives_to_an_app(tmp_path):
     data = [f"--data_dir={SOURCE}", f"--prepared_dir={tmp_path / 'prepared'}", "--image_size=32"]
     run("-m", "trainers.train_foreground", "--epochs=1", *data)
@@ -49,7 +73,9 @@ def test_from_the_official_archives_to_an_app(tmp_path):
     with open(tmp_path / "run" / "log.csv", newline="") as file:
         [row] = csv.DictReader(file)
     assert np.isfinite(float(row["validation_lower_bound"]))
-    run("-c", APP, str(tmp_path / "run" / "models" / "generator" / "1"))
+    exported = tmp_path / "run" / "models"
+    run("-c", APP, str(exported / "generator" / "1"))
+    infer(exported, tmp_path)
 
     refused = run(*training, "--learning_rate=1", expected=2)
     assert "another configuration" in refused.stderr and "Traceback" not in refused.stderr

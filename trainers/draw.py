@@ -32,27 +32,10 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of the latents.", lower_bound=0)
 _OUTPUT = flags.DEFINE_string("output", None, "The PNG; RUN/SHEET.png by default.")
 
 
-def parse_request(text: str, schema: AttributeSchema, correlated: bool) -> np.ndarray:
-    """Attributes float32 [A] of a request such as "Smiling=+2,Male=min".
-
-    Raises:
-        ValueError: a part without "=", an unknown or repeated attribute, or an amount that is no number.
-    """
-    wanted = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        name, equals, amount = part.partition("=")
-        if not equals:
-            raise ValueError(f"request {text!r}: expected NAME=AMOUNT parts with commas between, got {part!r}.")
-        if name.strip() in wanted:
-            raise ValueError(f"request {text!r}: {name.strip()!r} is asked for twice.")
-        wanted[name.strip()] = amount.strip()
-    return schema.vector(wanted, correlated=correlated)
-
-
 def draw(folder: RunFolder, schema: AttributeSchema) -> np.ndarray:
     """The sheet that the flags ask for, uint8 [H, W, 3]."""
     # Checked before the model is loaded.
-    requests = {text or "mean": parse_request(text, schema, _CORRELATED.value) for text in _REQUESTS.value or [""]}
+    requests = {text or "mean": schema.request(text, correlated=_CORRELATED.value) for text in _REQUESTS.value or [""]}
     names = [schema.names[schema.index(name)] for name in _ATTRIBUTES.value] or list(schema.names)
     model = folder.load_model()
     if _SHEET.value == "progression":

@@ -183,6 +183,15 @@ def test_another_seed_gives_another_completion(functions, request_values):
     assert np.abs(first - other).max((1, 2, 3)).min() > 1e-3
 
 
+def test_an_edit_with_latents_at_hand_is_the_same_edit(functions, request_values):
+    whole = call(functions["edit"], request_values)
+    quick = call(functions["edit_latents"], request_values, latents=whole["latents"])
+    np.testing.assert_allclose(quick["images"], whole["images"], atol=1e-6)
+    encoded = call(functions["edit_latents_bytes"], request_values, latents=whole["latents"],
+                   image_bytes=png(request_values["images"]))["images_bytes"]
+    np.testing.assert_allclose(tf.io.decode_png(encoded[0]).numpy() / 255.0, whole["images"][0], atol=1.1 / 255.0)
+
+
 def test_an_edit_that_changes_nothing_gives_the_picture_back(functions, request_values):
     same = call(functions["edit"], request_values, new_attributes=request_values["attributes"])["images"]
     np.testing.assert_allclose(same, request_values["images"], atol=1e-5)

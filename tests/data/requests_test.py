@@ -1,10 +1,9 @@
-"""Laws of requests on the command line."""
+"""Laws of requests as text."""
 
 import numpy as np
 import pytest
 
 from attr2image_tf.data.schema import AttributeSchema
-from trainers.draw import parse_request
 
 
 @pytest.fixture(scope="module")
@@ -16,12 +15,12 @@ def schema():
 
 @pytest.mark.parametrize("text", ["", " ", ",", " , "])
 def test_nothing_is_the_mean(schema, text):
-    np.testing.assert_array_equal(parse_request(text, schema, False), schema.mean)
+    np.testing.assert_array_equal(schema.request(text), schema.mean)
 
 
 @pytest.mark.parametrize("text", ["Smiling=+2,Gray Hair=min", " gray_hair = min , smiling = 2 ,"])
 def test_named_attributes_are_set_and_others_stay(schema, text):
-    vector = parse_request(text, schema, False)
+    vector = schema.request(text)
     assert vector.dtype == np.float32 and vector.shape == (3,)
     np.testing.assert_allclose(
         vector, [schema.mean[0] + 2.0 * schema.standard_deviation[0], schema.minimum[1], schema.mean[2]], rtol=1e-6)
@@ -30,11 +29,11 @@ def test_named_attributes_are_set_and_others_stay(schema, text):
 def test_amounts_are_deviations_from_the_mean_or_its_names(schema):
     for amount, expected in (("min", schema.minimum), ("mean", schema.mean), ("max", schema.maximum),
                              ("-0.5", schema.mean - 0.5 * schema.standard_deviation)):
-        assert parse_request(f"Senior={amount}", schema, False)[2] == pytest.approx(expected[2], rel=1e-5)
+        assert schema.request(f"Senior={amount}")[2] == pytest.approx(expected[2], rel=1e-5)
 
 
 def test_correlated_requests_move_the_others(schema):
-    vector = parse_request("Senior=1", schema, True)
+    vector = schema.request("Senior=1", correlated=True)
     np.testing.assert_array_equal(vector, schema.vector({"Senior": 1.0}, correlated=True))
     assert np.abs(vector - schema.mean)[:2].min() > 1e-3
 
@@ -47,8 +46,9 @@ def test_correlated_requests_move_the_others(schema):
     ("Smiling=nan", "attribute 'Smiling': expected min, mean, max or a number.*'nan'"),
     ("Smiling=a lot", "attribute 'Smiling': expected min, mean, max or a number.*'a lot'"),
     ("Smilling=1", "unknown attribute 'Smilling'. Did you mean 'Smiling'.* Known: Smiling, Gray Hair, Senior"),
+    ("Smiling=1, Smiling = 2", "'Smiling' is asked for twice"),
     ("=1", "unknown attribute ''"),
 ])
 def test_what_cannot_be_read_is_refused(schema, text, message):
     with pytest.raises(ValueError, match=message):
-        parse_request(text, schema, False)
+        schema.request(text)

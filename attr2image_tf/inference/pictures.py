@@ -1,0 +1,101 @@
+"""Pictures of any size: the square that a model sees, and the way back into the whole picture."""
+
+import dataclasses
+import os
+
+import numpy as np
+from PIL import Image, ImageOps
+
+# Above this a file of a few kilobytes can unfold into gigabytes.
+LARGEST_PIXELS = 100_000_000
+
+
+class PictureError(ValueError):
+    """A file that cannot be used as a picture: the message names it and says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Square:
+    """A square of a picture, in pixels from the upper left corner."""
+
+    left: int
+    top: int
+    side: int
+
+    @classmethod
+    def central(cls, height: int, width: int) -> "Square":
+        """The largest square in the middle."""
+        side = min(height, width)
+        return cls((width - side) // 2, (height - side) // 2, side)
+
+    def check(self, height: int, width: int):
+        """Raises ValueError unless the square lies within a picture of this size."""
+        if min(self.left, self.top) < 0 or self.side < 1 or self.left + self.side > width or (
+                self.top + self.side > height):
+            raise ValueError(f"region {self.left},{self.top},{self.side} (left, top, side) does not lie within a "
+                             f"picture of {width} x {height} pixels.")
+
+    def cut(self, picture: np.ndarray, size: int) -> np.ndarray:
+        """The square scaled to `size` x `size`: uint8 [H, W] or [H, W, 3] to the same type, Lanczos with antialiasing,
+        as the data sets are prepared."""
+        box = (self.left, self.top, self.left + self.side, self.top + self.side)
+        return np.asarray(Image.fromarray(picture).resize((size, size), Image.Resampling.LANCZOS, box=box))
+
+    def put_back(self, picture: np.ndarray, before: np.ndarray, after: np.ndarray, hidden=None) -> np.ndarray:
+        """The whole picture with the square changed as a model changed its small copy.
+
+        What is added is the enlarged difference of the two small pictures, so that detail which the model never saw
+        stays. What was hidden is replaced by the enlarged result itself.
+
+        Args:
+            picture: uint8 [H, W, 3].
+            before: uint8 [size, size, 3], from `cut`.
+            after: uint8 [size, size, 3], the model's.
+            hidden: bool [H, W], or None.
+
+        Returns:
+            uint8 [H, W, 3].
+        """
+        place = (slice(self.top, self.top + self.side), slice(self.left, self.left + self.side))
+        size = len(before)
+        after = after.astype(np.float32)
+        difference = after - before
+        if hidden is not None:
+            # Nothing of what replaces the hidden part may leak over its edge.
+            difference[self.cut(np.where(hidden, 255, 0).astype(np.uint8), size) > 0] = 0.0
+        changed = picture[place] + self._enlarged(difference)
+        if hidden is not None:
+            changed = np.where(hidden[place][..., None], self._enlarged(after), changed)
+        result = picture.copy()
+        result[place] = np.clip(np.rint(changed), 0, 255).astype(np.uint8)
+        return result
+
+    def _enlarged(self, values):
+        channels = [Image.fromarray(values[..., i]).resize((self.side, self.side), Image.Resampling.BICUBIC)
+                    for i in range(3)]
+        return np.stack([np.asarray(channel) for channel in channels], -1)
+
+
+def read(path: str | os.PathLike) -> np.ndarray:
+    """A picture file as uint8 [H, W, 3], turned upright as its EXIF entry says.
+
+    Raises:
+        PictureError: it cannot be opened, does not decode, or is larger than 100 megapixels.
+    """
+    try:
+        with Image.open(path) as picture:
+            if picture.width * picture.height > LARGEST_PIXELS:
+                raise PictureError(f"{os.fspath(path)!r} has {picture.width} x {picture.height} pixels; expected at "
+                                   f"most {LARGEST_PIXELS // 10**6} megapixels.")
+            return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise PictureError(f"{os.fspath(path)!r} cannot be read as a picture ({error}).") from None
+
+
+def read_hidden(path: str | os.PathLike) -> np.ndarray:
+    """A mask file as bool [H, W], True where it is brighter than half: what is to be hidden.
+
+    Raises:
+        PictureError: as `read`.
+    """
+    return read(path).max(-1) > 127

@@ -1,0 +1,163 @@
+"""Posterior inference beside the paper's Adam: energies reached, time, evaluations, memory.
+
+    python -m benchmarks.inference --run=runs/lfw --dataset=lfw --data_dir=DATA --output=inference
+    python -m benchmarks.inference --run=runs/lfw --dataset=lfw --data_dir=DATA --output=inference \
+        --peer="OTHER_ENVIRONMENT/bin/python peer_torch.py"
+
+Energies of the fast method and of the reference (Adam, 1000 iterations at learning rate 0.3, from the prior's mean) on
+test pictures whose attributes are given. The reference takes long: what is done is kept in --output, and the same
+command goes on. Times are those of the same process, one after the other; an iteration of Adam costs the same at any
+point, so that of the reference is 1000 times the median of some. A peer is a program that prints a JSON line with the
+seconds of one Adam iteration for `infer --batch=B --iterations=N`; the network it times is the paper's, so its column
+compares only with runs of width 1.
+"""
+
+import json
+import pathlib
+import resource
+import shlex
+import statistics
+import subprocess
+import sys
+import time
+
+import numpy as np
+import tensorflow as tf
+from absl import app, flags, logging
+
+from attr2image_tf import images as pixels
+from attr2image_tf import runtime
+from attr2image_tf.errors import clear_errors
+from attr2image_tf.inference.energy import Energy, EnergyConfig
+from attr2image_tf.inference.latent_optimizer import LatentOptimizer, OptimizerConfig
+from attr2image_tf.run_folder import RunFolder, write_text
+from trainers.flags import define_dataset_flags, load_dataset
+
+define_dataset_flags()
+_RUN = flags.DEFINE_string("run", None, "Folder of a trained run.")
+_PICTURES = flags.DEFINE_integer("pictures", 256, "Test pictures, evenly over the split.", lower_bound=1)
+_BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["1", "16", "64"], "Batch sizes that are timed.")
+_METHODS = flags.DEFINE_list("methods", ["50", "100"], "Step limits of the fast method that are tried.")
+_PEER = flags.DEFINE_string("peer", None, "Command of the peer.")
+_OUTPUT = flags.DEFINE_string("output", None, "Folder for results.")
+
+REFERENCE = OptimizerConfig.paper()
+
+
+def methods():
+    """The compared methods by name, the reference first."""
+    return {"adam 1000": REFERENCE} | {f"lbfgs {limit}": OptimizerConfig(iterations=int(limit))
+                                       for limit in _METHODS.value}
+
+
+def load_pictures(dataset, count):
+    """Pictures float32 [N, H, W, 3] in [-1, 1] and attributes float32 [N, A] of the test split, evenly spaced."""
+    total = dataset.counts["test"]
+    places = set(np.linspace(0, total - 1, min(count, total)).astype(int).tolist())
+    chosen = [example for place, example in enumerate(dataset.examples("test").as_numpy_iterator()) if place in places]
+    return (pixels.model_range_from_uint8(np.stack([example["image"] for example in chosen])),
+            tf.constant(np.stack([example["attributes"] for example in chosen])))
+
+
+def create(model, config):
+    """LatentOptimizer of a model with the default energy."""
+    energy = Energy(EnergyConfig(observation_variance=float(model.observation_standard_deviation) ** 2))
+    return LatentOptimizer(model.decode, energy, config, latent_size=model.latent_size,
+                           attribute_size=model.config.attribute_count)
+
+
+def measure_energies(model, pictures, attributes, folder, batch_size=16):
+    """Energies and evaluations by method, float [N] each; batches that are in the folder are not computed again."""
+    results = {}
+    for name, config in methods().items():
+        optimizer, parts, started = create(model, config), [], time.monotonic()
+        for first in range(0, len(pictures), batch_size):
+            path = folder / f"{name.replace(' ', '_')}_{first:05d}.npz"
+            if not path.exists():
+                rows = slice(first, first + batch_size)
+                found = optimizer.infer(pictures[rows], attributes[rows])
+                beside = path.with_name(f".{path.name}")
+                np.savez(beside, **{key: found[key].numpy() for key in ("energy", "evaluations", "stopped")})
+                beside.rename(path)
+                logging.info("%s: %d of %d pictures, %.0f s so far.", name, min(first + batch_size, len(pictures)),
+                             len(pictures), time.monotonic() - started)
+            with np.load(path) as file:
+                parts.append(dict(file))
+        results[name] = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    return results
+
+
+def measure_times(model, pictures, attributes, batch_size):
+    """Seconds of one batch by method: the fast ones whole, the reference from its iterations."""
+    images, vectors = (part[:batch_size] for part in (pictures, attributes))
+    few = 20
+    timed = {name: create(model, config if config.method != "adam" else
+                          OptimizerConfig(method="adam", iterations=few, tolerance=0.0))
+             for name, config in methods().items()}
+    for optimizer in timed.values():  # traces
+        optimizer.infer(images, vectors)
+    seconds = {name: [] for name in timed}
+    for _ in range(3):
+        for name, optimizer in timed.items():
+            started = time.perf_counter()
+            optimizer.infer(images, vectors)
+            factor = REFERENCE.iterations / few if name == "adam 1000" else 1.0
+            seconds[name].append((time.perf_counter() - started) * factor)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def measure_peer(batch_size):
+    """Seconds of the peer's 1000 Adam iterations, or None without a peer."""
+    if not _PEER.value:
+        return None
+    command = [*shlex.split(_PEER.value), "infer", f"--batch={batch_size}", "--iterations=20"]
+    answer = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+    return answer["seconds"] * REFERENCE.iterations
+
+
+def table(energies, times, peers):
+    """The figures as Markdown."""
+    reference = energies["adam 1000"]["energy"]
+    lines = ["| method | mean energy | no higher than the reference | mean ratio | mean evaluations | "
+             + " | ".join(f"s at batch {size} (share of the reference)" for size in times) + " |",
+             "| --- " * (5 + len(times)) + "|"]
+    for name, found in energies.items():
+        ratio = found["energy"] / reference
+        cells = [f"{seconds[name]:.2f} ({seconds[name] / seconds['adam 1000']:.3f})" for seconds in times.values()]
+        lines.append(f"| {name} | {found['energy'].mean():.2f} | {np.mean(ratio <= 1.0):.1%} | {ratio.mean():.4f} | "
+                     f"{found['evaluations'].mean():.0f} | " + " | ".join(cells) + " |")
+    if any(peers.values()):
+        lines.append("| peer, Adam 1000 | | | | 1000 | " + " | ".join(
+            f"{peers[size]:.2f} ({peers[size] / times[size]['adam 1000']:.3f})" for size in times) + " |")
+    return "\n".join(lines)
+
+
+def main(arguments):
+    if len(arguments) > 1:
+        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
+    logging.set_verbosity(logging.INFO)
+    runtime.prepare(0)
+    with clear_errors():
+        if not _RUN.value or not _OUTPUT.value:
+            raise ValueError("--run and --output are needed: a trained run, and a folder for the results.")
+        dataset = load_dataset(flags.FLAGS)
+        model = RunFolder(_RUN.value).load_model()
+        pictures, attributes = load_pictures(dataset, _PICTURES.value)
+    folder = pathlib.Path(_OUTPUT.value)
+    folder.mkdir(parents=True, exist_ok=True)
+    sizes = [int(size) for size in _BATCH_SIZES.value]
+    times = {size: measure_times(model, pictures, attributes, size) for size in sizes}
+    # Of the whole process so far, in which nothing but these batches has run.
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1024 if sys.platform == "linux" else 1) / 2**30
+    peers = {size: measure_peer(size) for size in sizes}
+    energies = measure_energies(model, pictures, attributes, folder)
+    text = table(energies, times, peers)
+    write_text(folder / "inference.json", json.dumps(
+        {"run": _RUN.value, "pictures": len(pictures), "seconds": times, "peer_seconds": peers,
+         "peak_memory_gib": memory, "energies": {name: found["energy"].tolist() for name, found in energies.items()}}))
+    write_text(folder / "inference.md", text)
+    print(f"{text}\n\n{len(pictures)} pictures; {memory:.2f} GiB of memory at the most.")
+
+
+if __name__ == "__main__":
+    app.run(main)

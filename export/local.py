@@ -1,0 +1,63 @@
+"""LocalModels: exported SavedModels of a folder, called by signature, with TensorFlow alone."""
+
+import os
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from attr2image_tf.data.schema import AttributeSchema
+
+
+class LocalModels:
+    """The newest versions of the SavedModels below a folder, each loaded when first called.
+
+    Args:
+        folder: what `python -m export.export --output=FOLDER` wrote.
+
+    Raises:
+        ValueError: the folder holds no exported generator.
+    """
+
+    def __init__(self, folder: str | os.PathLike):
+        self.folder = pathlib.Path(folder)
+        self._loaded = {}
+        self.newest("generator")
+
+    def newest(self, model: str) -> pathlib.Path:
+        """The folder of a model's largest version.
+
+        Raises:
+            ValueError: there is none.
+        """
+        base = self.folder / model
+        versions = [path for path in base.iterdir() if path.name.isdigit()] if base.is_dir() else []
+        if not versions:
+            raise ValueError(f"models={str(self.folder)!r} has no {model}; expected the folder that "
+                             "`python -m export.export --run=RUN --output=FOLDER` writes.")
+        return max(versions, key=lambda path: int(path.name))
+
+    def call(self, model: str, signature: str, **inputs) -> dict[str, np.ndarray]:
+        """What a signature gives for inputs of one batch, all as arrays by name.
+
+        Raises:
+            ValueError: the model refuses the inputs, or has no such signature.
+        """
+        if model not in self._loaded:
+            self._loaded[model] = tf.saved_model.load(str(self.newest(model)))
+        signatures = self._loaded[model].signatures
+        if signature not in signatures:
+            raise ValueError(f"{str(self.newest(model))!r} has no signature {signature!r}; export the run again.")
+        try:
+            outputs = signatures[signature](**{name: tf.constant(value) for name, value in inputs.items()})
+        except tf.errors.InvalidArgumentError as error:
+            raise ValueError(f"{model}, {signature}: {error.message}") from None
+        return {name: value.numpy() for name, value in outputs.items()}
+
+    def describe(self) -> tuple[AttributeSchema, int]:
+        """Names, ranges and covariance of the attributes, and the height and width of the pictures."""
+        told = {name: value[0] for name, value in
+                self.call("generator", "describe", request=np.zeros(1, np.int32)).items()}
+        schema = AttributeSchema(tuple(name.decode() for name in told["names"]), told["minimum"], told["mean"],
+                                 told["maximum"], told["covariance"])
+        return schema, int(told["image_size"][0])

@@ -1,0 +1,130 @@
+"""Finds what is behind pictures, changes their attributes, fills in what is hidden.
+
+    python -m trainers.infer --models=models --images=portrait.jpg --output=out
+    python -m trainers.infer --models=models --images=portrait.jpg --output=out --set="Smiling=+2" --correlated
+    python -m trainers.infer --models=models --images=portrait.jpg --output=out --hide=90,100,160,140 --samples=3
+
+Of every picture the central square (or --region) is taken, scaled to the model's size, and its latents are found; its
+attributes too, unless --attributes gives them. --output gets for each picture NAME.png (input, reconstruction, result
+side by side), NAME_result.png (the whole picture at its own size, changed) and NAME.json (energies and attributes).
+"""
+
+import itertools
+import json
+import pathlib
+import sys
+import time
+
+import numpy as np
+from absl import app, flags, logging
+
+from attr2image_tf import images as pixels
+from attr2image_tf import runtime
+from attr2image_tf.errors import clear_errors
+from attr2image_tf.inference.minimizers import STOP_REASONS
+from attr2image_tf.inference.pictures import PictureError, Square, read
+from attr2image_tf.run_folder import write_text
+from export.local import LocalModels
+from trainers.jobs import Job, find_pictures, known_attributes, parse_hidden, parse_numbers, solve
+
+_MODELS = flags.DEFINE_string("models", "models", "Folder of the exported models.")
+_IMAGES = flags.DEFINE_multi_string("images", [], "A picture, or a folder of pictures with its subfolders.")
+_REGION = flags.DEFINE_list("region", [], "left,top,side in pixels of the square that the model is to see, such as "
+                            "the face; the central square by default.")
+_ATTRIBUTES = flags.DEFINE_string(
+    "attributes", None, 'The attributes of the pictures: a request such as "Male=-1,Senior=max", the others at the '
+    "mean; or a CSV file, file names in its first column, attribute names in its header. Found by default.")
+_HIDE = flags.DEFINE_string("hide", None, "left,top,right,bottom in pixels of a box to fill in, or a mask picture of "
+                            "the same size, white where hidden.")
+_SAMPLES = flags.DEFINE_integer("samples", 0, "Other answers for what is hidden, besides the most probable.",
+                                lower_bound=0)
+_SET = flags.DEFINE_string("set", None, 'Attributes to set: "Smiling=+2,Eyeglasses=max"; amounts are standard '
+                           "deviations from the training mean, min, mean or max.")
+_CORRELATED = flags.DEFINE_bool("correlated", False, "Move the other attributes along as they go in the training data.")
+_SEED = flags.DEFINE_integer("seed", 0, "Of the samples.", lower_bound=0)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Pictures at a time.", lower_bound=1)
+_OUTPUT = flags.DEFINE_string("output", None, "Folder for the results.")
+
+def read_jobs(files, size, region, hidden, known):
+    """One Job for each picture that can be used; the others are named in the log.
+
+    Args:
+        files: path by name.
+        size: int. Of the model's pictures.
+        region: Square, or None for the central one.
+        hidden: from `parse_hidden`.
+        known: function of a path to its attributes float32 [A], or None.
+    """
+    for name, path in files.items():
+        try:
+            picture = read(path)
+            square = region or Square.central(*picture.shape[:2])
+            square.check(*picture.shape[:2])
+            yield Job.make(name, path, picture, square, size, hidden(picture), known(path))
+        except (PictureError, ValueError) as error:
+            logging.warning("Left out %s: %s", path, error)
+
+
+def write(job, result, schema, asked, output):
+    """Writes the three files of one picture."""
+    pixels.save(pixels.grid([[job.shown(), *result.columns.values()]], column_labels=["input", *result.columns],
+                            scale=max(1, 128 // job.small.shape[0])), output / f"{job.name}.png")
+    pixels.save(job.square.put_back(job.picture, job.small, result.image, job.hidden), output
+                / f"{job.name}_result.png")
+    deviations = (result.attributes - schema.mean) / np.maximum(schema.standard_deviation, 1e-6)
+    attributes = {name: {"value": float(value), "standard_deviations": float(deviation)}
+                  for name, value, deviation in zip(schema.names, result.attributes, deviations, strict=True)}
+    write_text(output / f"{job.name}.json", json.dumps(
+        {"image": str(job.path), "region": [job.square.left, job.square.top, job.square.side], **asked,
+         "energy": float(result.energy), "reconstruction_energy": float(result.reconstruction_energy),
+         "prior_energy": float(result.prior_energy), "iterations": int(result.iterations),
+         "evaluations": int(result.evaluations), "stopped": STOP_REASONS[result.stopped],
+         "attributes": attributes}, indent=2))
+
+
+def main(arguments):
+    if len(arguments) > 1:
+        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
+    logging.set_verbosity(logging.INFO)
+    runtime.prepare()
+    with clear_errors():
+        if not _OUTPUT.value:
+            raise ValueError("--output is missing; name a folder for the results.")
+        files = find_pictures(_IMAGES.value)
+        region = Square(*parse_numbers(_REGION.value, 3, "region", "left,top,side")) if _REGION.value else None
+        hidden = parse_hidden(_HIDE.value)
+        if _SAMPLES.value and not _HIDE.value:
+            raise ValueError(f"samples={_SAMPLES.value}: other answers need --hide, which says what is asked.")
+        models = LocalModels(_MODELS.value)
+        models.newest("latent_optimizer")
+        schema, size = models.describe()
+        known = known_attributes(_ATTRIBUTES.value, schema)
+        if _SET.value:
+            schema.request(_SET.value)
+        output = pathlib.Path(_OUTPUT.value)
+        output.mkdir(parents=True, exist_ok=True)
+    asked = {"hide": _HIDE.value, "set": _SET.value, "correlated": _CORRELATED.value, "seed": _SEED.value}
+
+    def change(attributes):
+        return schema.request(_SET.value, base=attributes, correlated=_CORRELATED.value)
+
+    started, done, batch = time.monotonic(), 0, []
+    jobs = read_jobs(files, size, region, hidden, known)
+    while batch := list(itertools.islice(jobs, _BATCH_SIZE.value)):
+        results = solve(models, batch, change if _SET.value else None, _SAMPLES.value, _SEED.value)
+        for job, result in zip(batch, results, strict=True):
+            write(job, result, schema, asked, output)
+        done += len(batch)
+        seconds = time.monotonic() - started
+        logging.info("%d of %d pictures, %.1f s each, %.0f s left.", done, len(files), seconds / done,
+                     seconds / done * (len(files) - done))
+    if done < len(files):
+        print(f"{len(files) - done} of {len(files)} pictures were left out; the log above names them.",
+              file=sys.stderr)
+    if not done:
+        sys.exit("error: none of the pictures could be used.")
+    print(output)
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -30,7 +30,8 @@ setup(
         "pillow>=11,<14",
     ],
     extras_require={
-        "test": ["pytest>=8,<10", "ruff>=0.14,<1"],
+        # The last two are what the test case of tensorflow-datasets imports.
+        "test": ["pytest>=8,<10", "ruff>=0.14,<1", "dill>=0.3.8,<0.5", "importlib_resources>=6,<7"],
         # NVIDIA's libraries beside the driver; Linux only.
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
     },

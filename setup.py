@@ -24,14 +24,16 @@ setup(
         # TFP imports distutils, which Python 3.12 left to setuptools.
         "setuptools>=65,<82; python_version>='3.12'",
         "tensorflow-datasets>=4.9.10,<4.10",
+        # Its builders, such as celeb_a, import it and it does not ask for it.
+        "importlib_resources>=6,<7",
         "tensorboard>=2.20,<3",
         "numpy>=2.0,<3",
         "absl-py>=2.1,<3",
         "pillow>=11,<14",
     ],
     extras_require={
-        # The last two are what the test case of tensorflow-datasets imports.
-        "test": ["pytest>=8,<10", "ruff>=0.14,<1", "dill>=0.3.8,<0.5", "importlib_resources>=6,<7"],
+        # The test case of tensorflow-datasets imports dill.
+        "test": ["pytest>=8,<10", "ruff>=0.14,<1", "dill>=0.3.8,<0.5"],
         # NVIDIA's libraries beside the driver; Linux only.
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
     },

@@ -10,7 +10,6 @@ import dataclasses
 import math
 import os
 import pathlib
-import zipfile
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -89,7 +88,7 @@ class CelebaAttributes(tfds.core.GeneratorBasedBuilder):
     def _aligned(self):
         source = self._celeb_a()
         preparing.check_space(self.data_dir, source.info.splits.total_num_examples, self.builder_config.image_size)
-        return {split: self._aligned_examples(source, split) for split in SPLITS}
+        return {split: self._generate_examples(source, split) for split in SPLITS}
 
     def _celeb_a(self):
         """tfds' own set, prepared."""
@@ -97,7 +96,7 @@ class CelebaAttributes(tfds.core.GeneratorBasedBuilder):
         if not builder.is_prepared():
             try:
                 builder.download_and_prepare()
-            except (KeyError, IndexError, zipfile.BadZipFile, UnicodeDecodeError) as error:
+            except (KeyError, IndexError, UnicodeDecodeError) as error:
                 raise DataError(f"the files of CelebA in {self.source_dir or 'the download'} do not belong together or "
                                 f"are damaged ({type(error).__name__}: {error}). Fetch them again from "
                                 f"{celeba_files.HOME}.") from error
@@ -107,7 +106,8 @@ class CelebaAttributes(tfds.core.GeneratorBasedBuilder):
                                 "--data_dir=FOLDER.") from error
         return builder
 
-    def _aligned_examples(self, source, split):
+    def _generate_examples(self, source, split):
+        """Of the aligned pictures; `_drawn_examples` and `_predicted_examples` are the others."""
         size = self.builder_config.image_size
         no_mask, rows = preparing.empty_mask(size), []
         config = tfds.ReadConfig(try_autocache=False, add_tfds_id=True)
@@ -221,7 +221,7 @@ def _check(image_size, masks, source_dir, root):
                         "masks. Train one on the drawn masks of LFW: python -m trainers.train_foreground.")
     if masks == "drawn" or source_dir is None or (pathlib.Path(root) / "celeb_a").is_dir():
         return
-    celeba_files.check_lists(celeba_files.find_files(source_dir))
+    celeba_files.check_files(celeba_files.find_files(source_dir))
 
 
 def _builder(image_size, masks, source_dir, prepared_dir):

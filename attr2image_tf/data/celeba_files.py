@@ -6,6 +6,7 @@ Liu et al. 2015 (pictures, attributes, split); Lee et al. 2020 (masks of parts, 
 import dataclasses
 import os
 import pathlib
+import zipfile
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -70,10 +71,24 @@ def celeba_dir(source_dir: str | os.PathLike) -> pathlib.Path:
     return place if (place / PARTITION).is_file() and not (place / "celeba").is_dir() else place / "celeba"
 
 
-def check_lists(files: dict[str, pathlib.Path]) -> None:
-    """Raises DataError naming file and line where the attributes or the partition are not what they should be."""
-    read_attributes(files[ATTRIBUTES])
-    read_partition(files[PARTITION])
+def check_files(files: dict[str, pathlib.Path]) -> None:
+    """Looks through the lists and the names of the pictures, before any picture is read.
+
+    Raises:
+        DataError: a line is not what it should be, a picture is missing, or the archive is damaged.
+    """
+    _, attributes = read_attributes(files[ATTRIBUTES])
+    partition = read_partition(files[PARTITION])
+    pictures = files[PICTURES]
+    try:
+        names = zipfile.ZipFile(pictures).namelist() if pictures.is_file() else os.listdir(pictures)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise DataError(f"{pictures} is truncated or damaged ({error}). Fetch it again from {HOME}.") from error
+    for kind, known in (("row in " + ATTRIBUTES, attributes), ("picture in " + str(pictures),
+                                                               {name.rpartition("/")[2] for name in names})):
+        if missing := sorted(set(partition) - set(known)):
+            raise DataError(f"{files[PARTITION]} lists {missing[0]}, which has no {kind} ({len(missing):,} in all); "
+                            f"expected files that belong together. Fetch them again from {HOME}.")
 
 
 def read_attributes(path: pathlib.Path) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
@@ -124,12 +139,15 @@ def celeb_a_builder(source_dir: str | os.PathLike | None, data_dir: str | os.Pat
         return tfds.builder("celeb_a", data_dir=data_dir)
     kind = tfds.builder_cls("celeb_a")
     files = find_files(source_dir)
-    with tfds.core.registered.skip_registering():
-        # The name and the module make tfds take the subclass for its own builder, whose documentation it then finds.
-        of_folder = type("CelebAOfFolder", (kind,), {
-            "name": kind.name, "__module__": kind.__module__,
-            "_split_generators": lambda self, manager: kind._split_generators(self, _Files(files, manager))})
-    return of_folder(data_dir=data_dir)
+
+    class CelebAOfFolder(kind, skip_registration=True):
+        # With both, tfds takes it for its own builder, whose documentation and features it then finds.
+        name, __module__ = kind.name, kind.__module__
+
+        def _split_generators(self, dl_manager):
+            return super()._split_generators(_Files(files, dl_manager))
+
+    return CelebAOfFolder(data_dir=data_dir)
 
 
 class _Files:

@@ -158,11 +158,10 @@ def introduction(folders, judges, accuracies, material, command) -> list[report.
     return [report.Section(
         "Runs", f"{len(material.test):,} test pictures of {people:,} people whom neither runs nor judges have seen; "
         f"{len(material.train):,} training pictures. Intervals hold 95 % of a bootstrap over people. Command: "
-        f"{command}",
-        header, runs), report.Section(
+        f"{command}", [(header, runs)]), report.Section(
         "Judges", "How well the regressors tell the attributes of all real test pictures.",
-        ["judge", "width", "seed", "cosine similarity", "raw cosine similarity", "squared error", "correlation",
-         "sign accuracy", "pictures"], told)]
+        [(["judge", "width", "seed", "cosine similarity", "raw cosine similarity", "squared error", "correlation",
+           "sign accuracy", "pictures"], told)])]
 
 
 def main(arguments):

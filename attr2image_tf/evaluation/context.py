@@ -155,8 +155,8 @@ class Context:
                 "mask": tf.cast(pictures.masks, tf.float32) / 255.0, "attributes": tf.constant(pictures.attributes),
                 "weight": tf.ones([len(pictures)])}
 
-    def figure(self, values, people) -> dict[str, float]:
-        """The mean of values [N], its interval by bootstrap over people, and the number of examples."""
+    def figure(self, values, people) -> dict:
+        """The mean of values [N], its interval by bootstrap over people, their number, and all of them."""
         return figure(values, people, self.config.seed)
 
     def _batched(self, function, count):
@@ -165,11 +165,15 @@ class Context:
                                for start in range(0, count, size)])
 
 
-def figure(values, people, seed: int = 0) -> dict[str, float]:
-    """The mean of values [N] that are not NaN, its 95 % interval by bootstrap over people, and their number."""
+def figure(values, people, seed: int = 0) -> dict:
+    """The mean of values [N] that are not NaN, its 95 % interval by bootstrap over people, and their number.
+
+    The values go with it, so that runs can be compared picture by picture.
+    """
     values = np.asarray(values, np.float64)
     low, high = metrics.bootstrap_interval(values, people, seed=seed)
-    return {"value": float(np.nanmean(values)), "low": low, "high": high, "n": int((~np.isnan(values)).sum())}
+    return {"value": float(np.nanmean(values)), "low": low, "high": high, "n": int((~np.isnan(values)).sum()),
+            "values": values, "people": np.asarray(people)}
 
 
 def number(value, n: int) -> dict[str, float]:

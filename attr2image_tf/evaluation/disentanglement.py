@@ -4,7 +4,7 @@ import numpy as np
 
 from attr2image_tf import images as pixels
 from attr2image_tf.evaluation import metrics
-from attr2image_tf.evaluation.context import Context, number, spread
+from attr2image_tf.evaluation.context import Context, Material, number, spread
 
 FITTED = 2000
 TESTED = 1000
@@ -18,28 +18,48 @@ def leakage(context: Context):
     foreground attributes and the foreground's mean colour from z_B. What z_F knows of foreground attributes is no
     leakage; its decoder is given them besides.
     """
-    material = context.material
+    def halves(pictures):
+        return np.split(context.encode(pictures), [context.model.config.foreground_latent_size], axis=-1)
+
+    return _leakage(context.material, halves), {}
+
+
+def real_leakage(material: Material):
+    """The same from 8 x 8 pixels of the real layers, and for the foreground the attributes: what goes together."""
+    def halves(pictures):
+        masks = pictures.masks / 255.0
+        foreground, background = (_thumbnails(np.concatenate([pictures.images / 255.0 * region, region], -1))
+                                  for region in (masks, 1.0 - masks))
+        return np.concatenate([foreground, pictures.attributes], -1), background
+
+    return _leakage(material, halves), {}
+
+
+def _leakage(material, halves):
     train = material.train[spread(len(material.train), FITTED)]
     test = material.test[spread(len(material.test), TESTED)]
-    background = [context.schema.index(name) for name in context.config.background_attributes]
-    foreground = [i for i in range(len(context.schema)) if i not in background]
-    latents, targets = [], []
-    for pictures in (train, test):
-        latents.append(np.split(context.encode(pictures), [context.model.config.foreground_latent_size], axis=-1))
+    background = [material.schema.index(name) for name in material.config.background_attributes]
+    foreground = [i for i in range(len(material.schema)) if i not in background]
+
+    def targets(pictures):
         masks = pictures.masks / 255.0
-        targets.append({"background attributes": pictures.attributes[:, background],
-                        "foreground attributes": pictures.attributes[:, foreground],
-                        "mean colour of the background": _mean_colour(pictures.images, 1.0 - masks),
-                        "mean colour of the foreground": _mean_colour(pictures.images, masks)})
-    figures = {}
-    for half, name in enumerate(("z_F", "z_B")):
-        figures[f"R^2 from {name}"] = {}
-        for target in targets[0]:
-            if targets[0][target].shape[1]:
-                values = metrics.explained_variance(latents[0][half], targets[0][target], latents[1][half],
-                                                    targets[1][target])
-                figures[f"R^2 from {name}"][target] = number(values.mean(), len(test))
-    return figures, {}
+        return {"background attributes": pictures.attributes[:, background],
+                "foreground attributes": pictures.attributes[:, foreground],
+                "mean colour of the background": _mean_colour(pictures.images, 1.0 - masks),
+                "mean colour of the foreground": _mean_colour(pictures.images, masks)}
+
+    fitted, tested, figures = targets(train), targets(test), {}
+    for name, inputs, test_inputs in zip(("z_F", "z_B"), halves(train), halves(test), strict=True):
+        figures[f"R^2 from {name}"] = {
+            target: number(metrics.explained_variance(inputs, fitted[target], test_inputs, tested[target]).mean(),
+                           len(test)) for target in fitted if fitted[target].shape[1]}
+    return figures
+
+
+def _thumbnails(pictures, size=8):
+    """Means over blocks, [N, size * size * C], of [N, H, W, C]."""
+    count, height, width, channels = pictures.shape
+    return pictures.reshape(count, size, height // size, size, width // size, channels).mean((2, 4)).reshape(count, -1)
 
 
 def _mean_colour(images, regions):

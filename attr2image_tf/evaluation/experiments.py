@@ -30,6 +30,7 @@ REFERENCES: dict[str, Callable] = {
     "diversity": generation.real_diversity,
     "distances": generation.real_distances,
     "retrieval": generation.real_retrieval,
+    "leakage": disentanglement.real_leakage,
     "reconstruction": posterior.real_reconstruction,
     "completion": posterior.real_completion,
 }
@@ -39,6 +40,7 @@ def measure_references(material: Material, workspace: Workspace, names: Sequence
     """Writes the references of the named experiments that are not there yet."""
     for name in names:
         if name in REFERENCES and workspace.read(name) is None:
+            logging.info("Reference of %s.", name)
             started = time.monotonic()
             figures, pictures = REFERENCES[name](material)
             workspace.write(name, figures, pictures, time.monotonic() - started)

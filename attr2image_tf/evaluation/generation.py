@@ -144,7 +144,7 @@ def progression(context: Context):
     """Strips in which one attribute moves from its training minimum to its maximum, and how far the judge follows.
 
     The response of an attribute is the change that the judge sees in it between both ends, divided by the change that
-    was asked for, with all other attributes at their mean.
+    was asked for; with all others at their mean, and with the others as they go with it in the training data.
     """
     schema = context.schema
     name, judge = next(iter(context.judges.items()))
@@ -152,22 +152,30 @@ def progression(context: Context):
     sheet = sheets.progression(context.model, schema, names, seed=context.config.seed)
     correlated = sheets.progression(context.model, schema, names, seed=context.config.seed, correlated=True)
 
-    count, draws = len(schema), PROGRESSION_LATENTS
-    ends = []
-    for end in (schema.minimum, schema.maximum):
-        vectors = np.tile(schema.mean, (count, 1))
-        np.fill_diagonal(vectors, end)
-        attributes = np.repeat(vectors, draws, axis=0).astype(np.float32)
-        seeds = np.tile(context.seeds(draws, stream=2), (count, 1))
-        regressed = judge(context.generate(attributes, seeds))[0].reshape(count, draws, count)
-        ends.append(regressed[np.arange(count), :, np.arange(count)])
-    asked = np.maximum(schema.maximum - schema.minimum, 1e-6)[:, np.newaxis]
-    response = ((ends[1] - ends[0]) / asked).mean(1)
-    figures = {f"judge {name}": {
-        "mean_response": number(response.mean(), draws), "median_response": number(np.median(response), draws),
-        "by_attribute": {each: {"response": float(value)} for each, value in zip(schema.names, response, strict=True)}}}
+    figures = {}
+    for title, together in (("alone", False), ("with the others", True)):
+        response = _responses(context, judge, together)
+        figures[f"judge {name}, {title}"] = {
+            "mean_response": number(response.mean(), PROGRESSION_LATENTS),
+            "median_response": number(np.median(response), PROGRESSION_LATENTS),
+            "by_attribute": {each: {f"response {title}": float(value)}
+                             for each, value in zip(schema.names, response, strict=True)}}
     return figures, {"one attribute moved, the others at the mean": sheet,
                      "one attribute moved, the others as they go with it in the training data": correlated}
+
+
+def _responses(context, judge, correlated):
+    """The mean response of each attribute, float64 [A]."""
+    schema, draws = context.schema, PROGRESSION_LATENTS
+    count, seeds = len(schema), np.tile(context.seeds(draws, stream=2), (len(schema), 1))
+    seen = []
+    for end in ("min", "max"):
+        vectors = np.stack([schema.vector({name: end}, correlated=correlated) for name in schema.names])
+        pictures = context.generate(np.repeat(vectors, draws, axis=0), seeds)
+        regressed = judge(pictures)[0].astype(np.float64).reshape(count, draws, count)
+        seen.append(regressed[np.arange(count), :, np.arange(count)])
+    asked = np.maximum(schema.maximum - schema.minimum, 1e-6)[:, np.newaxis]
+    return ((seen[1] - seen[0]) / asked).mean(1)
 
 
 def _best_told(context, count=8):

@@ -9,8 +9,10 @@ import html
 import pathlib
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from attr2image_tf import images as pixels
-from attr2image_tf.evaluation import plots
+from attr2image_tf.evaluation import metrics, plots
 from attr2image_tf.evaluation.workspace import Workspace
 from attr2image_tf.run_folder import write_text
 
@@ -25,10 +27,13 @@ TEXTS = {
     "pictures; the kernel distance is not, and may be below 0.",
     "retrieval": "Distance to the nearest of the training pictures. Far below the column of real test pictures, of "
     "people who are not in the training data, means copying; blurred pictures are nearer to everything in pixels.",
-    "progression": "An attribute moves from its training minimum to its maximum. The response is the change that the "
-    "judge sees in it, divided by the change asked for: 1 is full, 0 none.",
-    "leakage": "R^2 of linear regressions from one half of the latents: what belongs to the other layer should be "
-    "unknown to it. 0 or below: it knows nothing; 1: it knows all.",
+    "progression": "An attribute moves from its training minimum to its maximum, alone or with the others that go with "
+    "it in the training data. The response is the change that the judge sees in it, divided by the change asked for: 1 "
+    "is full, 0 none.",
+    "leakage": "R^2 of linear regressions from one half of the latents, as the encoder gives them, to what belongs to "
+    "the other layer: 0 or below, it knows nothing; 1, it knows all. In real pictures the layers go together, so some "
+    "is no leakage: the column of real pictures has the same regressions from 8 x 8 pixels of the layer itself (with "
+    "the attributes for z_F, whose encoder is given them).",
     "swap": "Samples whose background latents are exchanged for another's. The foreground layer and the gate must not "
     "change at all; the picture changes where the gate is open.",
     "bounds": "Lower bounds on the log-likelihood of test pictures, higher is better; k draws, rising with k towards "
@@ -48,15 +53,13 @@ class Section:
 
     Attributes:
         title, text: texts.
-        header: titles of the columns.
-        rows: texts by column.
+        tables: each with titles of the columns, and rows of texts by column.
         pictures: path by caption.
     """
 
     title: str
     text: str
-    header: Sequence[str] = ()
-    rows: Sequence[Sequence[str]] = ()
+    tables: Sequence[tuple[Sequence[str], Sequence[Sequence[str]]]] = ()
     pictures: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
 
 
@@ -93,12 +96,38 @@ def _section(output, name, text, runs, references):
                 for caption, path in runs[label].pictures(name).items()}
     if (reference := references.read(name)) is not None:
         columns = {REFERENCE: reference} | columns
-    for quantity in ("correlation", "response"):
+    for quantity in ("correlation", "response alone", "response with the others"):
         if values := _by_attribute(columns, quantity):
-            path = pixels.save(plots.by_attribute(values, f"{quantity} by attribute, first judge"),
-                               output / f"{name}_{quantity}.png")
+            file = f"{name}_{quantity}.png".replace(" ", "_")
+            path = pixels.save(plots.by_attribute(values, f"{quantity} by attribute, first judge"), output / file)
             pictures = {f"{quantity} by attribute": pathlib.Path(path)} | pictures
-    return Section(name.capitalize(), text, ["", *columns], table(columns), pictures)
+    tables = [(["", *columns], table(columns))]
+    if differences := _differences({label: runs[label].examples(name) for label in columns if label in runs}):
+        tables.append(differences)
+    return Section(name.capitalize(), text, tables, pictures)
+
+
+def _differences(examples):
+    """A table of the last run less each other one, picture by picture, with intervals; None where there is one run."""
+    *others, last = examples
+    if not others:
+        return None
+    rows = []
+    for path, arrays in examples[last].items():
+        row = [_title(path.split("/"))]
+        for other in others:
+            same = examples[other].get(path)
+            if same is None or len(same["values"]) != len(arrays["values"]):
+                row.append("")
+                continue
+            values = arrays["values"] - same["values"]
+            low, high = metrics.bootstrap_interval(values, arrays["people"])
+            clear = " *" if low > 0 or high < 0 else ""
+            row.append(_text({"value": np.nanmean(values), "low": low, "high": high}) + clear)
+        if any(row[1:]):
+            rows.append(row)
+    return (["paired difference; * where the interval leaves out 0", *(f"{last} less {other}" for other in others)],
+            rows) if rows else None
 
 
 def table(columns: Mapping[str, Mapping]) -> list[list[str]]:
@@ -112,17 +141,21 @@ def table(columns: Mapping[str, Mapping]) -> list[list[str]]:
     return [[name, *(figures.get(name, "") for figures in flat.values())] for name in names]
 
 
-def _flat(figures, prefix=""):
+def _flat(figures, prefix=()):
     rows = {}
     for name, value in figures.items():
-        path = f"{prefix}, {name}" if prefix else name
         if name == "by_attribute":
             continue
         if isinstance(value, Mapping) and "value" not in value:
-            rows |= _flat(value, path)
+            rows |= _flat(value, (*prefix, name))
         else:
-            rows[path.replace("_", " ")] = _text(value)
+            rows[_title((*prefix, name))] = _text(value)
     return rows
+
+
+def _title(path):
+    """A row's name; the first parts are titles already."""
+    return ", ".join((*path[:-1], path[-1].replace("_", " ")))
 
 
 def _text(figure):
@@ -141,11 +174,13 @@ def _round(value):
 
 
 def _by_attribute(columns, quantity):
+    """The quantity by attribute by column, of the first judge that has it."""
     values = {}
     for label, figures in columns.items():
-        first = next((group for group in figures.values() if "by_attribute" in group), None)
-        if first and quantity in next(iter(first["by_attribute"].values())):
-            values[label] = {name: row[quantity] for name, row in first["by_attribute"].items()}
+        for group in figures.values():
+            rows = group.get("by_attribute", {})
+            if label not in values and any(quantity in row for row in rows.values()):
+                values[label] = {name: row[quantity] for name, row in rows.items()}
     return values
 
 
@@ -154,9 +189,9 @@ def render_markdown(title: str, sections: Sequence[Section], output: pathlib.Pat
     lines = [f"# {title}", ""]
     for section in sections:
         lines += [f"## {section.title}", "", section.text, ""]
-        if section.header:
-            rows = [section.header, ["---"] * len(section.header), *section.rows]
-            lines += [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows] + [""]
+        for header, rows in section.tables:
+            table = [header, ["---"] * len(header), *rows]
+            lines += [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in table] + [""]
         for caption, path in section.pictures.items():
             lines += [f"![{caption}]({path.relative_to(output).as_posix()})", "", caption, ""]
     return "\n".join(lines)
@@ -172,11 +207,10 @@ def render_html(title: str, sections: Sequence[Section]) -> str:
              f"<style>{style}</style><h1>{html.escape(title)}</h1>"]
     for section in sections:
         parts.append(f"<h2>{html.escape(section.title)}</h2><p>{html.escape(section.text)}</p>")
-        if section.header:
-            head = "".join(f"<th>{html.escape(cell)}</th>" for cell in section.header)
-            body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-                           for row in section.rows)
-            parts.append(f"<table><tr>{head}</tr>{body}</table>")
+        for header, rows in section.tables:
+            head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
+            body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+            parts.append(f"<table><tr>{head}</tr>{body}</table><br>")
         for caption, path in section.pictures.items():
             data = base64.b64encode(path.read_bytes()).decode()
             parts.append(f"<p>{html.escape(caption)}</p><img alt='{html.escape(caption, quote=True)}' "

@@ -14,7 +14,7 @@ from attr2image_tf.run_folder import write_text
 
 
 class Workspace:
-    """A folder with NAME.json and NAME_*.png of finished experiments, and partial/ with the batches of those under way.
+    """A folder with NAME.json, NAME.npz and NAME_*.png of finished experiments, and partial/ with finished batches.
 
     Args:
         path: the folder.
@@ -24,11 +24,22 @@ class Workspace:
     def __init__(self, path: str | os.PathLike, provenance: Mapping):
         self.path = pathlib.Path(path)
         self.provenance = dict(provenance)
+        self.path.mkdir(parents=True, exist_ok=True)
 
     def read(self, name: str) -> dict | None:
         """A finished experiment's figures, or None."""
         path = self.path / f"{name}.json"
         return json.loads(path.read_text())["figures"] if path.exists() else None
+
+    def examples(self, name: str) -> dict[str, dict[str, np.ndarray]]:
+        """The arrays of a finished experiment's figures by the figure's path, with "/" between its parts."""
+        path, found = self.path / f"{name}.npz", {}
+        if path.exists():
+            with np.load(path) as file:
+                for key in file:
+                    figure, _, array = key.rpartition("/")
+                    found.setdefault(figure, {})[array] = file[key]
+        return found
 
     def pictures(self, name: str) -> dict[str, pathlib.Path]:
         """Paths of a finished experiment's pictures by title."""
@@ -37,13 +48,16 @@ class Workspace:
         return {title: self.path / file for title, file in titles.items()}
 
     def write(self, name: str, figures: Mapping, pictures: Mapping[str, np.ndarray], seconds: float):
-        """Keeps an experiment: its pictures uint8 [H, W, 3] by title, then its figures, whose presence ends it."""
+        """Keeps an experiment: its pictures uint8 [H, W, 3] by title, arrays among its figures, then its figures."""
+        figures, arrays = _without_arrays(figures)
+        if arrays:
+            _save(self.path / f"{name}.npz", arrays)
         files = {}
         for number, (title, picture) in enumerate(pictures.items()):
             files[title] = pathlib.Path(pixels.save(picture, self.path / f"{name}_{number}.png")).name
         record = {"experiment": name, **self.provenance, "seconds": round(seconds, 1), "pictures": files,
                   "figures": figures}
-        self.path.mkdir(parents=True, exist_ok=True)
+        # Last, since its presence says that the experiment is finished.
         write_text(self.path / f"{name}.json", json.dumps(record, indent=2))
 
     def rows(self, name: str, count: int, batch_size: int,
@@ -57,7 +71,7 @@ class Workspace:
             compute: function of a slice of the examples to arrays with a row for each.
         """
         folder = self.path / "partial"
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         parts, started, computed = [], time.monotonic(), 0
         for start in range(0, count, batch_size):
             path, end = folder / f"{name}-{start:06d}.npz", min(start + batch_size, count)
@@ -78,8 +92,22 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
+def _without_arrays(figures, path=""):
+    """Nested figures without the arrays at their leaves, and those arrays by path."""
+    plain, arrays = {}, {}
+    for key, value in figures.items():
+        if isinstance(value, Mapping):
+            plain[key], below = _without_arrays(value, f"{path}{key}/")
+            arrays |= below
+        elif isinstance(value, np.ndarray):
+            arrays[f"{path}{key}"] = value
+        else:
+            plain[key] = value
+    return plain, arrays
+
+
 def _save(path, arrays):
     beside = path.with_name(f".{path.name}.new")
     with open(beside, "wb") as file:
-        np.savez(file, **arrays)
+        np.savez_compressed(file, **arrays)
     os.replace(beside, path)

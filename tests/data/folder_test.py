@@ -1,0 +1,340 @@
+"""The user's own pictures: what is read, joined, complained about, scaled and written."""
+
+import pathlib
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from attr2image_tf import data
+from attr2image_tf.data import folder, folder_chunks, folder_report
+from attr2image_tf.data.dataset import SPLITS
+from attr2image_tf.data.errors import DataError
+from attr2image_tf.data.folder_check import check_folder
+from attr2image_tf.data.folder_table import read_table
+
+SIZE = 32
+ENDINGS = ("jpg", "png", "webp", "bmp", "gif", "tif")
+
+
+class Own:
+    """A user's folder: 30 pictures of several formats and sizes, two attributes, a group for each three."""
+
+    def __init__(self, place):
+        self.images, self.masks, self.csv = place / "images", place / "masks", place / "attributes.csv"
+        (self.images / "more").mkdir(parents=True)
+        self.masks.mkdir()
+        self.output = place / "prepared" / "own"
+        self.names, self.rows = [], {}
+        for index in range(30):
+            name = f"{'more/' if index % 4 == 0 else ''}picture {index:02d}.{ENDINGS[index % 6]}"
+            self.names.append(name)
+            inside = np.zeros([60 + index, 80], np.uint8)
+            inside[20:50, 20:50] = 255
+            shade = np.where(inside[..., None] > 0, [255, 8 * index, 255], [0, 8 * index, 0]).astype(np.uint8)
+            Image.fromarray(shade).save(self.images / name)
+            Image.fromarray(inside).save(self.masks / f"picture {index:02d}.png")
+            self.rows[name] = [f"{index / 10}", "yes" if index % 2 else "no", f"group {index // 3}"]
+        self.header = ["file", "shade", "odd", "group"]
+
+    def write(self, separator=","):
+        lines = [self.header, *([name, *row] for name, row in self.rows.items())]
+        self.csv.write_text("".join(separator.join(line) + "\n" for line in lines))
+        return self
+
+    def table(self, group="group"):
+        return read_table(self.csv, group)
+
+    def found(self, masks=True):
+        return check_folder(self.images, self.table(), self.masks if masks else None)
+
+    def prepared(self, masks=True, fit="mask", **options):
+        return folder.prepare_folder(self.found(masks), self.table(), self.output, image_size=SIZE, fit=fit, **options)
+
+
+@pytest.fixture
+def own(tmp_path):
+    return Own(tmp_path).write()
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory):
+    """(user's folder, open data set, its examples by split and name)."""
+    its = Own(tmp_path_factory.mktemp("own")).write()
+    dataset = its.prepared()
+    return its, dataset, read(dataset)
+
+
+def read(dataset):
+    return {split: {example["name"].decode(): example for example in dataset.examples(split).as_numpy_iterator()}
+            for split in SPLITS}
+
+
+def index_of(name):
+    return int(name.rpartition(".")[0][-2:])
+
+
+class TestFolderBuilder(tfds.testing.DatasetBuilderTestCase):
+    """What tfds asks of every builder."""
+
+    DATASET_CLASS = folder.FolderPictures
+    SPLITS = {"train": 24, "validation": 3, "test": 3}
+    CONFIG = folder.FolderConfig(name=str(SIZE), image_size=SIZE, attribute_count=2)
+    BUILDER_CONFIG_NAMES_TO_TEST = [CONFIG]
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        place = pathlib.Path(tfds.testing.make_tmp_dir())
+        cls.addClassCleanup(tfds.testing.rm_tmp_dir, str(place))
+        cls.EXAMPLE_DIR = place
+        its = Own(place).write()
+        chunks = folder_chunks.Chunks(place / "chunks", its.found().pictures, image_size=SIZE, fit="mask")
+        cls.SOURCE = folder.make_source(its.found(), its.table(), chunks, chunks.make())
+
+    def _make_builder(self, config=None):
+        return folder.FolderPictures(source=self.SOURCE, data_dir=self.tmp_dir, config=config or self.CONFIG)
+
+
+def test_every_picture_is_in_one_split_and_no_group_in_two(ready):
+    its, dataset, examples = ready
+    groups = {split: {its.rows[name][2] for name in examples[split]} for split in SPLITS}
+    assert sorted(name for split in SPLITS for name in examples[split]) == sorted(its.names)
+    assert sum(map(len, groups.values())) == len(set().union(*groups.values())) == 10
+    assert dataset.counts == {"train": 24, "validation": 3, "test": 3}
+
+
+def test_pictures_attributes_and_masks_belong_together(ready):
+    its, dataset, examples = ready
+    assert dataset.schema.names == ("shade", "odd") and dataset.has_masks
+    for split in SPLITS:
+        for name, example in examples[split].items():
+            index = index_of(name)
+            np.testing.assert_allclose(example["attributes"], [index / 10, index % 2], rtol=1e-6)
+            assert abs(np.median(example["image"][..., 1]) - 8 * index) <= 8
+            bright, mask = example["image"][..., 0] > 127, example["mask"][..., 0] > 127
+            assert (bright == mask).mean() > 0.97 and mask.mean() == pytest.approx(0.64, abs=0.06)
+
+
+def test_its_name_opens_it_again_and_other_sizes_are_told(ready):
+    its, dataset, examples = ready
+    again = data.load(dataset.name, image_size=SIZE)
+    assert dataset.name == f"folder:{its.output}" and set(read(again)["test"]) == set(examples["test"])
+    with pytest.raises(DataError, match="prepared for --image_size=32, not 64"):
+        data.load(dataset.name, image_size=64)
+    with pytest.raises(DataError, match=r"holds no prepared pictures; make them with python -m trainers.prepare"):
+        data.load(f"folder:{its.images}")
+    with pytest.raises(ValueError, match="folder:PATH"):
+        data.load("folder:")
+
+
+def test_missing_values_become_the_mean_of_the_training_split(own):
+    own.rows[own.names[3]][0] = ""
+    own.rows[own.names[4]][0] = "n/a"
+    own.write()
+    examples = read(own.prepared())
+    known = [index_of(name) / 10 for name in examples["train"] if index_of(name) not in (3, 4)]
+    for name, example in {name: each for split in SPLITS for name, each in examples[split].items()}.items():
+        expected = np.mean(known) if index_of(name) in (3, 4) else index_of(name) / 10
+        assert example["attributes"][0] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_rows_find_their_pictures(own, separator):
+    # By path, by file name, without an ending, with the folder's name and with another system's separators.
+    own.rows = {{0: name, 1: name.rpartition("/")[2], 2: name.rpartition(".")[0], 3: f"images/{name}",
+                 4: name.replace("/", "\\")}[index % 5]: row for index, (name, row) in enumerate(own.rows.items())}
+    own.write(separator)
+    table = own.table()
+    assert {picture.name: table.values[picture.row, 0] for picture in own.found().pictures} == {
+        name: np.float32(index_of(name) / 10) for name in own.names}
+
+
+def test_what_does_not_belong_together_is_named(own):
+    del own.rows[own.names[1]]
+    own.rows["gone.jpg"] = ["1", "no", "group 1"]
+    (own.masks / "picture 02.png").unlink()
+    (own.images / own.names[3]).write_bytes(b"no picture")
+    (own.images / own.names[6]).write_bytes((own.images / own.names[12]).read_bytes())
+    (own.masks / "picture 06.png").write_bytes((own.masks / "picture 12.png").read_bytes())
+    Image.new("L", (10, 10)).save(own.masks / "picture 07.png")
+    (own.images / "notes.txt").write_text("not a picture")
+    own.write()
+    problems = own.found().problems
+    assert problems["pictures without a row"] == [own.names[1]]
+    assert problems["rows without a picture"] == ["gone.jpg (line 31)"]
+    assert problems["pictures without a mask"] == [own.names[2]]
+    unusable = sorted(problems["pictures that cannot be used"])
+    assert unusable[0] == f"{own.names[3]} does not decode (it is in no known format)"
+    assert unusable[1].startswith(f"{own.names[7]} is 80 x 67, its mask 10 x 10") and len(unusable) == 2
+    # "more/..." comes first.
+    assert problems["copies of a picture, of which the first is used"] == [f"{own.names[6]} is {own.names[12]}"]
+    text = folder_report.report(own.found(), own.table(), folder.make_source(
+        own.found(), own.table(), folder_chunks.Chunks("x", own.found().pictures, image_size=SIZE, fit="mask"), {}))
+    for words in ("25 pictures can be used", "1 rows without a picture: gone.jpg (line 31)", "none in two splits"):
+        assert words in text
+
+
+def test_a_picture_that_breaks_off_is_left_out_and_named(own):
+    path = own.images / own.names[1]
+    noise = np.random.default_rng(0).integers(0, 255, [200, 200, 3], np.uint8)
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[:-5000])
+    Image.new("L", (200, 200), 255).save(own.masks / "picture 01.png")
+    dataset = own.prepared()
+    assert sum(dataset.counts.values()) == 29
+    [text] = [each.read_text() for each in own.output.rglob("skipped.txt")]
+    assert f"{own.names[1]} does not decode" in text
+
+
+def test_pictures_are_turned_as_their_camera_says_and_transparency_is_white(tmp_path):
+    picture = np.zeros([40, 80, 3], np.uint8)
+    picture[:, :40] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn clockwise
+    Image.fromarray(picture).save(tmp_path / "turned.jpg", exif=exif, quality=95)
+    image, mask = folder_chunks.make_small(tmp_path / "turned.jpg", None, 32, "whole")
+    assert image[:14].min() > 240 and image[18:].max() < 15 and mask is None
+    Image.fromarray(np.zeros([40, 40, 4], np.uint8)).save(tmp_path / "clear.png")
+    assert folder_chunks.make_small(tmp_path / "clear.png", None, 32, "middle")[0].min() == 255
+
+
+@pytest.mark.parametrize(("fit", "share"), [("middle", (0.5, 0.5)), ("whole", (0.25, 0.5)), ("mask", (0.8, 0.8))])
+def test_what_is_kept_of_a_picture(tmp_path, fit, share):
+    inside = np.zeros([400, 800], np.uint8)
+    inside[100:300, 300:500] = 255
+    Image.fromarray(inside).convert("RGB").save(tmp_path / "a.jpg", quality=95)
+    # A mask of another scale; `share` is what it takes of the width and the height of what is kept.
+    Image.fromarray(inside[::2, ::2]).save(tmp_path / "a.png")
+    image, mask = folder_chunks.make_small(tmp_path / "a.jpg", tmp_path / "a.png", 40, fit)
+    assert ((mask[..., 0] > 127).any(0).mean(), (mask[..., 0] > 127).any(1).mean()) == pytest.approx(share, abs=0.03)
+    assert ((image.mean(-1) > 127) == (mask[..., 0] > 127)).mean() > 0.98
+
+
+BAD_TABLES = {
+    "no header": ("", "line 1: expected a header"),
+    "one column": ("file\na.jpg\n", "line 1: expected a header of a file name and at least one attribute"),
+    "no rows": ("file,red\n", "has a header and no rows"),
+    "a name twice": ("file,red,blue,Red \na.jpg,1,2,3\n", "line 1: columns 2 and 4 have one name, 'Red'"),
+    "no name": ("file,red,\na.jpg,1,2\n", "line 1: column 3 has no name"),
+    "a short line": ("file,red,blue\na.jpg,1,2\nb.jpg,1\n", "line 3: expected 3 columns as in the header, found 2"),
+    "a word": ("file,red\na.jpg,1\n\nb.jpg,reddish\n", "line 4, column 'red': expected a number.*'reddish'"),
+    "infinity": ("file,red\na.jpg,inf\n", "line 2, column 'red': .*'inf'"),
+    "a file twice": ("file,red\na.jpg,1\na.jpg,2\n", "line 3: 'a.jpg' has a row already, line 2"),
+    "no file": ("file,red\n,1\n", "line 2: the file name is missing"),
+    "no group": ("file,red,group\na.jpg,1,\n", "line 2: 'group' is empty"),
+    "no group column": ("file,red,blue\na.jpg,1,2\n", "line 1: there is no column 'group' .*; known: red, blue"),
+    "nothing but the group": ("file,group\na.jpg,1\n", "line 1: expected at least one attribute beside the group"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_TABLES)
+def test_bad_tables_are_told_by_line_and_column(case, tmp_path):
+    text, message = BAD_TABLES[case]
+    (tmp_path / "attributes.csv").write_text(text)
+    with pytest.raises(DataError, match=f"attributes.csv,? {message}"):
+        read_table(tmp_path / "attributes.csv", "group" if "group" in case else None)
+
+
+def test_a_table_that_is_none_is_told(tmp_path):
+    with pytest.raises(DataError, match="attributes.csv is missing"):
+        read_table(tmp_path / "attributes.csv")
+    (tmp_path / "attributes.csv").write_bytes("file,größe\na.jpg,1\n".encode("latin-1"))
+    with pytest.raises(DataError, match="not a text in UTF-8.*save it as CSV in UTF-8"):
+        read_table(tmp_path / "attributes.csv")
+
+
+def test_what_may_mean_two_pictures_is_told(own):
+    for place in ("", "more/"):
+        Image.new("RGB", (40, 40)).save(own.images / f"{place}same.png")
+    own.rows["same.png"] = ["1", "no", "group 1"]
+    assert own.write().found()  # the path below the folder
+    own.rows = {"same": own.rows.pop("same.png")} | own.rows
+    Image.new("RGB", (40, 40)).save(own.images / "same.jpg")
+    with pytest.raises(DataError, match="line 2: 'same' may be 'same.jpg' or 'same.png'; write the path"):
+        own.write().found()
+    own.rows = {"picture 01": ["1", "no", "group 1"], own.names[1]: ["1", "no", "group 1"]}
+    with pytest.raises(DataError, match=f"line 3: '{own.names[1]}' has a row already, line 2"):
+        own.write().found()
+
+
+def test_what_cannot_be_prepared_leaves_nothing(own):
+    own.rows = {name: ["", *row[1:]] for name, row in own.rows.items()}
+    own.write()
+    with pytest.raises(DataError, match="no picture of the training split has a value of 'shade'"):
+        own.prepared()
+    own.rows = dict(list(own.rows.items())[:6])
+    own.write()
+    with pytest.raises(DataError, match="the train split would have 0 pictures: 6 pictures can be used, in 2 groups"):
+        own.prepared()
+    with pytest.raises(DataError, match="nowhere is missing; expected a folder of pictures"):
+        check_folder(own.images / "nowhere", own.table())
+    assert not own.output.exists()
+
+
+def test_another_set_is_not_written_over_and_the_same_one_is_left(own):
+    own.prepared()
+    [written] = own.output.rglob("*test.tfrecord*")
+    before = written.stat().st_mtime_ns
+    own.prepared()
+    assert written.stat().st_mtime_ns == before
+    own.rows[own.names[0]][0] = "7"
+    own.write()
+    with pytest.raises(DataError, match="prepared from other files or settings; give another --name, or delete"):
+        own.prepared()
+    assert not list(own.output.glob(".chunks*"))
+
+
+def test_without_masks_a_layered_model_is_refused(own):
+    dataset = own.prepared(masks=False, fit="middle")
+    assert not dataset.has_masks
+    assert max(example["mask"].max() for example in dataset.examples("train").as_numpy_iterator()) == 0
+
+
+def test_a_killed_run_goes_on_with_the_chunk_it_was_at(own, monkeypatch):
+    script = textwrap.dedent("""
+        import os, signal, sys
+        from attr2image_tf.data import folder, folder_chunks
+        from attr2image_tf.data.folder_check import check_folder
+        from attr2image_tf.data.folder_table import read_table
+        folder_chunks.CHUNK, small, calls = 8, folder_chunks.make_small, []
+
+        def small_or_die(*arguments):
+            calls.append(1)
+            if len(calls) > 20:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return small(*arguments)
+
+        folder_chunks.make_small = small_or_die
+        table = read_table(sys.argv[1], "group")
+        folder.prepare_folder(check_folder(sys.argv[2], table, sys.argv[3]), table, sys.argv[4], image_size=32,
+                              fit="mask", threads=1)
+    """)
+    killed = subprocess.run([sys.executable, "-c", script, own.csv, own.images, own.masks, own.output],
+                            capture_output=True, text=True, cwd=pathlib.Path(__file__).parents[2])
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert len(list(own.output.rglob("*.zip"))) == 2
+    monkeypatch.setattr(folder_chunks, "CHUNK", 8)
+    small, names = folder_chunks.make_small, []
+    monkeypatch.setattr(folder_chunks, "make_small", lambda path, *rest: names.append(path.name) or small(path, *rest))
+    dataset = own.prepared()
+    assert len(names) == 14 and sum(dataset.counts.values()) == 30
+    assert not list(own.output.rglob("*.zip")) and not list(own.output.rglob("*incomplete*"))
+
+
+def test_files_that_were_changed_are_scaled_again(own):
+    def chunks():
+        return folder_chunks.Chunks(own.output / "chunks", own.found().pictures, image_size=SIZE, fit="whole")
+
+    assert chunks().make() == {}
+    first = {small.name: small.image for small in chunks().read()}
+    Image.new("RGB", (64, 64), "red").save(own.images / own.names[1])
+    Image.new("L", (64, 64), 255).save(own.masks / "picture 01.png")
+    chunks().make()
+    second = {small.name: small.image for small in chunks().read()}
+    assert {name for name in first if first[name] != second[name]} == {own.names[1]}

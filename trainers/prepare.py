@@ -15,14 +15,12 @@ writes new.csv with what a trained regressor (`trainers.train_regressor`) sees i
 import csv
 import io
 import pathlib
-import sys
 import time
 
 import numpy as np
 from absl import app, flags, logging
 
 from attr2image_tf import images as pixels
-from attr2image_tf import runtime
 from attr2image_tf.data import folder, folder_check, folder_chunks, folder_report
 from attr2image_tf.data.folder_table import read_table
 from attr2image_tf.errors import clear_errors
@@ -145,12 +143,10 @@ def main(arguments):
     if len(arguments) > 1:
         raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
     logging.set_verbosity(logging.INFO)
-    runtime.prepare()
     with clear_errors():
         output = prepare(flags.FLAGS)
     if output:
         print(f"Train on it with --dataset=folder:{output}")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -131,5 +131,5 @@ def _value(path, line, name, text):
         value = np.nan
     if not math.isfinite(value) or abs(value) > 1e30:
         raise DataError(f"{path}, line {line}, column {name!r}: expected a number, yes or no, or nothing where it is "
-                        f"not known; found {text!r}.")
+                        f"not known; found {text!r}. (A column of texts can only be the one of --group.)")
     return value

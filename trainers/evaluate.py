@@ -50,7 +50,10 @@ for name, text in {
     "seed": "Of latents, patches, draws and intervals.",
 }.items():
     flags.DEFINE_integer(name, getattr(DEFAULTS, name), text)
-flags.DEFINE_list("patch_sizes", [str(size) for size in DEFAULTS.patch_sizes], "Sizes of hidden patches, in pixels.")
+flags.DEFINE_bool("inception", DEFAULTS.inception, "Measure distances in the features of InceptionV3 too; downloads "
+                  "its weights.")
+flags.DEFINE_list("patch_sizes", [], "Sizes of hidden patches, in pixels; by default from an eighth to a half of the "
+                  "picture in four steps.")
 flags.DEFINE_list("attributes", [], "Attributes of the progression strips; the eight that the first regressor tells "
                   "best by default.")
 flags.DEFINE_list("background_attributes", None, "Attributes that describe the background, for leakage; by default "
@@ -110,33 +113,35 @@ def open_judges(paths, schema, image_size) -> dict[str, attribute_regressor.Attr
     return judges
 
 
-def settings(values, dataset_name) -> context.EvaluationConfig:
-    """The configuration that the flags ask for."""
-    sizes = [size for size in values.patch_sizes if not size.isdigit()]
-    if sizes:
-        raise ValueError(f"--patch_sizes: expected whole numbers of pixels, got {sizes[0]!r}.")
+def settings(values, run) -> context.EvaluationConfig:
+    """The configuration that the flags ask for, for runs such as `run`."""
+    size = run.model.image_size
+    sizes = values.patch_sizes or [str(eighths * size // 8) for eighths in range(1, 5)]
+    if unknown := [text for text in sizes if not text.isdigit()]:
+        raise ValueError(f"--patch_sizes: expected whole numbers of pixels, got {unknown[0]!r}.")
     background = values.background_attributes
     if background is None:
-        background = BACKGROUND_ATTRIBUTES.get(dataset_name.partition(":")[0], ())
+        background = BACKGROUND_ATTRIBUTES.get(run.dataset.partition(":")[0], ())
     numbers = ("test_pictures", "training_pictures", "inferred", "completed", "bounded", "draws", "iterations",
-               "batch_size", "seed")
+               "inception", "batch_size", "seed")
     return context.EvaluationConfig(
-        patch_sizes=tuple(int(size) for size in values.patch_sizes), attributes=tuple(values.attributes),
+        patch_sizes=tuple(int(text) for text in sizes), attributes=tuple(values.attributes),
         background_attributes=tuple(background), **{name: values[name].value for name in numbers})
 
 
 def keep_settings(output: pathlib.Path, described: dict):
     """Writes settings.json, or raises ConfigError where the folder holds an evaluation of other things."""
-    path = output / "settings.json"
+    path, text = output / "settings.json", json.dumps(described, indent=2)
     if path.exists():
-        before = json.loads(path.read_text())
-        changed = [key for key in described if before.get(key) != described[key]]
+        before, now = json.loads(path.read_text()), json.loads(text)
+        old, new = before.pop("settings") | before, now.pop("settings") | now
+        changed = [f"{key}: {old.get(key)!r} before, {new[key]!r} now" for key in new if old.get(key) != new[key]]
         if changed:
-            raise ConfigError(f"output={str(output)!r} holds an evaluation of other {' and '.join(changed)}; give the "
-                              "same flags to go on with it, or name a new folder.")
+            raise ConfigError(f"output={str(output)!r} holds an evaluation of other things ({'; '.join(changed)}). "
+                              "Give the same flags to go on with it, or name a new folder.")
         return
     output.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(described, indent=2))
+    write_text(path, text)
 
 
 def introduction(folders, judges, accuracies, material, command) -> list[report.Section]:
@@ -180,7 +185,9 @@ def main(arguments):
         first = next(iter(folders.values()))
         run, schema = first.read_config(), first.read_schema()
         output = pathlib.Path(values.output or first.path / "evaluation")
-        config = settings(values, run.dataset)
+        config = settings(values, run)
+        config.require(max(config.patch_sizes) < run.model.image_size, "patch_sizes",
+                       f"numbers from 1 to {run.model.image_size - 1}")
         for name in (*config.attributes, *config.background_attributes):
             schema.index(name)
         judges = open_judges(values.regressors, schema, run.model.image_size)

@@ -33,6 +33,7 @@ class EvaluationConfig(Config):
         patch_sizes: height and width of hidden patches, in pixels.
         attributes: names of the attributes of the progression strips; none for those that a regressor tells best.
         background_attributes: names of the attributes that describe the background, for leakage.
+        inception: whether distances are also measured in the features of InceptionV3, where its weights can be had.
         batch_size: pictures computed together.
         seed: of latents, patches, draws and intervals.
     """
@@ -47,6 +48,7 @@ class EvaluationConfig(Config):
     patch_sizes: tuple[int, ...] = (8, 16, 24, 32)
     attributes: tuple[str, ...] = ()
     background_attributes: tuple[str, ...] = ()
+    inception: bool = True
     batch_size: int = 25
     seed: int = 0
 

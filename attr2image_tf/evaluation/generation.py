@@ -16,6 +16,7 @@ DIVERSITY_REQUESTS = 50
 DIVERSITY_DRAWS = 8
 PROGRESSION_LATENTS = 8
 NEIGHBOURS = 5
+INCEPTION_PICTURES = 500
 RETRIEVED = 500
 
 
@@ -86,13 +87,13 @@ def _distances(material, images):
     real, figures = material.test.images, {}
     features = {f"features of judge {name}": lambda pictures, judge=judge: judge(pictures)[1]
                 for name, judge in material.judges.items()}
-    inception = Inception.load()
-    if inception.network is None:
-        figures["inception"] = {"left_out": inception.reason}
-    else:
+    inception = Inception.load() if material.config.inception else None
+    if inception is not None and inception.network is None:
+        figures["features of InceptionV3"] = {"left_out": inception.reason}
+    elif inception is not None:
         features["features of InceptionV3"] = inception
     for name, function in features.items():
-        chosen = spread(min(len(images), len(real)), 500) if function is inception else slice(None)
+        chosen = spread(min(len(images), len(real)), INCEPTION_PICTURES) if function is inception else slice(None)
         first, second = function(images[chosen]), function(real[chosen])
         figures[name] = {"frechet_distance": number(metrics.frechet_distance(first, second), len(first)),
                          "kernel_distance": number(metrics.kernel_distance(first, second), len(first))}

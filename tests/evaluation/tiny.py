@@ -1,0 +1,69 @@
+"""Untrained models and a judge small enough to be measured in seconds."""
+
+import numpy as np
+import tensorflow as tf
+
+from attr2image_tf import models
+from attr2image_tf.config import ModelConfig, RunConfig
+from attr2image_tf.data.emblems import BACKGROUNDS, open_emblems
+from attr2image_tf.evaluation import attribute_regressor, context, pictures
+from attr2image_tf.evaluation.attribute_regressor import AttributeRegressor, RegressorConfig
+from attr2image_tf.evaluation.workspace import Workspace
+from attr2image_tf.models.optimizer import WeightAverage
+
+SIZE = 32
+
+
+def make_dataset():
+    return open_emblems(image_size=SIZE, train=60, validation=5, test=16)
+
+
+def model_config(name, schema):
+    return ModelConfig(model=name, image_size=SIZE, width=1 / 16, latent_size=8, foreground_latent_size=8,
+                       background_latent_size=4, attribute_mean=tuple(schema.mean.tolist()), seed=3,
+                       attribute_standard_deviation=tuple(np.maximum(schema.standard_deviation, 1e-3).tolist()))
+
+
+def make_model(name, schema):
+    model = models.create(model_config(name, schema))
+    # First weights draw everything grey; larger ones make pictures depend on latents and attributes.
+    for variable in model.trainable_variables:
+        if variable.shape.rank > 1:
+            variable.assign(1.5 * variable)
+    return model
+
+
+def make_judge(schema, seed=0):
+    config = RegressorConfig.for_schema(schema, dataset="emblems", image_size=SIZE, width=4, flip=False, seed=seed)
+    return AttributeRegressor(attribute_regressor.build(config), config, schema)
+
+
+def make_material(dataset, **settings):
+    settings = {"inferred": 6, "completed": 4, "bounded": 4, "iterations": 8, "patch_sizes": (8,), "batch_size": 4,
+                "background_attributes": BACKGROUNDS, "inception": False} | settings
+    return context.Material(pictures.read(dataset, "test"), pictures.read(dataset, "train"), dataset.schema,
+                            {"a": make_judge(dataset.schema), "b": make_judge(dataset.schema, 1)},
+                            context.EvaluationConfig(**settings))
+
+
+def make_context(name, material, path):
+    return context.Context(make_model(name, material.schema), material, Workspace(path / name, {}))
+
+
+def write_run(folder, name, schema):
+    """An untrained run, as RunFolder finds one."""
+    model = make_model(name, schema)
+    folder.write(RunConfig(dataset="emblems", model=model.config, epochs=1), schema)
+    average = WeightAverage([variable.value for variable in model.variables], 0.999)
+    tf.train.CheckpointManager(tf.train.Checkpoint(average=average), str(folder.checkpoints), 1).save(1)
+
+
+def write_judge(path, schema, seed=0):
+    """An untrained regressor in a folder."""
+    from attr2image_tf.run_folder import RunFolder, write_text
+
+    judge = make_judge(schema, seed)
+    RunFolder(path).write(judge.config, schema)
+    attribute_regressor.save(judge.network, path)
+    write_text(path / "metrics.json", '{"cosine_similarity": 0.1, "raw_cosine_similarity": 0.2, "squared_error": 1.0, '
+               '"correlation": 0.0, "sign_accuracy": 0.5, "pictures": 16}')

@@ -1,0 +1,35 @@
+"""The main that trains a judge, as a user starts it."""
+
+import csv
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+from attr2image_tf.evaluation import attribute_regressor
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def run(*arguments, expected=0):
+    done = subprocess.run([sys.executable, "-m", "trainers.train_regressor", *map(str, arguments)], cwd=ROOT,
+                          text=True, capture_output=True, timeout=300,
+                          env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONPATH": str(ROOT)})
+    assert done.returncode == expected, done.stdout[-1000:] + done.stderr[-3000:]
+    return done
+
+
+def test_it_trains_measures_and_leaves_a_judge(tmp_path):
+    command = ["--dataset=emblems", "--image_size=32", "--width=2", "--epochs=1", "--batch_size=200", "--noflip",
+               f"--output={tmp_path / 'judge'}", "--threads=1"]
+    output = run(*command).stdout
+    figures = json.loads((tmp_path / "judge" / "metrics.json").read_text())
+    assert figures["pictures"] == 500 and len(figures["by_attribute"]) == 17
+    assert f"cosine similarity {figures['cosine_similarity']:.3f}" in output
+    assert attribute_regressor.load(tmp_path / "judge").config.width == 2
+    with open(tmp_path / "judge" / "log.csv", newline="") as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["1"]
+
+    refused = run(*command, "--width=3", expected=2).stderr
+    assert "another configuration (width: 2 before, 3 now)" in refused and "Traceback" not in refused

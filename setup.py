@@ -30,6 +30,7 @@ setup(
         "numpy>=2.0,<3",
         "absl-py>=2.1,<3",
         "pillow>=11,<14",
+        "matplotlib>=3.9,<4",
     ],
     extras_require={
         # The test case of tensorflow-datasets imports dill.

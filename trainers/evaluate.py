@@ -23,7 +23,7 @@ import attr2image_tf
 from attr2image_tf import data, runtime
 from attr2image_tf.config import ConfigError
 from attr2image_tf.errors import clear_errors
-from attr2image_tf.evaluation import attribute_regressor, context, experiments, pictures, report
+from attr2image_tf.evaluation import attribute_regressor, context, experiments, pictures, report, side_by_side
 from attr2image_tf.evaluation.workspace import Workspace
 from attr2image_tf.run_folder import RunFolder, write_text
 
@@ -124,9 +124,11 @@ def settings(values, run) -> context.EvaluationConfig:
         background = BACKGROUND_ATTRIBUTES.get(run.dataset.partition(":")[0], ())
     numbers = ("test_pictures", "training_pictures", "inferred", "completed", "bounded", "draws", "iterations",
                "inception", "batch_size", "seed")
-    return context.EvaluationConfig(
+    config = context.EvaluationConfig(
         patch_sizes=tuple(int(text) for text in sizes), attributes=tuple(values.attributes),
         background_attributes=tuple(background), **{name: values[name].value for name in numbers})
+    config.require(max(config.patch_sizes) < size, "patch_sizes", f"numbers from 1 to {size - 1}")
+    return config
 
 
 def keep_settings(output: pathlib.Path, described: dict):
@@ -169,59 +171,69 @@ def introduction(folders, judges, accuracies, material, command) -> list[report.
            "sign accuracy", "pictures"], told)])]
 
 
-def main(arguments):
-    if len(arguments) > 1:
-        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
-    values = flags.FLAGS
-    logging.set_verbosity(logging.INFO)
-    runtime.prepare(values.threads)
-    with clear_errors():
-        if unknown := sorted(set(values.experiments) - set(experiments.EXPERIMENTS)):
-            raise ValueError(f"--experiments: unknown {', '.join(unknown)}; known: "
-                             f"{', '.join(experiments.EXPERIMENTS)}.")
-        folders = open_runs(values)
-        if not values.output and len(folders) > 1:
-            raise ValueError("--output is missing; name the folder of the evaluation of several runs.")
-        first = next(iter(folders.values()))
-        run, schema = first.read_config(), first.read_schema()
-        output = pathlib.Path(values.output or first.path / "evaluation")
-        config = settings(values, run)
-        config.require(max(config.patch_sizes) < run.model.image_size, "patch_sizes",
-                       f"numbers from 1 to {run.model.image_size - 1}")
-        for name in (*config.attributes, *config.background_attributes):
-            schema.index(name)
-        judges = open_judges(values.regressors, schema, run.model.image_size)
-        accuracies = {pathlib.Path(path).resolve().name: attribute_regressor.load_accuracy(path)
-                      for path in values.regressors}
-        steps = {label: tf.train.latest_checkpoint(str(folder.checkpoints)).rpartition("-")[2]
-                 for label, folder in folders.items()}
-        keep_settings(output, {"settings": config.to_dict(), "regressors": list(judges), "runs": steps})
-        dataset = data.load(run.dataset, image_size=run.model.image_size, source_dir=values.data_dir,
-                            prepared_dir=values.prepared_dir)
-        material = context.Material(
-            pictures.read(dataset, "test", config.test_pictures),
-            pictures.read(dataset, "train", config.training_pictures), schema, judges, config)
-        command = shlex.join(["python", "-m", "trainers.evaluate", *sys.argv[1:]])
-        provenance = {"command": command, "versions": versions(), "settings": config.to_dict(), "judges": {
-            name: figures["cosine_similarity"] for name, figures in accuracies.items()}}
-        references = Workspace(output / "real", provenance)
-        experiments.measure_references(material, references, values.experiments)
-        workspaces = {label: Workspace(output / label, provenance | {
-            "run": label, "checkpoint_step": int(steps[label]), "run_config": folder.read_config().to_dict()})
-            for label, folder in folders.items()}
-        for label, folder in folders.items():
-            measured = context.Context(folder.load_model(), material, workspaces[label])
-            experiments.measure_run(measured, values.experiments)
-        path = report.write(output, f"Evaluation on {dataset.name}",
-                            introduction(folders, judges, accuracies, material, command), workspaces, references,
-                            {label: folder.read_log() for label, folder in folders.items()})
-    print(path)
+def evaluate(values) -> pathlib.Path:
+    """Measures what the flags name; returns the path of the report.
+
+    Raises:
+        ValueError: something that the flags name cannot be used; nothing has been written then.
+    """
+    if unknown := sorted(set(values.experiments) - set(experiments.EXPERIMENTS)):
+        raise ValueError(f"--experiments: unknown {', '.join(unknown)}; known: {', '.join(experiments.EXPERIMENTS)}.")
+    folders = open_runs(values)
+    if not values.output and len(folders) > 1:
+        raise ValueError("--output is missing; name the folder of the evaluation of several runs.")
+    first = next(iter(folders.values()))
+    run, schema = first.read_config(), first.read_schema()
+    config = settings(values, run)
+    for name in (*config.attributes, *config.background_attributes):
+        schema.index(name)
+    judges = open_judges(values.regressors, schema, run.model.image_size)
+    dataset = data.load(run.dataset, image_size=run.model.image_size, source_dir=values.data_dir,
+                        prepared_dir=values.prepared_dir)
+    if dataset.schema.names != schema.names:
+        raise ValueError(f"data set {dataset.name!r} has {len(dataset.schema)} attributes, the runs {len(schema)}, or "
+                         "others; name the files that the runs were trained on.")
+    steps = {label: int(tf.train.latest_checkpoint(str(folder.checkpoints)).rpartition("-")[2])
+             for label, folder in folders.items()}
+    output = pathlib.Path(values.output or first.path / "evaluation")
+    keep_settings(output, {"settings": config.to_dict(), "regressors": list(judges), "runs": steps})
+    material = context.Material(
+        pictures.read(dataset, "test", config.test_pictures),
+        pictures.read(dataset, "train", config.training_pictures), schema, judges, config)
+
+    accuracies = {pathlib.Path(path).resolve().name: attribute_regressor.load_accuracy(path)
+                  for path in values.regressors}
+    command = shlex.join(["python", "-m", "trainers.evaluate", *sys.argv[1:]])
+    provenance = {"command": command, "versions": versions(), "settings": config.to_dict(), "judges": {
+        name: figures["cosine_similarity"] for name, figures in accuracies.items()}}
+    references = Workspace(output / "real", provenance)
+    workspaces = {label: Workspace(output / label, provenance | {
+        "run": label, "checkpoint_step": steps[label], "run_config": folder.read_config().to_dict()})
+        for label, folder in folders.items()}
+    experiments.measure_references(material, references, values.experiments)
+    for place, (label, folder) in enumerate(folders.items(), start=1):
+        logging.info("Run %d of %d: %s.", place, len(folders), label)
+        experiments.measure_run(context.Context(folder.load_model(), material, workspaces[label]), values.experiments)
+    return report.write(output, f"Evaluation on {dataset.name}",
+                        introduction(folders, judges, accuracies, material, command), workspaces, references,
+                        {label: folder.read_log() for label, folder in folders.items()},
+                        side_by_side.sheets(material, workspaces))
 
 
 def versions() -> dict[str, str]:
     """Of what computed the figures."""
     return {"attr2image_tf": attr2image_tf.__version__, "tensorflow": tf.__version__, "keras": keras.__version__,
             "numpy": np.__version__, "python": platform.python_version()}
+
+
+def main(arguments):
+    if len(arguments) > 1:
+        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
+    logging.set_verbosity(logging.INFO)
+    runtime.prepare(flags.FLAGS.threads)
+    with clear_errors():
+        path = evaluate(flags.FLAGS)
+    print(path)
 
 
 if __name__ == "__main__":

@@ -173,6 +173,8 @@ def figure(values, people, seed: int = 0) -> dict:
     The values go with it, so that runs can be compared picture by picture.
     """
     values = np.asarray(values, np.float64)
+    if np.isnan(values).all():
+        return {"left_out": "no picture has it"}
     low, high = metrics.bootstrap_interval(values, people, seed=seed)
     return {"value": float(np.nanmean(values)), "low": low, "high": high, "n": int((~np.isnan(values)).sum()),
             "values": values, "people": np.asarray(people)}

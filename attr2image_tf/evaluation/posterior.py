@@ -11,7 +11,7 @@ from attr2image_tf.evaluation import metrics
 from attr2image_tf.evaluation.context import Context, Material, figure, spread
 from attr2image_tf.inference.completion import fill_in
 
-PLACES = ("inside the foreground", "anywhere")
+INSIDE, ANYWHERE = "inside the foreground", "anywhere"
 _SHOWN = 10
 
 
@@ -99,7 +99,9 @@ def _errors(material, test, images):
     values |= {f"psnr_{name}": metrics.peak_signal_to_noise(errors[name]) for name in ("whole", "foreground")}
     values |= {"ssim_whole": metrics.structural_similarity(real, drawn),
                "ssim_foreground": metrics.structural_similarity(real, drawn, masks)}
-    return {name: figure(each, test.people, material.config.seed) for name, each in values.items()}
+    # Pictures without any mask have no foreground to measure.
+    return {name: figure(each, test.people, material.config.seed) for name, each in values.items()
+            if not np.isnan(each).all()}
 
 
 def completion(context: Context):
@@ -138,11 +140,11 @@ def _completion(material, complete, sheet):
     config = material.config
     test = material.test[spread(len(material.test), config.completed)]
     figures, pictures, shown = {}, {}, spread(len(test), _SHOWN)
-    for place in PLACES:
+    for place in places(material):
         table, labels = [test.images[shown]], ["real"]
         for size in config.patch_sizes:
-            hidden = patches(test.masks, size, inside=place == PLACES[0], seed=config.seed)
-            completed = complete(1.0 - hidden, f"completion-{place.replace(' ', '-')}-{size}")
+            hidden = patches(test.masks, size, inside=place == INSIDE, seed=config.seed)
+            completed = complete(1.0 - hidden, completion_name(place, size))
             real, drawn = test.images / np.float32(255), completed / np.float32(255)
             errors = metrics.pixel_error(real, drawn, hidden)
             figures[f"{size} x {size} pixels {place}"] = {
@@ -154,6 +156,16 @@ def _completion(material, complete, sheet):
             labels += ["hidden", f"{size} px"]
         pictures[f"completion {place}"] = pixels.grid(table, row_labels=labels)
     return figures, pictures if sheet else {}
+
+
+def places(material: Material) -> tuple[str, ...]:
+    """Where patches are hidden; there is no inside where no picture has a mask."""
+    return (INSIDE, ANYWHERE) if material.test.masks.any() else (ANYWHERE,)
+
+
+def completion_name(place: str, size: int) -> str:
+    """The name under which completed pictures are kept."""
+    return f"completion-{place.replace(' ', '-')}-{size}"
 
 
 def patches(masks: np.ndarray, size: int, *, inside: bool, seed: int) -> np.ndarray:

@@ -64,7 +64,8 @@ class Section:
 
 
 def write(output: pathlib.Path, title: str, introduction: Sequence[Section], runs: Mapping[str, Workspace],
-          references: Workspace, logs: Mapping[str, Sequence[Mapping[str, str]]]) -> pathlib.Path:
+          references: Workspace, logs: Mapping[str, Sequence[Mapping[str, str]]],
+          sheets: Mapping[str, np.ndarray]) -> pathlib.Path:
     """Writes report.html and report.md into a folder; returns the path of the first.
 
     Args:
@@ -74,11 +75,16 @@ def write(output: pathlib.Path, title: str, introduction: Sequence[Section], run
         runs: finished Workspace by run.
         references: Workspace of the real pictures.
         logs: rows of log.csv by run.
+        sheets: pictures uint8 of all runs together, by title.
     """
     sections = list(introduction)
     if all(logs.values()):
         path = pathlib.Path(pixels.save(plots.training_curves(logs), output / "training.png"))
         sections.append(Section("Training", "What the training of each run logged.", pictures={"curves": path}))
+    if sheets:
+        sections.append(Section("Side by side", "A column is one test picture.", pictures={
+            title: pathlib.Path(pixels.save(sheet, output / f"side_by_side_{number}.png"))
+            for number, (title, sheet) in enumerate(sheets.items())}))
     for name, text in TEXTS.items():
         if section := _section(output, name, text, runs, references):
             sections.append(section)

@@ -86,6 +86,14 @@ class Workspace:
             logging.info("%s/%s: %d of %d, %s left.", self.path.name, name, end, count, duration(left))
         return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
+    def kept(self, name: str, key: str) -> np.ndarray | None:
+        """One array of the batches that `rows` has finished for some work, or None."""
+        parts = []
+        for path in sorted((self.path / "partial").glob(f"{name}-*.npz")):
+            with np.load(path) as file:
+                parts.append(file[key])
+        return np.concatenate(parts) if parts else None
+
 
 def duration(seconds: float) -> str:
     """Such as "40 s" or "12 min"."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from attr2image_tf import images as pixels
-from attr2image_tf.evaluation import disentanglement, experiments, generation, metrics, posterior, report
+from attr2image_tf.evaluation import disentanglement, experiments, generation, metrics, posterior, report, side_by_side
 from attr2image_tf.evaluation.context import Material
 from attr2image_tf.evaluation.workspace import Workspace
 from tests.evaluation import tiny
@@ -98,6 +98,13 @@ def test_patches_are_squares_inside_the_foreground_where_it_is_large_enough(size
     # A function of the seed and the picture's place alone.
     np.testing.assert_array_equal(hidden[:7], posterior.patches(masks[:7], size, inside=True, seed=0))
     assert np.any(hidden != posterior.patches(masks, size, inside=True, seed=1))
+
+
+def test_pictures_without_masks_have_no_foreground_to_measure(material):
+    bare = dataclasses.replace(material, test=dataclasses.replace(material.test, masks=0 * material.test.masks))
+    assert list(posterior.real_completion(bare)[0]) == ["8 x 8 pixels anywhere"]
+    errors = posterior.real_reconstruction(bare)[0]["by posterior inference"]
+    assert "squared_error_whole" in errors and not [name for name in errors if name.endswith("foreground")]
 
 
 def test_a_patch_that_hides_everything_is_refused():
@@ -191,7 +198,7 @@ def test_every_experiment_of_every_kind_of_model_is_in_the_report(contexts, mate
             "observation_standard_deviation": "0.3"}]
     output = references.path.parent
     path = report.write(output, "A <title>", [report.Section("Runs", "Text & more.")], workspaces, references,
-                        dict.fromkeys(workspaces, log))
+                        dict.fromkeys(workspaces, log), side_by_side.sheets(material, workspaces))
     page, plain = path.read_text(), (output / "report.md").read_text()
     assert "A &lt;title&gt;" in page and "Text &amp; more." in page and "src='data:image/png;base64" in page
     # Needs no other file.
@@ -200,6 +207,9 @@ def test_every_experiment_of_every_kind_of_model_is_in_the_report(contexts, mate
         assert f"## {name.capitalize()}\n" in plain and f"<h2>{name.capitalize()}</h2>" in page
     for file in re.findall(r"!\[.*\]\((.*)\)", plain):
         assert (output / file).is_file()
+    assert set(side_by_side.sheets(material, workspaces)) == {
+        "one sample for the attributes of each real picture", "reconstructions by posterior inference",
+        "completion of 8 x 8 pixels inside the foreground", "completion of 8 x 8 pixels anywhere"}
     value = workspaces["discvae"].read("reconstruction")["by posterior inference"]["squared_error_whole"]
     assert report._text(value) in plain and "discvae less vae" in plain
 

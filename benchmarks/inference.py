@@ -12,6 +12,7 @@ seconds of one Adam iteration for `infer --batch=B --iterations=N`; the network 
 compares only with runs of width 1.
 """
 
+import functools
 import json
 import pathlib
 import resource
@@ -28,6 +29,7 @@ from absl import app, flags, logging
 from attr2image_tf import images as pixels
 from attr2image_tf import runtime
 from attr2image_tf.errors import clear_errors
+from attr2image_tf.inference.amortised import amortised_start
 from attr2image_tf.inference.energy import Energy, EnergyConfig
 from attr2image_tf.inference.latent_optimizer import LatentOptimizer, OptimizerConfig
 from attr2image_tf.run_folder import RunFolder, write_text
@@ -62,8 +64,9 @@ def load_pictures(dataset, count):
 def create(model, config):
     """LatentOptimizer of a model with the default energy."""
     energy = Energy(EnergyConfig(observation_variance=float(model.observation_standard_deviation) ** 2))
+    start = None if config.method == "adam" else functools.partial(amortised_start, model)
     return LatentOptimizer(model.decode, energy, config, latent_size=model.latent_size,
-                           attribute_size=model.config.attribute_count)
+                           attribute_size=model.config.attribute_count, start=start)
 
 
 def measure_energies(model, pictures, attributes, folder, batch_size=16):
@@ -142,6 +145,7 @@ def main(arguments):
             raise ValueError("--run and --output are needed: a trained run, and a folder for the results.")
         dataset = load_dataset(flags.FLAGS)
         model = RunFolder(_RUN.value).load_model()
+        model.fold()
         pictures, attributes = load_pictures(dataset, _PICTURES.value)
     folder = pathlib.Path(_OUTPUT.value)
     folder.mkdir(parents=True, exist_ok=True)

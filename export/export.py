@@ -9,11 +9,14 @@ above the largest that is there.
 from absl import app, flags
 
 from attr2image_tf.errors import clear_errors
+from attr2image_tf.inference.latent_optimizer import OptimizerConfig
 from export.publishing import export_run
 
 _RUN = flags.DEFINE_string("run", None, "Folder of the trained run.")
 _OUTPUT = flags.DEFINE_string("output", "models",
                               "Folder that gets generator/<version>/ and latent_optimizer/<version>/.")
+_ITERATIONS = flags.DEFINE_integer("iterations", OptimizerConfig().iterations, "The most evaluations of the energy "
+                                   "in posterior inference; more find lower energies in more time.", lower_bound=1)
 
 
 def main(arguments):
@@ -22,7 +25,8 @@ def main(arguments):
     with clear_errors():
         if not _RUN.value:
             raise ValueError("--run is missing; name the folder of a trained run.")
-        print(*export_run(_RUN.value, _OUTPUT.value).values(), sep="\n")
+        versions = export_run(_RUN.value, _OUTPUT.value, inference=OptimizerConfig(iterations=_ITERATIONS.value))
+        print(*versions.values(), sep="\n")
 
 
 if __name__ == "__main__":

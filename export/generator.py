@@ -9,6 +9,11 @@ import tensorflow as tf
 from attr2image_tf import images as pixels
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.models import AttributeModel
+from export import encoded
+from export.checks import check_finite, check_rows, check_unit_range
+
+# More rows are refused: one request must not take the memory of all others.
+MAXIMUM_BATCH = 256
 
 
 class Generator(tf.Module):
@@ -20,10 +25,10 @@ class Generator(tf.Module):
         decode: latents [B, Z], attributes [B, A] -> images, and the layers
         encode: images [B, H, W, 3], masks [B, H, W, 1], attributes -> latents_mean, latents_log_variance [B, Z]
         describe: request int32 [B], of any content -> names, minimum, mean, maximum, standard_deviation [B, A],
-            covariance [B, A, A], image_size, latent_sizes [B, 1 or 2]
+            covariance [B, A, A], image_size, maximum_batch [B, 1], latent_sizes [B, 1 or 2]
 
-    A request with attributes of the wrong length, or with values that are not finite, is refused with
-    InvalidArgumentError.
+    A request of no row or more than 256, with attributes of the wrong length, or with values that are not finite, is
+    refused with InvalidArgumentError.
 
     Args:
         model: AttributeModel, its weights final.
@@ -32,9 +37,6 @@ class Generator(tf.Module):
 
     def __init__(self, model: AttributeModel, schema: AttributeSchema):
         super().__init__()
-        # The Keras model itself cannot be saved inside a tf.Module; its variables can, and the functions below
-        # capture nothing else.
-        self._variables = [variable.value for variable in model.variables]
         self._model, self._schema = _Hidden(model), _Hidden(schema)
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
@@ -50,25 +52,32 @@ class Generator(tf.Module):
                      "decode": (latents, attributes), "encode": (images, masks, attributes), "describe": (request,)}
         functions = {name: tf.function(getattr(self, name)).get_concrete_function(*specs)
                      for name, specs in arguments.items()}
+        self.track(functions)
         return functions | {"serving_default": functions["generate"]}
 
+    def track(self, functions):
+        """Keeps the variables that functions read, so that they are saved with this module.
+
+        The Keras model itself cannot be saved inside of a tf.Module; and of a folded model only what inference reads
+        is wanted.
+        """
+        read = {variable.ref(): variable for function in functions.values() for variable in function.graph.variables}
+        self._variables = list(read.values())
+
     def generate(self, attributes, seed):
-        with tf.control_dependencies(_checks(attributes=attributes)):
+        with tf.control_dependencies(_checks(attributes=attributes, seed=seed)):
             return _public(self._model.value.generate(tf.identity(attributes), seed))
 
     def generate_bytes(self, attributes, seed):
-        images = pixels.uint8_from_unit(self.generate(attributes, seed)["images"])
-        return {"images_bytes": tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.string)}
+        return {"images_bytes": encoded.encode(self.generate(attributes, seed)["images"])}
 
     def decode(self, latents, attributes):
         with tf.control_dependencies(_checks(latents=latents, attributes=attributes)):
             return _public(self._model.value.decode(tf.identity(latents), attributes))
 
     def encode(self, images, masks, attributes):
-        inside = [tf.debugging.Assert(tf.reduce_all((part >= 0.0) & (part <= 1.0)),
-                                      [f"{name}: expected numbers from 0 to 1."])
-                  for name, part in (("images", images), ("masks", masks))]
-        with tf.control_dependencies([*_checks(attributes=attributes), *inside]):
+        checks = _checks(images=images, masks=masks, attributes=attributes)
+        with tf.control_dependencies(checks + check_unit_range(images=images, masks=masks)):
             posterior = self._model.value.encode(
                 pixels.model_range_from_unit(tf.identity(images)), masks, attributes)
         return {"latents_mean": posterior.mean(), "latents_log_variance": 2.0 * tf.math.log(posterior.stddev())}
@@ -79,8 +88,10 @@ class Generator(tf.Module):
                  else [config.latent_size])
         one = {"names": list(schema.names), "minimum": schema.minimum, "mean": schema.mean,
                "maximum": schema.maximum, "standard_deviation": schema.standard_deviation,
-               "covariance": schema.covariance, "image_size": [config.image_size], "latent_sizes": sizes}
-        batch = tf.shape(request)[0]
+               "covariance": schema.covariance, "image_size": [config.image_size], "latent_sizes": sizes,
+               "maximum_batch": [MAXIMUM_BATCH]}
+        with tf.control_dependencies(check_rows(MAXIMUM_BATCH, request=request)):
+            batch = tf.shape(request)[0]
         return {name: tf.repeat(tf.convert_to_tensor(value)[tf.newaxis], batch, axis=0) for name, value in one.items()}
 
 
@@ -92,12 +103,8 @@ class _Hidden:
 
 
 def _checks(**tensors):
-    # The shape at run time is compared, as signatures do not hold callers to theirs and one number would broadcast.
-    lengths = [tf.debugging.Assert(tf.equal(tf.shape(tensor)[-1], tensor.shape[-1]),
-                                   [f"{name}: expected rows of {tensor.shape[-1]} numbers, got", tf.shape(tensor)])
-               for name, tensor in tensors.items()]
-    return lengths + [tf.debugging.assert_all_finite(tensor, f"{name}: expected finite numbers, got NaN or infinity.")
-                      for name, tensor in tensors.items()]
+    numbers = {name: tensor for name, tensor in tensors.items() if name in ("attributes", "latents")}
+    return check_rows(MAXIMUM_BATCH, **tensors) + check_finite(**numbers)
 
 
 def _public(layers):

@@ -4,19 +4,26 @@ and nothing else.
 Images are float32 in [0, 1], NHWC. Every input has the batch first. The step limits are those of the export.
 """
 
+import functools
+
 import tensorflow as tf
 
 from attr2image_tf import images as pixels
 from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.inference.amortised import amortised_start
 from attr2image_tf.inference.attribute_prior import AttributePrior
 from attr2image_tf.inference.energy import Energy, EnergyConfig
 from attr2image_tf.inference.latent_optimizer import LatentOptimizer, OptimizerConfig
 from attr2image_tf.inference.minimizers import STOP_REASONS
 from attr2image_tf.models import AttributeModel
+from export import encoded
+from export.checks import check_each, check_finite, check_rows, check_unit_range
 from export.generator import Generator
 
 _SUMMARY = ("latents", "images", "energy", "reconstruction_energy", "prior_energy", "iterations", "evaluations",
             "stopped")
+# More rows are refused: one request must not take the memory of all others.
+MAXIMUM_BATCH = 64
 
 
 class LatentOptimizerModule(tf.Module):
@@ -33,14 +40,14 @@ class LatentOptimizerModule(tf.Module):
         edit_latents: images, latents [B, Z], attributes, new_attributes -> images; `edit` with latents that `infer` or
             `infer_attributes` gave, at the cost of two decodings: for an app in which a slider moves
         describe: request int32 [B], of any content -> what the generator's gives, and stop_reasons [B, 4],
-            maximum_iterations [B, 1]
+            maximum_iterations [B, 1], maximum_batch [B, 1]
         infer_bytes, infer_attributes_bytes, complete_bytes, complete_sample_bytes, edit_bytes, edit_latents_bytes:
             image_bytes string [B] for images, observed_bytes string [B] for observed; images_bytes string [B], PNG,
             for images
 
     `observed` is 1 where a pixel is observed, 0 where it is hidden, between to weight it; a hidden pixel may hold
-    anything, NaN included. `stopped` is a place in stop_reasons. Bytes are PNG, JPEG, GIF or BMP of any size: their
-    central square is scaled to the model's, so that the picture and what is observed of it keep together.
+    anything, NaN included. `stopped` is a place in stop_reasons. Bytes are PNG or JPEG of any size: their central
+    square is scaled to the model's, so that the picture and what is observed of it keep together.
 
     A request with numbers out of range or with nothing observed is refused with InvalidArgumentError before any work.
 
@@ -55,12 +62,12 @@ class LatentOptimizerModule(tf.Module):
     def __init__(self, model: AttributeModel, schema: AttributeSchema, config: OptimizerConfig = OptimizerConfig(), *,
                  energy: EnergyConfig | None = None):
         super().__init__()
-        # It tracks the variables, which is all of the model that can be saved.
         self._generator = Generator(model, schema)
         energy = energy or EnergyConfig(observation_variance=float(model.observation_standard_deviation) ** 2)
         prior = AttributePrior(schema.minimum, schema.mean, schema.maximum, schema.covariance)
         self._optimizer = LatentOptimizer(model.decode, Energy(energy), config, latent_size=model.latent_size,
-                                          attribute_size=len(schema), attribute_prior=prior)
+                                          attribute_size=len(schema), attribute_prior=prior,
+                                          start=functools.partial(amortised_start, model))
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """Concrete functions by name, ready for tf.saved_model.save."""
@@ -81,6 +88,7 @@ class LatentOptimizerModule(tf.Module):
         for name, names in arguments.items():
             tensors = [tf.TensorSpec([None, *specs[each][0]], specs[each][1], each) for each in names.split()]
             functions[name] = tf.function(getattr(self, name), autograph=False).get_concrete_function(*tensors)
+        self._generator.track(functions)
         return functions | {"serving_default": functions["infer"]}
 
     def infer(self, images, attributes, observed):
@@ -92,10 +100,10 @@ class LatentOptimizerModule(tf.Module):
         return _public(self._optimizer.infer_attributes(images, observed), "attributes")
 
     def complete(self, images, attributes, observed):
-        return self._completed(images, attributes, observed, place=0)
+        return self._completed(images, attributes, observed)
 
     def complete_sample(self, images, attributes, observed, seed):
-        return self._completed(images, attributes, observed, place=1, seeds=seed, samples=1)
+        return self._completed(images, attributes, observed, seed=seed)
 
     def edit(self, images, attributes, new_attributes):
         images, _, attributes, new_attributes = _checked(
@@ -134,53 +142,39 @@ class LatentOptimizerModule(tf.Module):
         # Called outside of the graph that is being built: what it tells are constants.
         with tf.init_scope():
             one = {name: value[0].numpy() for name, value in self._generator.describe(tf.zeros([1], tf.int32)).items()}
-        one |= {"stop_reasons": STOP_REASONS, "maximum_iterations": [self._optimizer.config.iterations]}
+        one |= {"stop_reasons": STOP_REASONS, "maximum_batch": [MAXIMUM_BATCH],
+                "maximum_iterations": [self._optimizer.config.iterations]}
         batch = tf.shape(request)[0]
         return {name: tf.repeat(tf.constant(value)[tf.newaxis], batch, axis=0) for name, value in one.items()}
 
-    def _completed(self, images, attributes, observed, place, **options):
-        inner, weights, attributes = _checked(images, observed, attributes=attributes)
-        results = self._optimizer.complete(inner, weights, attributes, **options)
-        result = _public({name: value[:, place] for name, value in results.items()})
+    def _completed(self, images, attributes, observed, **seed):
+        """The best completion or, with a seed, a sample."""
+        inner, weights, attributes, *seeds = _checked(images, observed, attributes=attributes, **seed)
+        results = self._optimizer.complete(inner, weights, attributes, seeds=seeds[0] if seeds else None,
+                                           samples=len(seeds))
+        result = _public({name: value[:, -1] for name, value in results.items()})
         # What came in rather than what came back from the model's range: kept to the last bit.
         return result | {"images": tf.where(observed == 1.0, images, result["images"])}
 
     def _decoded(self, image_bytes, observed_bytes):
-        return self._scaled(image_bytes, 3), self._scaled(observed_bytes, 1)
+        return self._scaled(image_bytes, 3), self._scaled(observed_bytes, 1, "observed_bytes")
 
-    def _scaled(self, encoded, channels):
-        """Pictures float32 [B, H, W, channels] in [0, 1] of encoded ones: the central square, scaled."""
-        height, width = self._optimizer.height, self._optimizer.width
-
-        def scaled(one):
-            picture = tf.io.decode_image(one, channels, expand_animations=False)
-            shape = tf.shape(picture)
-            side = tf.minimum(shape[0], shape[1])
-            top, left = (shape[0] - side) // 2, (shape[1] - side) // 2
-            square = tf.cast(picture[top:top + side, left:left + side], tf.float32) / 255.0
-            # Also sets the static shape. At the model's own size it changes nothing.
-            return tf.ensure_shape(tf.image.resize(square, [height, width], antialias=True), [height, width, channels])
-
-        return tf.clip_by_value(tf.map_fn(scaled, encoded, fn_output_signature=tf.float32), 0.0, 1.0)
+    def _scaled(self, content, channels, name="image_bytes"):
+        with tf.control_dependencies(check_rows(MAXIMUM_BATCH, **{name: content})):
+            return encoded.decode(tf.identity(content), self._optimizer.height, channels, name)
 
 
-def _checked(images, observed, **vectors):
+def _checked(images, observed, **others):
     """Images in the model's range, and the others unchanged, for use once they have been found in order."""
-    shown = tf.where(observed > 0.0, images, 0.0)
-    checks = [
-        _refuse((observed >= 0.0) & (observed <= 1.0), "observed: expected numbers from 0 to 1"),
-        _refuse(tf.reduce_max(observed, [1, 2, 3]) > 0.0, "observed: nothing is observed"),
-        _refuse((shown >= 0.0) & (shown <= 1.0), "images: expected numbers from 0 to 1"),
-        *(_refuse(tf.math.is_finite(vector), f"{name}: expected finite numbers, got NaN or infinity")
-          for name, vector in vectors.items())]
+    numbers = {name: tensor for name, tensor in others.items() if tensor.dtype.is_floating}
+    checks = check_rows(MAXIMUM_BATCH, images=images, observed=observed, **others)
     with tf.control_dependencies(checks):
-        return [pixels.model_range_from_unit(images), *map(tf.identity, (observed, *vectors.values()))]
-
-
-def _refuse(right, message):
-    """Fails with the message and the first rows [B, ...] in which something is not right."""
-    wrong = tf.where(~tf.reduce_all(tf.reshape(right, [tf.shape(right)[0], -1]), 1))
-    return tf.debugging.Assert(tf.reduce_all(right), [f"{message}; rows", wrong[:3, 0]])
+        images, observed = tf.identity(images), tf.identity(observed)
+    checks += [*check_unit_range(observed=observed, images=tf.where(observed > 0.0, images, 0.0)),
+               check_each(tf.reduce_any(observed > 0.0, [1, 2, 3]), "observed: nothing is observed"),
+               *check_finite(**numbers)]
+    with tf.control_dependencies(checks):
+        return [pixels.model_range_from_unit(images), *map(tf.identity, (observed, *others.values()))]
 
 
 def _public(result, *more):
@@ -190,5 +184,4 @@ def _public(result, *more):
 
 
 def _with_bytes(result):
-    images = pixels.uint8_from_unit(result.pop("images"))
-    return result | {"images_bytes": tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.string)}
+    return result | {"images_bytes": encoded.encode(result.pop("images"))}

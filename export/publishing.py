@@ -7,12 +7,14 @@ import tempfile
 
 import tensorflow as tf
 
+from attr2image_tf.inference.latent_optimizer import OptimizerConfig
 from attr2image_tf.run_folder import RunFolder
 from export.generator import Generator
 from export.latent_optimizer import LatentOptimizerModule
 
 
-def export_run(run: str | os.PathLike, output: str | os.PathLike) -> dict[str, pathlib.Path]:
+def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
+               inference: OptimizerConfig = OptimizerConfig()) -> dict[str, pathlib.Path]:
     """Exports the generator and the latent optimiser of a run; returns the new versions' folders by name.
 
     Raises:
@@ -20,7 +22,9 @@ def export_run(run: str | os.PathLike, output: str | os.PathLike) -> dict[str, p
     """
     folder = RunFolder(run)
     model, schema = folder.load_model(), folder.read_schema()
-    modules = {"generator": Generator(model, schema), "latent_optimizer": LatentOptimizerModule(model, schema)}
+    model.fold()
+    modules = {"generator": Generator(model, schema),
+               "latent_optimizer": LatentOptimizerModule(model, schema, inference)}
     return {name: publish(module, module.signatures(), pathlib.Path(output) / name)
             for name, module in modules.items()}
 

@@ -223,6 +223,28 @@ def test_mixed_precision_gives_finite_float32(name, made):
     assert 0 < difference.max() < 0.5 and difference.mean() < 0.05
 
 
+@pytest.mark.parametrize("name", COVERED)
+def test_a_folded_model_is_the_same_function(name):
+    model, batch = make(name), make_batch()
+    random = np.random.default_rng(0)
+    for variable in model.variables:
+        # Statistics of training, without which normalisation would be the identity.
+        if "moving" in variable.path:
+            variable.assign(random.uniform(0.5, 1.5, variable.shape))
+    latents = tf.constant(random.normal(size=(4, model.latent_size)), tf.float32)
+
+    def values():
+        posterior = model.encode(batch["image"], batch["mask"], batch["attributes"])
+        return [posterior.mean(), posterior.stddev(), *model.decode(latents, batch["attributes"]).values()]
+
+    before = values()
+    model.fold()
+    for one, other in zip(before, values(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=2e-5)
+    with pytest.raises(ValueError, match="cannot be trained"):
+        model.lower_bound(batch, SEED, training=True)
+
+
 def test_vae_ignores_attributes(made):
     batch, model = make_batch(), made["vae"]
     other = batch | {"attributes": batch["attributes"] + 5.0}

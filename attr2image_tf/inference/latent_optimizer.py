@@ -35,7 +35,7 @@ class OptimizerConfig(Config):
     """
 
     method: str = "lbfgs"
-    iterations: int = 100
+    iterations: int = 50
     learning_rate: float = 0.3
     tolerance: float = 1e-3
     patience: int = 10
@@ -81,6 +81,8 @@ class LatentOptimizer:
         latent_size: int. Z.
         attribute_size: int. A.
         attribute_prior: AttributePrior, needed where attributes are unknown.
+        start: function of images, attributes and observed to latents float32 [B, Z] from which the first descent
+            starts, such as `amortised_start` of a model. None is the prior's mean.
 
     All results have, by row,
         latents: float32 [B, Z].
@@ -99,7 +101,8 @@ class LatentOptimizer:
     """
 
     def __init__(self, generator, energy: Energy, config: OptimizerConfig = OptimizerConfig(), *, latent_size: int,
-                 attribute_size: int, attribute_prior: AttributePrior | None = None):
+                 attribute_size: int, attribute_prior: AttributePrior | None = None, start=None):
+        self.start = start
         self.generator, self.energy, self.config = generator, energy, config
         self.latent_size, self.attribute_size, self.attribute_prior = latent_size, attribute_size, attribute_prior
         if attribute_prior is not None and attribute_prior.size != attribute_size:
@@ -125,7 +128,7 @@ class LatentOptimizer:
             observed: float32 [B, H, W, 1], at least 0; 0 is hidden, 1 observed, other numbers weight the pixel. None
                 is all observed.
             seeds: int32 [B, 2], of the starts. None is all 0.
-            initial: float32 [B, Z], a start that somebody knows, such as the encoder's mean. None is the prior's mean.
+            initial: float32 [B, Z], a start that somebody knows. None is the class's `start`.
 
         Returns:
             A dictionary with what the class promises, and images: float32 [B, H, W, 3], the reconstruction.
@@ -253,6 +256,11 @@ class LatentOptimizer:
     def _solve_rows(self, images, observed, attributes, seeds, initial):
         problem = _Problem(self, images, observed, attributes)
         first = tf.zeros([tf.shape(images)[0], problem.size])
+        if initial is None and self.start is not None:
+            likely = attributes
+            if attributes is None:
+                likely = self.attribute_prior.to_attributes(first[:, self.latent_size:])
+            initial = self.start(images, likely, observed)
         if initial is not None:
             first = tf.concat([initial, first[:, self.latent_size:]], -1)
         found = self._best_of_descents(problem, first, seeds)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from attr2image_tf.models.normalization import BatchNormalization
 from attr2image_tf.models.randomness import replica_dropout
-from attr2image_tf.models.upsampling import UpsampleConv2D
+from attr2image_tf.models.upsampling import UpsampleConv2D, convolve_phases, fold_kernel
 
 # exp(log-variance) overflows when training goes astray; beyond this the posterior is a point or the prior many times
 # over, in either case of no use.
@@ -46,12 +46,33 @@ class ConvBlock(keras.layers.Layer):
         else:
             self.convolution = keras.layers.Conv2D(filters, kernel_size, strides, "same", dtype=dtype)
         self.normalization = BatchNormalization(dtype=dtype) if normalize else None
-        self.pool = pool
+        self.strides, self.pool, self.upsample = strides, pool, upsample
+        self._folded = None
+
+    def fold(self):
+        """Makes the convolution of inference once and for all: batch normalisation multiplied into its kernel and
+        bias, upsampling folded into its kernel. The block then serves inference only."""
+        kernel, bias = self.convolution.kernel.value, self.convolution.bias.value
+        if self.normalization is not None:
+            scale, offset = self.normalization.inference_scale_and_offset()
+            kernel, bias = kernel * scale, bias * scale + offset
+        if self.upsample:
+            kernel = fold_kernel(kernel)
+        # Variables, so that a SavedModel keeps them once for all signatures.
+        self._folded = [tf.Variable(tf.cast(part, self.compute_dtype), trainable=False) for part in (kernel, bias)]
 
     def call(self, inputs, training=False):
-        x = self.convolution(inputs)
-        if self.normalization is not None:
-            x = self.normalization(x, training=training)
+        if self._folded is None:
+            x = self.convolution(inputs)
+            if self.normalization is not None:
+                x = self.normalization(x, training=training)
+        elif training:
+            raise ValueError("ConvBlock: a folded block cannot be trained; train first, fold the loaded model.")
+        else:
+            kernel, bias = self._folded
+            x = tf.cast(inputs, self.compute_dtype)
+            x = convolve_phases(x, kernel, bias) if self.upsample else tf.nn.bias_add(
+                tf.nn.conv2d(x, kernel, self.strides, "SAME"), bias)
         if self.pool:
             x = tf.nn.max_pool2d(x, 2, 2, "VALID")
         return tf.nn.relu(x)
@@ -84,7 +105,14 @@ class ImageStream(keras.layers.Layer):
         return replica_dropout(x, self.dropout, seed) if training and self.dropout else x
 
 
-class ForegroundEncoder(keras.Model):
+class ConvNetwork(keras.Model):
+    """Base of the networks: knows their convolution blocks."""
+
+    def conv_blocks(self) -> list[ConvBlock]:
+        return self.blocks
+
+
+class ForegroundEncoder(ConvNetwork):
     """q(z_F | x_F, y), the recognition network of DisCVAE's foreground, of the CVAE and (unconditional) of the VAE.
 
     Args:
@@ -104,6 +132,9 @@ class ForegroundEncoder(keras.Model):
         self.mean = keras.layers.Dense(latent_size, dtype=dtype)
         self.log_variance = keras.layers.Dense(latent_size, dtype=dtype)
 
+    def conv_blocks(self):
+        return self.stream.blocks
+
     def call(self, images, attributes, training=False, seed=None):
         features = self.stream(images, training=training, seed=seed)
         joint = features
@@ -112,7 +143,7 @@ class ForegroundEncoder(keras.Model):
         return tf.cast(self.mean(joint), tf.float32), bounded_log_variance(self.log_variance(features))
 
 
-class BackgroundEncoder(keras.Model):
+class BackgroundEncoder(ConvNetwork):
     """q(z_B | z_F, x, y), the recognition network of DisCVAE's background.
 
     Call inputs: images float32 [B, H, W, 3]; attributes float32 [B, A], standardised; foreground_latents float32
@@ -127,6 +158,9 @@ class BackgroundEncoder(keras.Model):
         self.mean = keras.layers.Dense(config.background_latent_size, dtype=dtype)
         self.log_variance = keras.layers.Dense(config.background_latent_size, dtype=dtype)
 
+    def conv_blocks(self):
+        return self.stream.blocks
+
     def call(self, images, attributes, foreground_latents, training=False, seed=None):
         features = self.stream(images, training=training, seed=seed)
         others = [tf.cast(other, features.dtype) for other in (attributes, foreground_latents)]
@@ -134,7 +168,7 @@ class BackgroundEncoder(keras.Model):
         return tf.cast(self.mean(joint), tf.float32), bounded_log_variance(self.log_variance(joint))
 
 
-class ForegroundDecoder(keras.Model):
+class ForegroundDecoder(ConvNetwork):
     """z_F and y to the foreground x_F and the gate g; without the gate the decoder of CVAE and VAE.
 
     One network that splits at its last convolution; both heads are computed as one convolution with 4 outputs.
@@ -178,7 +212,7 @@ class ForegroundDecoder(keras.Model):
         return tf.tanh(heads[..., :3]), heads[..., 3:] if self.gate else None
 
 
-class BackgroundDecoder(keras.Model):
+class BackgroundDecoder(ConvNetwork):
     """z_B to the background x_B.
 
     Call input: latents float32 [B, Z_B]. Output: backgrounds float32 [B, H, W, 3] in [-1, 1].

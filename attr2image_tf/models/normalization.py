@@ -37,8 +37,7 @@ class BatchNormalization(keras.layers.Layer):
     def call(self, inputs, training=False):
         gamma, beta = self.gamma.value, self.beta.value
         if not training:
-            scale = gamma * tf.math.rsqrt(self.moving_variance.value + self.epsilon)
-            offset = beta - self.moving_mean.value * scale
+            scale, offset = self.inference_scale_and_offset()
             return inputs * tf.cast(scale, inputs.dtype) + tf.cast(offset, inputs.dtype)
         context = tf.distribute.get_replica_context()
         if context.num_replicas_in_sync == 1:
@@ -57,6 +56,11 @@ class BatchNormalization(keras.layers.Layer):
             followed = moving.value * self.momentum + now * (1.0 - self.momentum)
             moving.assign(tf.where(tf.math.is_finite(followed), followed, moving.value))
         return outputs
+
+    def inference_scale_and_offset(self):
+        """What inference multiplies by and adds, float32 [C] each."""
+        scale = self.gamma.value * tf.math.rsqrt(self.moving_variance.value + self.epsilon)
+        return scale, self.beta.value - self.moving_mean.value * scale
 
     def get_config(self):
         return {**super().get_config(), "momentum": self.momentum, "epsilon": self.epsilon}

@@ -35,6 +35,12 @@ def fold_kernel(kernel):
     return tf.reshape(folded, [n, n, inputs, 4 * outputs])
 
 
+def convolve_phases(inputs, folded_kernel, bias):
+    """The upsampled convolution [B, 2H, 2W, D] from inputs [B, H, W, C], a folded kernel and a bias [D]."""
+    phases = tf.nn.bias_add(tf.nn.conv2d(inputs, folded_kernel, 1, "SAME"), tf.tile(bias, [4]))
+    return tf.nn.depth_to_space(phases, 2)
+
+
 class UpsampleConv2D(keras.layers.Layer):
     """Nearest upsampling by 2 followed by a "same" k x k convolution, as one convolution on the small picture.
 
@@ -62,10 +68,8 @@ class UpsampleConv2D(keras.layers.Layer):
         self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
 
     def call(self, inputs):
-        kernel = fold_kernel(tf.cast(self.kernel, self.compute_dtype))
-        bias = tf.tile(tf.cast(self.bias, self.compute_dtype), [4])
-        phases = tf.nn.bias_add(tf.nn.conv2d(inputs, kernel, 1, "SAME"), bias)
-        return tf.nn.depth_to_space(phases, 2)
+        return convolve_phases(inputs, fold_kernel(tf.cast(self.kernel, self.compute_dtype)),
+                               tf.cast(self.bias, self.compute_dtype))
 
     def get_config(self):
         return {**super().get_config(), "filters": self.filters, "kernel_size": self.kernel_size}

@@ -116,7 +116,7 @@ def test_a_process_with_tensorflow_alone_gets_what_the_model_gives(model, schema
         for key, value in layers.items()}
     described = {"minimum": schema.minimum, "mean": schema.mean, "maximum": schema.maximum,
                  "standard_deviation": schema.standard_deviation, "covariance": schema.covariance,
-                 "image_size": [32], "latent_sizes": [8, 4]}
+                 "image_size": [32], "latent_sizes": [8, 4], "maximum_batch": [256]}
     expected |= {f"describe/{name}": np.stack([value, value]) for name, value in described.items()}
     assert set(found) == {*expected, "describe/names", "generate_bytes/images_bytes"}
     for key, value in expected.items():
@@ -182,8 +182,20 @@ def test_pixels_out_of_range_are_refused(signatures, values, name, bad):
 @pytest.mark.parametrize("length", [1, 2, 4])
 @pytest.mark.parametrize("name", ["generate", "decode", "encode"])
 def test_attributes_of_the_wrong_length_are_refused(signatures, values, name, length):
-    with pytest.raises(tf.errors.InvalidArgumentError, match="attributes: expected rows of 3 numbers"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"attributes: expected rows of shape \[3\]"):
         call(signatures, name, values, attributes=np.zeros((ROWS, length), np.float32))
+
+
+@pytest.mark.parametrize("rows", [0, 257])
+def test_batches_that_are_empty_or_too_large_are_refused(signatures, values, rows):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="attributes: expected from 1 to 256 rows, got"):
+        call(signatures, "generate", values, attributes=np.zeros((rows, 3), np.float32),
+             seed=np.zeros((rows, 2), np.int32))
+
+
+def test_inputs_of_different_lengths_are_refused(signatures, values):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="seed: expected as many rows as attributes"):
+        call(signatures, "generate", values, seed=values["seed"][:1])
 
 
 def test_a_model_without_layers_has_none(schema, values):

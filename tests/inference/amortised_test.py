@@ -1,0 +1,54 @@
+"""Laws of the start that the recognition model gives."""
+
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from attr2image_tf import models
+from attr2image_tf.config import ModelConfig
+from attr2image_tf.inference.amortised import amortised_start
+from attr2image_tf.inference.energy import Energy, EnergyConfig
+from attr2image_tf.inference.latent_optimizer import LatentOptimizer, OptimizerConfig
+
+
+@pytest.fixture(scope="module", params=["cvae", "discvae"])
+def model(request):
+    return models.create(ModelConfig(
+        model=request.param, image_size=32, width=0.0625, latent_size=6, foreground_latent_size=4,
+        background_latent_size=2, attribute_mean=(0.0, 0.0), attribute_standard_deviation=(1.0, 1.0)))
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    random = np.random.default_rng(0)
+    observed = np.ones((3, 32, 32, 1), np.float32)
+    observed[:, 8:20, 8:24] = 0.0
+    return (random.uniform(-1, 1, (3, 32, 32, 3)).astype(np.float32), random.normal(size=(3, 2)).astype(np.float32),
+            observed)
+
+
+def test_hidden_pixels_do_not_matter(model, pictures):
+    images, attributes, observed = pictures
+    one = amortised_start(model, images, attributes, observed)
+    other = amortised_start(model, np.where(observed > 0, images, np.float32(np.nan)), attributes, observed)
+    np.testing.assert_array_equal(one, other)
+    assert one.shape == (3, 6)
+
+
+def test_without_layers_and_hidden_pixels_it_is_the_encoder(pictures):
+    model = models.create(ModelConfig(model="cvae", image_size=32, width=0.0625, latent_size=6,
+                                      attribute_mean=(0.0, 0.0), attribute_standard_deviation=(1.0, 1.0)))
+    images, attributes, observed = pictures
+    np.testing.assert_allclose(amortised_start(model, images, attributes, np.ones_like(observed)),
+                               model.encode(images, observed, attributes).mean(), atol=1e-6)
+
+
+def test_the_descent_starts_there(model, pictures):
+    images, attributes, observed = pictures
+    optimizer = LatentOptimizer(
+        model.decode, Energy(EnergyConfig()), OptimizerConfig(iterations=1), latent_size=6, attribute_size=2,
+        start=functools.partial(amortised_start, model))
+    found = optimizer.infer(tf.constant(images), attributes, observed)["latents"]
+    np.testing.assert_allclose(found, amortised_start(model, images, attributes, observed), atol=1e-5)

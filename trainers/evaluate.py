@@ -132,18 +132,23 @@ def settings(values, run) -> context.EvaluationConfig:
 
 
 def keep_settings(output: pathlib.Path, described: dict):
-    """Writes settings.json, or raises ConfigError where the folder holds an evaluation of other things."""
-    path, text = output / "settings.json", json.dumps(described, indent=2)
+    """Writes settings.json; runs may be added to an evaluation, but nothing that it holds may change.
+
+    Raises:
+        ConfigError: the folder holds an evaluation with other settings, or of another state of a run.
+    """
+    path, now = output / "settings.json", json.loads(json.dumps(described))
     if path.exists():
-        before, now = json.loads(path.read_text()), json.loads(text)
-        old, new = before.pop("settings") | before, now.pop("settings") | now
-        changed = [f"{key}: {old.get(key)!r} before, {new[key]!r} now" for key in new if old.get(key) != new[key]]
+        before = json.loads(path.read_text())
+        old, new = (each["settings"] | {"regressors": each["regressors"]} | {
+            f"training step of {label}": step for label, step in each["runs"].items()} for each in (before, now))
+        changed = [f"{key}: {old[key]!r} before, {new[key]!r} now" for key in new if key in old and old[key] != new[key]]
         if changed:
             raise ConfigError(f"output={str(output)!r} holds an evaluation of other things ({'; '.join(changed)}). "
                               "Give the same flags to go on with it, or name a new folder.")
-        return
+        now["runs"] = before["runs"] | now["runs"]
     output.mkdir(parents=True, exist_ok=True)
-    write_text(path, text)
+    write_text(path, json.dumps(now, indent=2))
 
 
 def introduction(folders, judges, accuracies, material, command) -> list[report.Section]:

@@ -52,13 +52,13 @@ def test_bits_are_nats_of_pixel_levels(contexts):
 
 
 def test_inferred_latents_reconstruct_no_worse_than_encoded_ones(contexts):
-    for context in contexts.values():
-        figures, pictures = posterior.reconstruction(context)
-        inferred, encoded = (figures[title]["squared_error_whole"]["value"]
-                             for title in ("by posterior inference", "by the encoder's mean"))
-        assert inferred < encoded
-        assert figures["by posterior inference"]["evaluations"]["values"].max() <= context.config.iterations
-        assert pictures["reconstructions"].dtype == np.uint8
+    context = contexts["discvae"]
+    figures, pictures = posterior.reconstruction(context)
+    inferred, encoded = (figures[title]["squared_error_whole"]["value"]
+                         for title in ("by posterior inference", "by the encoder's mean"))
+    assert inferred < encoded
+    assert figures["by posterior inference"]["evaluations"]["values"].max() <= context.config.iterations
+    assert pictures["reconstructions"].dtype == np.uint8
 
 
 def test_an_error_of_the_whole_is_that_of_its_parts(material):
@@ -185,15 +185,14 @@ def test_samples_are_drawn_for_the_attributes_of_the_test_pictures(contexts, mat
     np.testing.assert_array_equal(drawn, context.samples())
 
 
-def test_every_experiment_of_every_kind_of_model_is_in_the_report(contexts, material):
+def test_every_experiment_is_in_the_report(contexts, material):
     references = Workspace(contexts["vae"].workspace.path.parent / "real", {"seed": 0})
     experiments.measure_references(material, references, list(experiments.EXPERIMENTS))
-    for context in contexts.values():
-        experiments.measure_run(context, list(experiments.EXPERIMENTS))
+    experiments.measure_run(contexts["discvae"], list(experiments.EXPERIMENTS))
+    experiments.measure_run(contexts["vae"], ["faithfulness", *experiments.LAYERED_ONLY])
     workspaces = {name: context.workspace for name, context in contexts.items()}
-    for name, workspace in workspaces.items():
-        missing = [each for each in experiments.EXPERIMENTS if workspace.read(each) is None]
-        assert missing == ([] if name == "discvae" else list(experiments.LAYERED_ONLY))
+    assert all(workspaces["discvae"].read(name) is not None for name in experiments.EXPERIMENTS)
+    assert [name for name in experiments.EXPERIMENTS if workspaces["vae"].read(name) is not None] == ["faithfulness"]
     log = [{"epoch": "1", "validation_lower_bound": "1.0", "validation_squared_error": "0.5",
             "observation_standard_deviation": "0.3"}]
     output = references.path.parent
@@ -207,8 +206,10 @@ def test_every_experiment_of_every_kind_of_model_is_in_the_report(contexts, mate
         assert f"## {name.capitalize()}\n" in plain and f"<h2>{name.capitalize()}</h2>" in page
     for file in re.findall(r"!\[.*\]\((.*)\)", plain):
         assert (output / file).is_file()
-    assert set(side_by_side.sheets(material, workspaces)) == {
-        "one sample for the attributes of each real picture", "reconstructions by posterior inference",
+    samples = "one sample for the attributes of each real picture"
+    assert list(side_by_side.sheets(material, workspaces)) == [samples]
+    assert set(side_by_side.sheets(material, {"discvae": workspaces["discvae"]})) == {
+        samples, "reconstructions by posterior inference",
         "completion of 8 x 8 pixels inside the foreground", "completion of 8 x 8 pixels anywhere"}
     value = workspaces["discvae"].read("reconstruction")["by posterior inference"]["squared_error_whole"]
     assert report._text(value) in plain and "discvae less vae" in plain

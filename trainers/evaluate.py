@@ -142,7 +142,8 @@ def keep_settings(output: pathlib.Path, described: dict):
         before = json.loads(path.read_text())
         old, new = (each["settings"] | {"regressors": each["regressors"]} | {
             f"training step of {label}": step for label, step in each["runs"].items()} for each in (before, now))
-        changed = [f"{key}: {old[key]!r} before, {new[key]!r} now" for key in new if key in old and old[key] != new[key]]
+        changed = [f"{key}: {old[key]!r} before, {value!r} now" for key, value in new.items()
+                   if old.get(key, value) != value]
         if changed:
             raise ConfigError(f"output={str(output)!r} holds an evaluation of other things ({'; '.join(changed)}). "
                               "Give the same flags to go on with it, or name a new folder.")

@@ -17,6 +17,8 @@ _OUTPUT = flags.DEFINE_string("output", "models",
                               "Folder that gets generator/<version>/ and latent_optimizer/<version>/.")
 _ITERATIONS = flags.DEFINE_integer("iterations", OptimizerConfig().iterations, "The most evaluations of the energy "
                                    "in posterior inference; more find lower energies in more time.", lower_bound=1)
+_KEEP = flags.DEFINE_integer("keep", 0, "Newest versions of each model that stay, older ones are removed; 0 keeps all.",
+                             lower_bound=0)
 
 
 def main(arguments):
@@ -25,7 +27,8 @@ def main(arguments):
     with clear_errors():
         if not _RUN.value:
             raise ValueError("--run is missing; name the folder of a trained run.")
-        versions = export_run(_RUN.value, _OUTPUT.value, inference=OptimizerConfig(iterations=_ITERATIONS.value))
+        versions = export_run(_RUN.value, _OUTPUT.value, keep=_KEEP.value,
+                              inference=OptimizerConfig(iterations=_ITERATIONS.value))
         print(*versions.values(), sep="\n")
 
 

@@ -9,7 +9,33 @@ import tensorflow as tf
 from attr2image_tf.data.schema import AttributeSchema
 
 
-class LocalModels:
+class Models:
+    """The exported models, wherever they run: signatures by name, arrays in and out."""
+
+    def call(self, model: str, signature: str, **inputs) -> dict[str, np.ndarray]:
+        """What a signature gives for inputs of one batch, all as arrays by name.
+
+        Args:
+            model: "generator" or "latent_optimizer".
+            signature: text.
+            inputs: arrays, the batch first; texts and encoded pictures as arrays of bytes.
+
+        Raises:
+            ValueError: the model refuses the inputs, or there is no such model or signature; the message is the
+                model's own.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define call.")
+
+    def describe(self) -> tuple[AttributeSchema, int]:
+        """Names, ranges and covariance of the attributes, and the height and width of the pictures."""
+        told = {name: value[0] for name, value in
+                self.call("generator", "describe", request=np.zeros(1, np.int32)).items()}
+        schema = AttributeSchema(tuple(name.decode() for name in told["names"]), told["minimum"], told["mean"],
+                                 told["maximum"], told["covariance"])
+        return schema, int(told["image_size"][0])
+
+
+class LocalModels(Models):
     """The newest versions of the SavedModels below a folder, each loaded when first called.
 
     Args:
@@ -37,12 +63,7 @@ class LocalModels:
                              "`python -m export.export --run=RUN --output=FOLDER` writes.")
         return max(versions, key=lambda path: int(path.name))
 
-    def call(self, model: str, signature: str, **inputs) -> dict[str, np.ndarray]:
-        """What a signature gives for inputs of one batch, all as arrays by name.
-
-        Raises:
-            ValueError: the model refuses the inputs, or has no such signature.
-        """
+    def call(self, model, signature, **inputs):
         if model not in self._loaded:
             self._loaded[model] = tf.saved_model.load(str(self.newest(model)))
         signatures = self._loaded[model].signatures
@@ -53,11 +74,3 @@ class LocalModels:
         except tf.errors.InvalidArgumentError as error:
             raise ValueError(f"{model}, {signature}: {error.message}") from None
         return {name: value.numpy() for name, value in outputs.items()}
-
-    def describe(self) -> tuple[AttributeSchema, int]:
-        """Names, ranges and covariance of the attributes, and the height and width of the pictures."""
-        told = {name: value[0] for name, value in
-                self.call("generator", "describe", request=np.zeros(1, np.int32)).items()}
-        schema = AttributeSchema(tuple(name.decode() for name in told["names"]), told["minimum"], told["mean"],
-                                 told["maximum"], told["covariance"])
-        return schema, int(told["image_size"][0])

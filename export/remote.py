@@ -1,0 +1,157 @@
+"""RestModels and GrpcModels: exported models behind TF Serving, called as if they were here."""
+
+import base64
+import time
+
+import numpy as np
+
+from export.local import Models
+
+# A request that the server could not take up is tried so often again, after 0.2, 0.4, 0.8 ... seconds.
+ATTEMPTS = 5
+FIRST_PAUSE_SECONDS = 0.2
+
+_DTYPES = {"DT_FLOAT": np.float32, "DT_INT32": np.int32, "DT_INT64": np.int64, "DT_STRING": object}
+
+
+class ServerError(RuntimeError):
+    """The server cannot be reached, or failed: not the request's fault."""
+
+
+class RestModels(Models):
+    """Models behind TF Serving's REST interface.
+
+    Args:
+        address: such as "http://localhost:8501".
+        timeout: seconds for one answer.
+        models: the server's names of generator and latent optimiser, where they differ.
+    """
+
+    def __init__(self, address: str, *, timeout: float = 60.0, models: dict[str, str] | None = None):
+        # An extra of its own: an app with local models has no need of it.
+        import requests
+        self._requests = requests
+        self.address, self.timeout = address.rstrip("/"), timeout
+        self._names = models or {}
+        self._session = requests.Session()
+        self._metadata = {}
+
+    def call(self, model, signature, **inputs):
+        outputs = self._outputs(model, signature)
+        body = {"signature_name": signature, "inputs": {name: _json(value) for name, value in inputs.items()}}
+        answer = self._ask("POST", f"/v1/models/{self._name(model)}:predict", body)["outputs"]
+        # A signature of one output answers with its value alone.
+        answer = answer if len(outputs) > 1 else {next(iter(outputs)): answer}
+        return {name: _array(answer[name], _DTYPES[dtype]) for name, dtype in outputs.items()}
+
+    def _outputs(self, model, signature):
+        if model not in self._metadata:
+            told = self._ask("GET", f"/v1/models/{self._name(model)}/metadata")
+            self._metadata[model] = told["metadata"]["signature_def"]["signature_def"]
+        if signature not in self._metadata[model]:
+            raise ValueError(f"{model}: no signature {signature!r}; known: {', '.join(sorted(self._metadata[model]))}.")
+        return {name: info["dtype"] for name, info in self._metadata[model][signature]["outputs"].items()}
+
+    def _ask(self, method, path, body=None):
+        errors = self._requests.exceptions
+
+        def attempt():
+            try:
+                answer = self._session.request(method, self.address + path, json=body, timeout=self.timeout)
+            except errors.ConnectionError as error:
+                return None, str(error)
+            except errors.RequestException as error:
+                raise ServerError(f"{self.address}{path}: {error}") from None
+            return (None, answer.text) if answer.status_code == 503 else (answer, None)
+
+        answer = _persistently(attempt, self.address + path)
+        if answer.status_code in (400, 404):
+            raise ValueError(f"{self.address}{path}: {_message(answer)}")
+        if answer.status_code != 200:
+            raise ServerError(f"{self.address}{path}: {answer.status_code} {_message(answer)}")
+        return answer.json()
+
+    def _name(self, model):
+        return self._names.get(model, model)
+
+
+class GrpcModels(Models):
+    """Models behind TF Serving's gRPC interface.
+
+    Args:
+        address: such as "localhost:8500".
+        timeout: seconds for one answer.
+        models: the server's names of generator and latent optimiser, where they differ.
+        credentials: grpc.ChannelCredentials where the way to the server is encrypted.
+    """
+
+    def __init__(self, address: str, *, timeout: float = 60.0, models: dict[str, str] | None = None, credentials=None):
+        import grpc
+        from tensorflow_serving.apis import prediction_service_pb2_grpc
+        self._grpc = grpc
+        self.address, self.timeout = address, timeout
+        self._names = models or {}
+        # A batch of 256 pictures with their layers as floats.
+        options = [("grpc.max_receive_message_length", 2**30), ("grpc.max_send_message_length", 2**30)]
+        channel = (grpc.secure_channel(address, credentials, options) if credentials else
+                   grpc.insecure_channel(address, options))
+        self._stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+
+    def call(self, model, signature, **inputs):
+        import tensorflow as tf
+        from tensorflow_serving.apis import predict_pb2
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name = self._names.get(model, model)
+        request.model_spec.signature_name = signature
+        for name, value in inputs.items():
+            request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+        codes = self._grpc.StatusCode
+
+        def attempt():
+            try:
+                return self._stub.Predict(request, timeout=self.timeout), None
+            except self._grpc.RpcError as error:
+                if error.code() == codes.UNAVAILABLE:
+                    return None, error.details()
+                kind = ValueError if error.code() in (codes.INVALID_ARGUMENT, codes.NOT_FOUND) else ServerError
+                raise kind(f"{self.address}, {model}, {signature}: {error.details()}") from None
+
+        answer = _persistently(attempt, self.address)
+        return {name: tf.make_ndarray(value) for name, value in answer.outputs.items()}
+
+
+def _persistently(attempt, address):
+    """The answer of an attempt, a function that returns (answer, None) or (None, why the server is not there)."""
+    for number in range(ATTEMPTS):
+        answer, why = attempt()
+        if why is None:
+            return answer
+        if number + 1 < ATTEMPTS:
+            time.sleep(FIRST_PAUSE_SECONDS * 2**number)
+    raise ServerError(f"{address} is not available after {ATTEMPTS} attempts: {why}")
+
+
+def _json(value):
+    value = np.asarray(value)
+    if value.dtype.kind in "SO":
+        return [{"b64": base64.b64encode(item).decode("ascii")} for item in value.tolist()]
+    return value.tolist()
+
+
+def _array(value, dtype):
+    if dtype is not object:
+        return np.array(value, dtype)
+    return _bytes_array(value)
+
+
+def _bytes_array(value):
+    if isinstance(value, list):
+        return np.array([_bytes_array(item) for item in value], object)
+    return base64.b64decode(value["b64"]) if isinstance(value, dict) else value.encode()
+
+
+def _message(answer):
+    try:
+        return answer.json()["error"]
+    except (ValueError, KeyError):
+        return answer.text[:500]

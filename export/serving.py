@@ -1,0 +1,100 @@
+"""What TF Serving reads beside a SavedModel: warm-up records, models.config, batching.config."""
+
+import os
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from attr2image_tf.run_folder import write_text
+from export import encoded
+
+MODELS = ("generator", "latent_optimizer")
+WARMUP_FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")
+
+
+def example_inputs(function, rows: int, *, vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Inputs that a signature accepts: a batch of plausible values for each of its names.
+
+    Args:
+        function: ConcreteFunction of a signature.
+        rows: int, at least 1.
+        vectors: float32 [A] by name, for inputs that must lie within the data's range, such as attributes.
+    """
+    random = np.random.default_rng(0)
+    specs = function.structured_input_signature[1]
+    size = next((spec.shape[1] for name, spec in specs.items() if name in ("images", "observed")), 16)
+    inputs = {}
+    for name, spec in specs.items():
+        shape = [rows, *spec.shape[1:]]
+        if name in vectors:
+            inputs[name] = np.tile(vectors[name], (rows, 1))
+        elif name.endswith("_bytes"):
+            pictures = random.random((rows, size, size, 3))
+            if name == "observed_bytes":
+                pictures = np.ones((rows, size, size, 1))
+            inputs[name] = encoded.encode(tf.constant(pictures, tf.float32)).numpy()
+        elif name == "observed":
+            inputs[name] = np.ones(shape, np.float32)
+            inputs[name][:, : size // 2, : size // 2] = 0.0
+        elif spec.dtype == tf.int32:
+            inputs[name] = np.arange(np.prod(shape), dtype=np.int32).reshape(shape)
+        else:
+            inputs[name] = random.random(shape, np.float32)
+    return inputs
+
+
+def write_warmup(path: pathlib.Path, name: str, functions, vectors):
+    """Writes one PredictionLog record a signature into assets.extra/, which the server replays before it serves.
+
+    Args:
+        path: the SavedModel, not published yet.
+        name: the model's name on the server.
+        functions: ConcreteFunction by signature.
+        vectors: as in `example_inputs`.
+
+    Raises:
+        ImportError: tensorflow-serving-api, of the extra `serving`, is not installed.
+    """
+    from tensorflow_serving.apis import prediction_log_pb2
+    file = path / WARMUP_FILE
+    file.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for signature, function in functions.items():
+            log = prediction_log_pb2.PredictionLog()
+            request = log.predict_log.request
+            request.model_spec.name, request.model_spec.signature_name = name, signature
+            for key, value in example_inputs(function, 1, vectors=vectors).items():
+                request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
+            writer.write(log.SerializeToString())
+
+
+def read_warmup(path: str | os.PathLike) -> list[tuple[str, dict[str, np.ndarray]]]:
+    """Signatures and inputs of the warm-up records of a SavedModel; empty where there are none."""
+    file = pathlib.Path(path) / WARMUP_FILE
+    if not file.exists():
+        return []
+    from tensorflow_serving.apis import prediction_log_pb2
+    records = []
+    for content in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
+        request = prediction_log_pb2.PredictionLog.FromString(content).predict_log.request
+        records.append((request.model_spec.signature_name,
+                        {name: tf.make_ndarray(value) for name, value in request.inputs.items()}))
+    return records
+
+
+def write_server_files(models: pathlib.Path, *, threads: int = 2):
+    """Writes models.config, which serves the newest version of both models, and batching.config.
+
+    Args:
+        models: the folder of the exports; the server sees it as /models.
+        threads: batches computed at a time. Every operation uses all cores already, so more only wait for each other.
+    """
+    entries = "".join(
+        f'  config {{\n    name: "{name}"\n    base_path: "/models/{name}"\n    model_platform: "tensorflow"\n'
+        "    model_version_policy { latest { num_versions: 1 } }\n  }\n" for name in MODELS)
+    write_text(models / "models.config", f"model_config_list {{\n{entries}}}\n")
+    # No allowed_batch_sizes: padding to them would compute rows that nobody asked for.
+    write_text(models / "batching.config",
+               "max_batch_size { value: 64 }\nbatch_timeout_micros { value: 2000 }\n"
+               "max_enqueued_batches { value: 100 }\n" f"num_batch_threads {{ value: {threads} }}\n")

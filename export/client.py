@@ -68,18 +68,20 @@ class Client:
         self.schema, self.image_size = models.describe()
 
     def generate(self, request: Mapping[str, float | str] = {}, *, seed: int = 0, count: int = 1,
-                 correlated: bool = True) -> np.ndarray:
+                 varied: bool = True) -> np.ndarray:
         """Pictures with the requested attributes, uint8 [count, H, W, 3]; the same seed gives the same pictures.
 
         Args:
             request: amounts by attribute name.
             seed: int.
             count: int, at least 1.
-            correlated: whether the attributes not asked for go along as they do in the training data.
+            varied: whether each picture gets other attributes besides the requested ones, such as training examples
+                have; if not, they are all as expected given the requested ones.
         """
-        vector = self.schema.vector(request, correlated=correlated)
+        vectors = (self.schema.draw(request, count, seed=seed) if varied else
+                   np.tile(self.schema.vector(request, correlated=True), (count, 1)))
         seeds = np.stack([np.full(count, seed), np.arange(count)], -1).astype(np.int32)
-        answer = self.models.call("generator", "generate_bytes", attributes=np.tile(vector, (count, 1)), seed=seeds)
+        answer = self.models.call("generator", "generate_bytes", attributes=vectors, seed=seeds)
         return np.stack([_decoded(content) for content in answer["images_bytes"]])
 
     def infer(self, picture: np.ndarray, attributes: Mapping[str, float | str] | None = None, *,

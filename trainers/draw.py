@@ -5,8 +5,8 @@
     python -m trainers.draw --run=runs/lfw --sheet=progression --attributes=Smiling,Male,Senior --correlated
     python -m trainers.draw --run=runs/lfw --sheet=names
 
-A request sets attributes by name to min, mean, max or so many standard deviations from the mean; the others stay at the
-mean, or follow with --correlated.
+A request sets attributes by name to min, mean, max or so many standard deviations from the mean. The others are drawn
+as they go with these in the training data; with --novaried they stay at the mean, or follow with --correlated.
 """
 
 import numpy as np
@@ -22,11 +22,14 @@ _RUN = flags.DEFINE_string("run", None, "Folder of the trained run.")
 _SHEET = flags.DEFINE_enum("sheet", "samples", ("samples", "layers", "progression", "names"),
                            "samples: a row a request. layers: x, x_F, g, x_B of each request. progression: a strip an "
                            "attribute, from minimum to maximum. names: print the attributes and their ranges.")
-_REQUESTS = flags.DEFINE_multi_string("request", [], 'Such as "Smiling=+2,Male=min"; "" for the mean of all.')
+_REQUESTS = flags.DEFINE_multi_string("request", [], 'Such as "Smiling=+2,Male=min"; "" asks for nothing.')
 _ATTRIBUTES = flags.DEFINE_list("attributes", [], "Attributes of progression; all of them by default.")
 _CORRELATED = flags.DEFINE_bool("correlated", False,
                                 "Move the other attributes to their conditional mean given the requested ones, under a "
                                 "Gaussian fit of the training attributes, instead of leaving them at the mean.")
+_VARIED = flags.DEFINE_bool("varied", True,
+                            "Draw the attributes that are not requested from that fit, anew for each picture of "
+                            "samples and layers (different people who all smile) and once for a progression.")
 _COUNT = flags.DEFINE_integer("count", 8, "Pictures a row.", lower_bound=2)
 _SEED = flags.DEFINE_integer("seed", 0, "Of the latents.", lower_bound=0)
 _OUTPUT = flags.DEFINE_string("output", None, "The PNG; RUN/SHEET.png by default.")
@@ -35,19 +38,26 @@ _OUTPUT = flags.DEFINE_string("output", None, "The PNG; RUN/SHEET.png by default
 def draw(folder: RunFolder, schema: AttributeSchema) -> np.ndarray:
     """The sheet that the flags ask for, uint8 [H, W, 3]."""
     # Checked before the model is loaded.
-    requests = {text or "mean": schema.request(text, correlated=_CORRELATED.value) for text in _REQUESTS.value or [""]}
+    requests = {text or "any": vectors(text, schema) for text in _REQUESTS.value or [""]}
     names = [schema.names[schema.index(name)] for name in _ATTRIBUTES.value] or list(schema.names)
     model = folder.load_model()
     if _SHEET.value == "progression":
-        base = next(iter(requests.values()))
+        base = next(iter(requests.values()))[0]
         return sheets.progression(model, schema, names, steps=_COUNT.value, seed=_SEED.value, base=base,
                                   correlated=_CORRELATED.value)
     if _SHEET.value == "samples":
-        return sheets.samples(model, {text.replace(",", "\n"): vector for text, vector in requests.items()},
+        return sheets.samples(model, {text.replace(",", "\n"): rows for text, rows in requests.items()},
                               count=_COUNT.value, seed=_SEED.value)
-    attributes = np.repeat(np.stack(list(requests.values())), _COUNT.value, axis=0)
+    attributes = np.concatenate(list(requests.values()))
     seeds = np.stack([np.full(len(attributes), _SEED.value), np.arange(len(attributes))], -1).astype(np.int32)
     return sheets.layers(model, attributes, seeds)
+
+
+def vectors(text: str, schema: AttributeSchema) -> np.ndarray:
+    """The attributes of a request's pictures, float32 [count, A]."""
+    if _VARIED.value:
+        return schema.draw(schema.parse(text), _COUNT.value, seed=_SEED.value)
+    return np.tile(schema.request(text, correlated=_CORRELATED.value), (_COUNT.value, 1))
 
 
 def main(arguments):

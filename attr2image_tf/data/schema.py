@@ -112,11 +112,39 @@ class AttributeSchema:
         result[chosen] = values
         return result.astype(np.float32)
 
-    def request(self, text: str, *, base=None, correlated: bool = False) -> np.ndarray:
-        """`vector` of a text such as "Smiling=+2,Male=min"; an empty one asks for nothing.
+    def draw(self, requests: Mapping[str, float | str], count: int, *, seed: int = 0) -> np.ndarray:
+        """Attribute vectors float32 [count, A] of examples that might have been: the requested attributes as asked,
+        the others drawn from a Gaussian fit of the training attributes given these, within the range seen.
+
+        A vector with all others at their mean is one that no example has, and a model draws it dim.
+
+        Args:
+            requests: as in `vector`.
+            count: int, at least 0.
+            seed: int.
 
         Raises:
-            ValueError: a part without "=", an unknown or repeated attribute, or an amount that is none.
+            ValueError: an unknown or repeated attribute, or an amount that is none.
+        """
+        expected = self.vector(requests, correlated=True)
+        chosen = [self.index(name) for name in requests]
+        covariance = self.covariance.astype(np.float64)
+        # What is left to vary once the requested ones are known.
+        covariance = covariance - covariance[:, chosen] @ np.linalg.pinv(
+            covariance[np.ix_(chosen, chosen)]) @ covariance[chosen]
+        values, vectors = np.linalg.eigh(0.5 * (covariance + covariance.T))
+        noise = np.random.default_rng(seed).normal(size=(count, len(self)))
+        drawn = expected + noise @ (vectors * np.sqrt(np.maximum(values, 0.0))).T
+        drawn = np.clip(drawn, self.minimum, self.maximum)
+        drawn[:, chosen] = expected[chosen]
+        return drawn.astype(np.float32)
+
+    @staticmethod
+    def parse(text: str) -> dict[str, str]:
+        """Amounts by name from a text such as "Smiling=+2,Male=min"; an empty one asks for nothing.
+
+        Raises:
+            ValueError: a part without "=", or a repeated name.
         """
         wanted = {}
         for part in filter(None, (part.strip() for part in text.split(","))):
@@ -126,7 +154,15 @@ class AttributeSchema:
             if name in wanted:
                 raise ValueError(f"request {text!r}: {name!r} is asked for twice.")
             wanted[name] = amount
-        return self.vector(wanted, base=base, correlated=correlated)
+        return wanted
+
+    def request(self, text: str, *, base=None, correlated: bool = False) -> np.ndarray:
+        """`vector` of a text that `parse` reads.
+
+        Raises:
+            ValueError: as `parse` and `vector`.
+        """
+        return self.vector(self.parse(text), base=base, correlated=correlated)
 
     def to_json(self) -> str:
         """JSON text; `from_json` gives back an equal schema."""

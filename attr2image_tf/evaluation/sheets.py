@@ -62,12 +62,13 @@ def samples(model: AttributeModel, requests: Mapping[str, np.ndarray], *, count:
 
     Args:
         model: AttributeModel.
-        requests: attributes float32 [A] by row label.
+        requests: by row label attributes float32 [A], or [count, A] to give each picture its own.
         count: int. Pictures a row.
         seed: int.
     """
     latents = normal_by_example(_seeds(seed, count), model.latent_size)
-    rows = [_decode(model, latents, np.tile(attributes, (count, 1))) for attributes in requests.values()]
+    rows = [_decode(model, latents, np.broadcast_to(attributes, (count, len(attributes.T))))
+            for attributes in requests.values()]
     return pixels.grid(rows, row_labels=list(requests))
 
 

@@ -118,3 +118,16 @@ def test_an_attribute_asked_for_twice_is_refused(schema):
     name = schema.names[0]
     with pytest.raises(ValueError, match="twice"):
         schema.vector({name: 1.0, name.upper() + " ": 2.0})
+
+
+def test_drawn_attributes_are_as_asked_and_vary_as_in_training(schema, attributes):
+    name = schema.names[1]
+    drawn = schema.draw({name: 0.5}, 4000, seed=3)
+    np.testing.assert_allclose(drawn[:, 1], schema.value(name, 0.5), rtol=1e-6)
+    assert (drawn >= schema.minimum - 1e-6).all() and (drawn <= schema.maximum + 1e-6).all()
+    np.testing.assert_array_equal(drawn, schema.draw({name: 0.5}, 4000, seed=3))
+    assert (drawn != schema.draw({name: 0.5}, 4000, seed=4)).any()
+    # Without a request, and but for the clipping, the moments are those of training.
+    free = schema.draw({}, 4000)
+    np.testing.assert_allclose(free.mean(0), schema.mean, atol=0.15 * schema.standard_deviation.max())
+    np.testing.assert_allclose(np.corrcoef(free.T), np.corrcoef(np.asarray(attributes).T), atol=0.15)

@@ -156,8 +156,7 @@ class Client:
         if hidden.dtype != bool or hidden.shape != picture.shape[:2]:
             raise ValueError(f"hidden: expected bool {list(picture.shape[:2])}, got {hidden.dtype} "
                              f"{list(hidden.shape)}.")
-        share = Square.central(*hidden.shape).cut(np.where(hidden, 255, 0).astype(np.uint8), size)
-        return _png(np.where(share == 0, 255, 0).astype(np.uint8))
+        return _png(np.where(Square.central(*hidden.shape).touched(hidden, size), 0, 255).astype(np.uint8))
 
 
 def connect(address: str | os.PathLike, *, timeout: float = 60.0) -> Client:

@@ -1,5 +1,6 @@
 """From a run folder to numbered versions of SavedModels, as TF Serving lays them out."""
 
+import contextlib
 import importlib.util
 import os
 import pathlib
@@ -78,7 +79,8 @@ def publish(module: tf.Module, signatures, base: pathlib.Path, *, finish=None) -
     base.mkdir(parents=True, exist_ok=True)
     beside = pathlib.Path(tempfile.mkdtemp(dir=base, prefix=".version-"))
     try:
-        tf.saved_model.save(module, str(beside), signatures=signatures)
+        with _quiet():
+            tf.saved_model.save(module, str(beside), signatures=signatures)
         if finish:
             finish(beside)
         beside.chmod(0o755)
@@ -94,3 +96,14 @@ def publish(module: tf.Module, signatures, base: pathlib.Path, *, finish=None) -
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Without TensorFlow's notes on how it names captured variables, of thousands of characters each."""
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)

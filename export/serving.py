@@ -22,7 +22,7 @@ def example_inputs(function, rows: int, *, vectors: dict[str, np.ndarray]) -> di
         vectors: float32 [A] by name, for inputs that must lie within the data's range, such as attributes.
     """
     random = np.random.default_rng(0)
-    specs = function.structured_input_signature[1]
+    specs = {spec.name: spec for spec in tf.nest.flatten(function.structured_input_signature)}
     size = next((spec.shape[1] for name, spec in specs.items() if name in ("images", "observed")), 16)
     inputs = {}
     for name, spec in specs.items():

@@ -51,7 +51,8 @@ def infer(exported, folder):
     assert "unknown attribute 'Smilling'. Did you mean 'Smiling'" in refused.stderr and not output.exists()
     done = run(*arguments, "--set=Smiling=max")
     assert "broken.jpg" in done.stderr and "1 of 2 pictures were left out" in done.stderr
-    assert sorted(path.name for path in output.iterdir()) == ["face.json", "face.png", "face_result.png"]
+    assert sorted(path.name for path in output.iterdir()) == [
+        "face.json", "face.png", "face_result.png", "sheet.png"]
     told = json.loads((output / "face.json").read_text())
     assert told["region"] == [45, 45, 160] and len(told["attributes"]) == 73
     before, after = (np.asarray(Image.open(path)) for path in (pictures / "face.jpg", output / "face_result.png"))

@@ -6,7 +6,8 @@
 
 Of every picture the central square (or --region) is taken, scaled to the model's size, and its latents are found; its
 attributes too, unless --attributes gives them. --output gets for each picture NAME.png (input, reconstruction, result
-side by side), NAME_result.png (the whole picture at its own size, changed) and NAME.json (energies and attributes).
+side by side), NAME_result.png (the whole picture at its own size, changed) and NAME.json (energies and attributes), and
+sheet.png with the first of all.
 """
 
 import itertools
@@ -44,6 +45,8 @@ _CORRELATED = flags.DEFINE_bool("correlated", False, "Move the other attributes 
 _SEED = flags.DEFINE_integer("seed", 0, "Of the samples.", lower_bound=0)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Pictures at a time.", lower_bound=1)
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for the results.")
+SHEET_ROWS = 16
+
 
 def read_jobs(files, size, region, hidden, known):
     """One Job for each picture that can be used; the others are named in the log.
@@ -65,10 +68,15 @@ def read_jobs(files, size, region, hidden, known):
             logging.warning("Left out %s: %s", path, error)
 
 
+def row(job, result):
+    """What a person compares, in a row of a sheet."""
+    return [job.shown(), *result.columns.values()]
+
+
 def write(job, result, schema, asked, output):
     """Writes the three files of one picture."""
-    pixels.save(pixels.grid([[job.shown(), *result.columns.values()]], column_labels=["input", *result.columns],
-                            scale=max(1, 128 // job.small.shape[0])), output / f"{job.name}.png")
+    pixels.save(pixels.grid([row(job, result)], column_labels=["input", *result.columns],
+                            scale=max(1, 128 // len(job.small))), output / f"{job.name}.png")
     pixels.save(job.square.put_back(job.picture, job.small, result.image, job.hidden), output
                 / f"{job.name}_result.png")
     deviations = (result.attributes - schema.mean) / np.maximum(schema.standard_deviation, 1e-6)
@@ -108,12 +116,17 @@ def main(arguments):
     def change(attributes):
         return schema.request(_SET.value, base=attributes, correlated=_CORRELATED.value)
 
-    started, done, batch = time.monotonic(), 0, []
+    started, done, rows, titles = time.monotonic(), 0, [], []
     jobs = read_jobs(files, size, region, hidden, known)
     while batch := list(itertools.islice(jobs, _BATCH_SIZE.value)):
         results = solve(models, batch, change if _SET.value else None, _SAMPLES.value, _SEED.value)
         for job, result in zip(batch, results, strict=True):
             write(job, result, schema, asked, output)
+            rows.append(row(job, result))
+            titles = ["input", *result.columns]
+        # A sheet for the eye, not an album.
+        rows = rows[:SHEET_ROWS]
+        pixels.save(pixels.grid(rows, column_labels=titles), output / "sheet.png")
         done += len(batch)
         seconds = time.monotonic() - started
         logging.info("%d of %d pictures, %.1f s each, %.0f s left.", done, len(files), seconds / done,

@@ -48,8 +48,7 @@ class Job:
         """
         observed = np.ones((size, size, 1), np.float32)
         if hidden is not None:
-            share = square.cut(np.where(hidden, 255, 0).astype(np.uint8), size)
-            observed = (share == 0).astype(np.float32)[..., None]
+            observed = (~square.touched(hidden, size)).astype(np.float32)[..., None]
             if not observed.any() or observed.all():
                 raise ValueError(f"what is hidden covers {'all' if not observed.any() else 'nothing'} of the region "
                                  f"{square.left},{square.top},{square.side} (left, top, side).")
@@ -101,7 +100,7 @@ def solve(models: LocalModels, jobs: Sequence[Job], change: Callable | None, sam
     else:
         found = models.call("latent_optimizer", "infer_attributes", **inputs)
         attributes = found["attributes"]
-    columns = {"reconstruction": found["images"]}
+    columns = {"recon-\nstruction": found["images"]}
     result = found["images"]
     if jobs[0].hidden is not None:
         completed = fill_in(*map(pixels.model_range_from_unit, (images, found["images"])), observed)

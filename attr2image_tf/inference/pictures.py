@@ -36,10 +36,15 @@ class Square:
                              f"picture of {width} x {height} pixels.")
 
     def cut(self, picture: np.ndarray, size: int) -> np.ndarray:
-        """The square scaled to `size` x `size`: uint8 [H, W] or [H, W, 3] to the same type, Lanczos with antialiasing,
-        as the data sets are prepared."""
+        """The square scaled to uint8 [size, size, 3], Lanczos with antialiasing, as the data sets are prepared."""
         box = (self.left, self.top, self.left + self.side, self.top + self.side)
         return np.asarray(Image.fromarray(picture).resize((size, size), Image.Resampling.LANCZOS, box=box))
+
+    def touched(self, hidden: np.ndarray, size: int) -> np.ndarray:
+        """Which pixels of the small picture any part of a mask falls on: bool [H, W] to bool [size, size]."""
+        box = (self.left, self.top, self.left + self.side, self.top + self.side)
+        share = Image.fromarray(hidden.astype(np.float32)).resize((size, size), Image.Resampling.BOX, box=box)
+        return np.asarray(share) > 0
 
     def put_back(self, picture: np.ndarray, before: np.ndarray, after: np.ndarray, hidden=None) -> np.ndarray:
         """The whole picture with the square changed as a model changed its small copy.
@@ -57,12 +62,11 @@ class Square:
             uint8 [H, W, 3].
         """
         place = (slice(self.top, self.top + self.side), slice(self.left, self.left + self.side))
-        size = len(before)
         after = after.astype(np.float32)
         difference = after - before
         if hidden is not None:
             # Nothing of what replaces the hidden part may leak over its edge.
-            difference[self.cut(np.where(hidden, 255, 0).astype(np.uint8), size) > 0] = 0.0
+            difference[self.touched(hidden, len(before))] = 0.0
         changed = picture[place] + self._enlarged(difference)
         if hidden is not None:
             changed = np.where(hidden[place][..., None], self._enlarged(after), changed)

@@ -75,7 +75,7 @@ def test_a_pixel_is_hidden_when_any_part_of_it_is():
     hidden = np.zeros((40, 40), bool)
     hidden[11, 11] = True
     job = Job.make("a", "a.png", np.zeros((40, 40, 3), np.uint8), Square(0, 0, 40), 20, hidden, None)
-    assert job.observed[5, 5, 0] == 0 and 0 < (job.observed == 0).sum() <= 49
+    assert job.observed[5, 5, 0] == 0 and (job.observed == 0).sum() == 1
     assert (job.shown()[5, 5] == 128).all()
 
 
@@ -141,7 +141,7 @@ def jobs(hidden=None, attributes=None):
 
 def test_pictures_are_explained(optimizer, schema):
     for job, result in zip(jobs(), solve(optimizer, jobs(), None, 0, 0), strict=True):
-        assert list(result.columns) == ["reconstruction"] and result.image.shape == job.small.shape
+        assert list(result.columns) == ["recon-\nstruction"] and result.image.shape == job.small.shape
         assert result.energy == pytest.approx(result.reconstruction_energy + result.prior_energy, rel=1e-5)
         assert (result.attributes >= schema.minimum).all() and (result.attributes <= schema.maximum).all()
 

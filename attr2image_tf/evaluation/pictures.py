@@ -7,6 +7,10 @@ import numpy as np
 from attr2image_tf.data.dataset import AttributeDataset
 
 
+# How the person is told from a picture's name, by data set.
+PEOPLE = {"lfw": lambda name: name.rpartition("_")[0]}
+
+
 @dataclasses.dataclass(frozen=True)
 class Pictures:
     """N examples in the data set's order.
@@ -38,10 +42,11 @@ def read(dataset: AttributeDataset, split: str, limit: int = 0) -> Pictures:
     """The examples of a split, or `limit` of them spread evenly over it (data sets are sorted); 0 for all."""
     count = dataset.counts[split]
     wanted = set(np.linspace(0, count - 1, min(limit or count, count)).round().astype(int).tolist())
-    columns = {"image": [], "mask": [], "attributes": [], "name": [], "person": []}
+    columns = {"image": [], "mask": [], "attributes": [], "name": []}
     for place, example in enumerate(dataset.examples(split).as_numpy_iterator()):
         if place in wanted:
             for column, values in columns.items():
-                values.append(example[column if column in example else "name"])
-    texts = [np.array([text.decode() for text in columns[column]]) for column in ("name", "person")]
-    return Pictures(*(np.stack(columns[column]) for column in ("image", "mask", "attributes")), *texts)
+                values.append(example[column])
+    names = [name.decode() for name in columns.pop("name")]
+    person = PEOPLE.get(dataset.name, str)
+    return Pictures(*map(np.stack, columns.values()), np.array(names), np.array([person(name) for name in names]))

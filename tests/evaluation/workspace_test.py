@@ -1,9 +1,11 @@
 """Laws of what an evaluation keeps: nothing finished is computed again, nothing half-written is read."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from attr2image_tf.data.emblems import open_emblems
 from attr2image_tf.evaluation import pictures
@@ -45,6 +47,18 @@ def test_what_is_written_is_read_again(tmp_path):
     assert again.pictures("work")["a sheet"].read_bytes()[:4] == b"\x89PNG"
     record = json.loads((tmp_path / "work.json").read_text())
     assert record["command"] == "evaluate" and record["seed"] == 3 and record["experiment"] == "work"
+
+
+def test_pictures_of_one_person_belong_together_where_people_are_known():
+    dataset = open_emblems(image_size=16, train=2, validation=1, test=2)
+    names = [b"Aaron_Eckhart_0001", b"Abdel_Nasser_Assidi_0002"]
+
+    def examples(split):
+        return tf.data.Dataset.zip(dataset.examples(split), tf.data.Dataset.from_tensor_slices(names)).map(
+            lambda example, name: example | {"name": name})
+
+    faces = dataclasses.replace(dataset, name="lfw", examples=examples)
+    assert list(pictures.read(faces, "test").people) == ["Aaron_Eckhart", "Abdel_Nasser_Assidi"]
 
 
 def test_pictures_are_spread_over_the_split_and_keep_their_order():

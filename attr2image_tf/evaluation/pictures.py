@@ -6,7 +6,6 @@ import numpy as np
 
 from attr2image_tf.data.dataset import AttributeDataset
 
-
 # How the person is told from a picture's name, by data set.
 PEOPLE = {"lfw": lambda name: name.rpartition("_")[0]}
 

@@ -69,8 +69,8 @@ class LatentOptimizerModule(tf.Module):
                                           attribute_size=len(schema), attribute_prior=prior,
                                           start=functools.partial(amortised_start, model))
 
-    def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
-        """Concrete functions by name, ready for tf.saved_model.save."""
+    def signatures(self, names=None) -> dict[str, tf.types.experimental.ConcreteFunction]:
+        """Concrete functions by name, ready for tf.saved_model.save; of all signatures, or of those named."""
         height, width = self._optimizer.height, self._optimizer.width
         count = self._optimizer.attribute_size
         specs = {"images": ((height, width, 3), tf.float32), "observed": ((height, width, 1), tf.float32),
@@ -85,11 +85,13 @@ class LatentOptimizerModule(tf.Module):
                       for name, names in arguments.items()}
         arguments["describe"] = "request"
         functions = {}
-        for name, names in arguments.items():
-            tensors = [tf.TensorSpec([None, *specs[each][0]], specs[each][1], each) for each in names.split()]
+        for name, inputs in arguments.items():
+            if names is not None and name not in names and not (name == "infer" and "serving_default" in names):
+                continue
+            tensors = [tf.TensorSpec([None, *specs[each][0]], specs[each][1], each) for each in inputs.split()]
             functions[name] = tf.function(getattr(self, name), autograph=False).get_concrete_function(*tensors)
         self._generator.track(functions)
-        return functions | {"serving_default": functions["infer"]}
+        return functions | ({"serving_default": functions["infer"]} if "infer" in functions else {})
 
     def infer(self, images, attributes, observed):
         images, observed, attributes = _checked(images, observed, attributes=attributes)

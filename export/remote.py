@@ -1,6 +1,7 @@
 """RestModels and GrpcModels: exported models behind TF Serving, called as if they were here."""
 
 import base64
+import json
 import time
 
 import numpy as np
@@ -57,7 +58,9 @@ class RestModels(Models):
 
         def attempt():
             try:
-                answer = self._session.request(method, self.address + path, json=body, timeout=self.timeout)
+                # Written here, since requests refuses NaN, of which the model has something clearer to say.
+                answer = self._session.request(method, self.address + path, timeout=self.timeout,
+                                               data=None if body is None else json.dumps(body))
             except errors.ConnectionError as error:
                 return None, str(error)
             except errors.RequestException as error:

@@ -1,0 +1,48 @@
+"""Exports of a tiny untrained model, made once for the tests of serving."""
+
+import functools
+import pathlib
+
+import numpy as np
+
+from attr2image_tf import models
+from attr2image_tf.config import ModelConfig
+from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.inference.latent_optimizer import OptimizerConfig
+from export import serving
+from export.generator import Generator
+from export.latent_optimizer import LatentOptimizerModule
+from export.publishing import publish
+
+NAMES = ("Round", "Red", "Large")
+# Tracing a signature of the latent optimiser takes seconds; these are what the client uses.
+SIGNATURES = ("serving_default", "describe", "infer_bytes", "infer_attributes_bytes", "edit_latents_bytes",
+              "complete_sample_bytes")
+
+
+@functools.cache
+def modules():
+    """Generator, latent optimiser and their signatures, by name."""
+    schema = AttributeSchema.measure(NAMES, np.random.default_rng(0).random((50, 3)))
+    model = models.create(ModelConfig(
+        image_size=32, width=0.0625, foreground_latent_size=4, background_latent_size=3,
+        attribute_mean=(0.5,) * 3, attribute_standard_deviation=(0.3,) * 3))
+    # First weights draw everything grey; larger ones make the pictures depend on latents and attributes.
+    for variable in model.trainable_variables:
+        variable.assign(1.3 * variable)
+    model.fold()
+    generator = Generator(model, schema)
+    optimizer = LatentOptimizerModule(model, schema, OptimizerConfig(iterations=4, memory=2))
+    return {"generator": (generator, generator.signatures()),
+            "latent_optimizer": (optimizer, optimizer.signatures(SIGNATURES))}, schema
+
+
+def export(folder: pathlib.Path) -> pathlib.Path:
+    """Publishes the next version of both models, as export_run does, and returns the folder."""
+    parts, schema = modules()
+    vectors = {"attributes": schema.mean, "new_attributes": schema.maximum}
+    for name, (module, functions) in parts.items():
+        publish(module, functions, folder / name,
+                finish=functools.partial(serving.write_warmup, name=name, functions=functions, vectors=vectors))
+    serving.write_server_files(folder)
+    return folder

@@ -1,6 +1,7 @@
 """Context: one trained run and the pictures and judges it is measured with."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,6 +14,7 @@ from attr2image_tf.evaluation import metrics
 from attr2image_tf.evaluation.attribute_regressor import AttributeRegressor
 from attr2image_tf.evaluation.pictures import Pictures
 from attr2image_tf.evaluation.workspace import Workspace
+from attr2image_tf.inference.amortised import amortised_start
 from attr2image_tf.inference.energy import Energy, EnergyConfig
 from attr2image_tf.inference.latent_optimizer import LatentOptimizer, OptimizerConfig
 from attr2image_tf.models import AttributeModel
@@ -81,6 +83,20 @@ class Material:
     judges: Mapping[str, AttributeRegressor]
     config: EvaluationConfig
 
+    def judged(self, images: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """What each judge sees in pictures uint8 [N, H, W, 3]: attributes [N, A] and features [N, F] by judge."""
+        return {name: judge(images) for name, judge in self.judges.items()}
+
+    @functools.cached_property
+    def judged_test(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """What each judge sees in the real test pictures."""
+        return self.judged(self.test.images)
+
+    @functools.cached_property
+    def train_features(self) -> np.ndarray:
+        """The first judge's features [N, F] of the training pictures."""
+        return next(iter(self.judges.values()))(self.train.images)[1]
+
 
 class Context:
     """One run: its model by plain functions of arrays, in batches.
@@ -88,7 +104,7 @@ class Context:
     Pictures are uint8 in and out, so that what is measured is what a user gets.
 
     Args:
-        model: AttributeModel, trained.
+        model: AttributeModel, trained; it is folded, and serves inference only from then on.
         material: Material.
         workspace: Workspace of this run.
     """
@@ -96,6 +112,7 @@ class Context:
     def __init__(self, model: AttributeModel, material: Material, workspace: Workspace):
         self.model, self.material, self.workspace = model, material, workspace
         self.config, self.schema, self.judges = material.config, material.schema, material.judges
+        model.fold()
         size, count = model.config.image_size, len(material.schema)
         images, masks = (tf.TensorSpec([None, size, size, channels], tf.float32) for channels in (3, 1))
         attributes = tf.TensorSpec([None, count], tf.float32)
@@ -109,13 +126,13 @@ class Context:
 
     @property
     def optimizer(self) -> LatentOptimizer:
-        """Posterior inference with the model's own observation variance (eq. 9)."""
+        """Posterior inference with the model's own observation variance (eq. 9), from its encoder's guess."""
         if self._optimizer is None:
             variance = float(self.model.observation_standard_deviation) ** 2
             self._optimizer = LatentOptimizer(
                 self.model.decode, Energy(EnergyConfig(observation_variance=variance)),
                 OptimizerConfig(iterations=self.config.iterations), latent_size=self.model.latent_size,
-                attribute_size=len(self.schema))
+                attribute_size=len(self.schema), start=functools.partial(amortised_start, self.model))
         return self._optimizer
 
     def generate(self, attributes, seeds) -> np.ndarray:
@@ -144,6 +161,11 @@ class Context:
         rows = self.workspace.rows("samples", len(attributes), 16 * self.config.batch_size,
                                    lambda part: {"images": self.generate(attributes[part], seeds[part])})
         return rows["images"]
+
+    @functools.cached_property
+    def judged_samples(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """What each judge sees in the samples."""
+        return self.material.judged(self.samples())
 
     def seeds(self, count: int, stream: int = 0) -> np.ndarray:
         """Seeds int32 [count, 2]; other numbers for each stream."""

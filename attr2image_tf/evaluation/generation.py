@@ -22,25 +22,24 @@ RETRIEVED = 500
 
 def faithfulness(context: Context):
     """How far one sample for each test picture's attributes has them, as each judge sees it."""
-    return _judged(context.material, context.samples()), {"samples": _sample_sheet(context)}
+    return _judged(context.material, context.judged_samples), {"samples": _sample_sheet(context)}
 
 
 def real_faithfulness(material: Material):
     """The same for the real pictures, which no model can pass but by drawing to please the judge."""
-    return _judged(material, material.test.images), {}
+    return _judged(material, material.judged_test), {}
 
 
-def _judged(material, images):
-    figures, people = {}, material.test.people
+def _judged(material, judged):
+    figures, people, count = {}, material.test.people, len(material.test)
     # Attributes of another person: what a judge says of a picture that ignores the request.
-    others = np.roll(material.test.attributes, len(images) // 2, axis=0)
-    for name, judge in material.judges.items():
-        regressed = judge(images)[0]
+    others = np.roll(material.test.attributes, count // 2, axis=0)
+    for name, (regressed, _) in judged.items():
         compared = judging.compare(material.test.attributes, regressed, material.schema)
         figures[f"judge {name}"] = {
             part: figure(getattr(compared, part), people, material.config.seed)
             for part in ("cosine_similarity", "raw_cosine_similarity", "squared_error")}
-        figures[f"judge {name}"] |= {part: number(getattr(compared, part).mean(), len(images))
+        figures[f"judge {name}"] |= {part: number(getattr(compared, part).mean(), count)
                                      for part in ("correlation", "sign_accuracy")}
         swapped = judging.compare(others, regressed, material.schema).cosine_similarity
         figures[f"judge {name}"]["cosine_similarity_to_another_request"] = figure(swapped, people,
@@ -67,34 +66,33 @@ def real_diversity(material: Material):
 
 def _diversity(material, images, people, draws):
     values = {"pixels": images.reshape(len(images), -1) / 255.0}
-    values |= {f"features of judge {name}": judge(images)[1] for name, judge in material.judges.items()}
+    values |= {f"features of judge {name}": features for name, (_, features) in material.judged(images).items()}
     return {name: figure([metrics.mean_pairwise_distance(group) for group in np.split(rows, len(rows) // draws)],
                          people, material.config.seed) for name, rows in values.items()}
 
 
 def distances(context: Context):
     """Frechet and kernel distance between samples for the test attributes and the real test pictures."""
-    return _distances(context.material, context.samples()), {}
+    return _distances(context.material, context.samples(), context.judged_samples), {}
 
 
 def real_distances(material: Material):
     """The same for training pictures, as many as test pictures: what chance alone makes of equal distributions."""
     images = material.train.images[spread(len(material.train), len(material.test))]
-    return _distances(material, images), {}
+    return _distances(material, images, material.judged(images)), {}
 
 
-def _distances(material, images):
-    real, figures = material.test.images, {}
-    features = {f"features of judge {name}": lambda pictures, judge=judge: judge(pictures)[1]
-                for name, judge in material.judges.items()}
+def _distances(material, images, judged):
+    figures = {}
+    pairs = {f"features of judge {name}": (features, material.judged_test[name][1])
+             for name, (_, features) in judged.items()}
     inception = Inception.load() if material.config.inception else None
     if inception is not None and inception.network is None:
         figures["features of InceptionV3"] = {"left_out": inception.reason}
     elif inception is not None:
-        features["features of InceptionV3"] = inception
-    for name, function in features.items():
-        chosen = spread(min(len(images), len(real)), INCEPTION_PICTURES) if function is inception else slice(None)
-        first, second = function(images[chosen]), function(real[chosen])
+        pairs["features of InceptionV3"] = tuple(inception(pictures[spread(len(pictures), INCEPTION_PICTURES)])
+                                                 for pictures in (images, material.test.images))
+    for name, (first, second) in pairs.items():
         figures[name] = {"frechet_distance": number(metrics.frechet_distance(first, second), len(first)),
                          "kernel_distance": number(metrics.kernel_distance(first, second), len(first))}
     return figures
@@ -119,10 +117,11 @@ def real_retrieval(material: Material):
 
 def _nearest(material, images, people):
     name, judge = next(iter(material.judges.items()))
-    spaces = {"pixels": _halved, f"features of judge {name}": lambda pictures: judge(pictures)[1]}
+    spaces = {"pixels": (_halved(images), _halved(material.train.images)),
+              f"features of judge {name}": (judge(images)[1], material.train_features)}
     figures, neighbours = {}, {}
-    for space, function in spaces.items():
-        places, lengths = metrics.nearest(function(images), function(material.train.images), NEIGHBOURS)
+    for space, (queries, references) in spaces.items():
+        places, lengths = metrics.nearest(queries, references, NEIGHBOURS)
         figures[space] = {"distance_to_the_nearest": figure(lengths[:, 0], people, material.config.seed),
                           "smallest_distance": number(lengths.min(), len(images))}
         neighbours[f"nearest training pictures by {space}"] = places
@@ -181,9 +180,8 @@ def _responses(context, judge, correlated):
 
 def _best_told(context, count=8):
     """The attributes that the first judge tells best on real pictures."""
-    judge = next(iter(context.judges.values()))
-    test = context.material.test
-    told = metrics.correlation(test.attributes, judge(test.images)[0])
+    judged, _ = next(iter(context.material.judged_test.values()))
+    told = metrics.correlation(context.material.test.attributes, judged)
     return [context.schema.names[i] for i in np.argsort(-told, kind="stable")[:count]]
 
 

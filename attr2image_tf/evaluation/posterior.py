@@ -58,18 +58,16 @@ def _bound(log_weights, draws):
 
 
 def reconstruction(context: Context):
-    """Test pictures from latents found by minimising the energy from the encoder's mean (eq. 9), and from that mean.
+    """Test pictures from latents found by minimising the energy (eq. 9), and from the encoder's mean.
 
-    Attributes are given. The encoder of a layered model also sees the mask; the energy compares whole pictures.
+    Attributes are given. The encoder of a layered model is also given the mask, which inference does without.
     """
     test, config = _chosen(context, context.config.inferred)
 
     def compute(rows):
         batch, attributes = context.batch(test[rows]), test.attributes[rows]
-        start = context.encode(test[rows])
-        found = context.optimizer.infer(batch["image"], attributes, initial=start,
-                                        seeds=context.seeds(len(test), stream=3)[rows])
-        return {"encoded": context.decode(start, attributes), "energy": found["energy"].numpy(),
+        found = context.optimizer.infer(batch["image"], attributes, seeds=context.seeds(len(test), stream=3)[rows])
+        return {"encoded": context.decode(context.encode(test[rows]), attributes), "energy": found["energy"].numpy(),
                 "inferred": context.decode(found["latents"].numpy(), attributes),
                 "evaluations": found["evaluations"].numpy()}
 
@@ -107,7 +105,7 @@ def _errors(material, test, images):
 def completion(context: Context):
     """A square patch is hidden, latents are inferred from the rest, and the error is measured in the patch (sec. 5).
 
-    Attributes are given. The start is the prior's mean: an encoder would need the whole picture.
+    Attributes are given. The encoder's guess, from which inference starts, has not seen the patch either.
     """
     test, config = _chosen(context, context.config.completed)
     images = pixels.model_range_from_uint8(test.images).numpy()

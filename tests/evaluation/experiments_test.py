@@ -149,7 +149,7 @@ def test_a_judge_that_is_pleased_says_so(contexts, material):
             return material.test.attributes, np.zeros((len(images), 2))
 
     easy = Material(material.test, material.train, material.schema, {"pleased": Pleased()}, material.config)
-    figures = generation._judged(easy, material.test.images)["judge pleased"]
+    figures = generation.real_faithfulness(easy)[0]["judge pleased"]
     assert figures["cosine_similarity"]["value"] == pytest.approx(1.0)
     assert figures["cosine_similarity_to_another_request"]["value"] < 0.5
 

@@ -72,7 +72,7 @@ def _problems(report, answers, records, tolerance):
                     yield f"{name}: {side[:-1]} {key!r} has the shape {shape}; the batch must come first"
                 if key.startswith("output_"):
                     yield f"{name}: {side[:-1]} {key!r} has no name of its own"
-        if name not in records and name != "__saved_model_init_op":
+        if name not in records:
             yield f"{name}: no warm-up record"
     if report["python_ops"]:
         yield f"needs Python: {', '.join(report['python_ops'])}"

@@ -40,7 +40,9 @@ def main(path, inputs, outputs):
     answers, report = {}, {"seconds": {}, "texts": {}}
     with tf.Graph().as_default() as graph, tf.compat.v1.Session() as session:
         started = time.perf_counter()
-        table = tf.compat.v1.saved_model.loader.load(session, ["serve"], path).signature_def
+        loaded = tf.compat.v1.saved_model.loader.load(session, ["serve"], path).signature_def
+        # Beside the signatures there is an entry of TensorFlow's own.
+        table = {name: loaded[name] for name in loaded if not name.startswith("__")}
         report["load_seconds"] = time.perf_counter() - started
         report["signatures"] = {name: describe(table[name]) for name in table}
         report["python_ops"] = python_ops(graph)

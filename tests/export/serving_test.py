@@ -1,0 +1,122 @@
+"""Laws of what a server gets: warm-up records, checks from the outside, and the C++ loader of TF Serving."""
+
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import named_tensor_pb2
+
+from export import serving
+from export.check import check_version
+from export.local import LocalModels
+from export.publishing import remove_old_versions
+from tests.export import tiny_models
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny_models.export(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="module")
+def models(folder):
+    return LocalModels(folder)
+
+
+def test_every_signature_has_a_warm_up_record_that_it_answers(models):
+    for name, (_, functions) in tiny_models.modules()[0].items():
+        records = dict(serving.read_warmup(models.newest(name)))
+        assert set(records) == set(functions)
+        for signature, inputs in records.items():
+            assert inputs and all(len(value) == 1 for value in inputs.values())
+            assert models.call(name, signature, **inputs)
+
+
+def test_the_server_finds_both_models(folder):
+    text = (folder / "models.config").read_text()
+    assert text.count("{") == text.count("}")
+    for name in serving.MODELS:
+        assert f'name: "{name}"' in text and f'base_path: "/models/{name}"' in text
+
+
+def test_a_check_from_the_outside_finds_nothing_wrong(models):
+    problems, rows = check_version(models.newest("generator"), "generator")
+    assert problems == [] and {row[1] for row in rows} == set(tiny_models.modules()[0]["generator"][1])
+
+
+def test_a_check_tells_what_differs(models):
+    def other(signature, inputs):
+        return {"images": np.zeros((1, 32, 32, 3))} if signature == "generate" else None
+
+    problems, _ = check_version(models.newest("generator"), "generator", other)
+    assert len(problems) == 1 and "generate: images differs from the run's own model by" in problems[0]
+
+
+def test_a_damaged_version_is_told(models, tmp_path):
+    broken = shutil.copytree(models.newest("generator"), tmp_path / "1")
+    (broken / "saved_model.pb").write_bytes(b"\x00" * 10)
+    problems, _ = check_version(broken, "generator")
+    assert len(problems) == 1 and "cannot be served" in problems[0]
+
+
+def test_old_versions_are_removed(tmp_path):
+    for name in ("1", "2", "10", "notes"):
+        (tmp_path / name).mkdir()
+    remove_old_versions(tmp_path, 0)
+    assert len(list(tmp_path.iterdir())) == 4
+    remove_old_versions(tmp_path, 2)
+    assert {path.name for path in tmp_path.iterdir()} == {"2", "10", "notes"}
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    """The C++ program, compiled against TensorFlow's own headers and libraries."""
+    compiler = shutil.which("g++")
+    library = pathlib.Path(tf.sysconfig.get_lib())
+    if compiler is None or not (library / "libtensorflow_cc.so.2").exists():
+        pytest.skip("needs g++ and the libtensorflow_cc.so.2 of TensorFlow's Linux wheel")
+    path = tmp_path_factory.mktemp("program") / "load_and_run"
+    done = subprocess.run(
+        [compiler, "-w", *tf.sysconfig.get_compile_flags(), str(pathlib.Path(__file__).with_name("load_and_run.cc")),
+         "-o", str(path), f"-L{library}", "-Wl,--no-as-needed", "-l:libtensorflow_cc.so.2",
+         "-l:libtensorflow_framework.so.2", f"-Wl,-rpath,{library}"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return path
+
+
+@pytest.mark.parametrize("name", serving.MODELS)
+def test_the_loader_of_tf_serving_gives_what_python_gives(program, models, name, tmp_path):
+    path = models.newest(name)
+    records = [(signature, inputs) for signature, inputs in serving.read_warmup(path)]
+    with tf.io.TFRecordWriter(str(tmp_path / "requests")) as writer:
+        for signature, inputs in records:
+            for key, value in inputs.items():
+                proto = named_tensor_pb2.NamedTensorProto(name=f"{signature}/{key}", tensor=tf.make_tensor_proto(value))
+                writer.write(proto.SerializeToString())
+    done = subprocess.run([program, path, tmp_path / "requests", tmp_path / "answers"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    answers = {}
+    for content in tf.data.TFRecordDataset(str(tmp_path / "answers")).as_numpy_iterator():
+        proto = named_tensor_pb2.NamedTensorProto.FromString(content)
+        answers[proto.name] = tf.make_ndarray(proto.tensor)
+    for signature, inputs in records:
+        for key, value in models.call(name, signature, **inputs).items():
+            found = answers.pop(f"{signature}/{key}")
+            if value.dtype == object:
+                # Encoded pictures may differ in a level.
+                assert found.shape == value.shape and all(len(one) > 10 or one for one in found.ravel())
+            else:
+                np.testing.assert_allclose(found, value, rtol=1e-3, atol=1e-3, err_msg=f"{signature} {key}")
+    assert not answers
+
+
+def test_a_folder_without_exports_cannot_be_checked(tmp_path):
+    done = subprocess.run([sys.executable, "-m", "export.check", str(tmp_path)], cwd=ROOT, capture_output=True,
+                          text=True)
+    assert done.returncode == 2 and "has no exported model" in done.stderr

@@ -8,17 +8,16 @@ Energies of the fast method and of the reference (Adam, 1000 iterations at learn
 test pictures whose attributes are given. The reference takes long: what is done is kept in --output, and the same
 command goes on. Times are those of the same process, one after the other; an iteration of Adam costs the same at any
 point, so that of the reference is 50 times that of 20. A peer is a program that prints a JSON line with the
-seconds of one Adam iteration for `infer --batch=B --iterations=N`; the network it times is the paper's, so its column
-compares only with runs of width 1.
+seconds of one Adam iteration for `infer --batch=B --iterations=N` on the paper's network; a new network of that size is
+timed beside it.
 """
 
+import dataclasses
 import functools
 import json
 import pathlib
 import resource
-import shlex
 import statistics
-import subprocess
 import sys
 import time
 
@@ -27,13 +26,14 @@ import tensorflow as tf
 from absl import app, flags, logging
 
 from attr2image_tf import images as pixels
-from attr2image_tf import runtime
+from attr2image_tf import models, runtime
 from attr2image_tf.errors import clear_errors
 from attr2image_tf.inference.amortised import amortised_start
 from attr2image_tf.inference.attribute_prior import AttributePrior
 from attr2image_tf.inference.energy import Energy, EnergyConfig
 from attr2image_tf.inference.latent_optimizer import LatentOptimizer, OptimizerConfig
 from attr2image_tf.run_folder import RunFolder, write_text
+from benchmarks.peer import PEER, measure_peer
 from trainers.flags import define_dataset_flags, load_dataset
 
 define_dataset_flags()
@@ -41,7 +41,6 @@ _RUN = flags.DEFINE_string("run", None, "Folder of a trained run.")
 _PICTURES = flags.DEFINE_integer("pictures", 256, "Test pictures, evenly over the split.", lower_bound=1)
 _BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["1", "16", "64"], "Batch sizes that are timed.")
 _METHODS = flags.DEFINE_list("methods", ["50", "100"], "Step limits of the fast method that are tried.")
-_PEER = flags.DEFINE_string("peer", None, "Command of the peer.")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for results.")
 
 REFERENCE = OptimizerConfig.paper()
@@ -121,13 +120,26 @@ def measure_times(model, pictures, attributes, batch_size):
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
-def measure_peer(batch_size):
-    """Seconds of the peer's 1000 Adam iterations, or None without a peer."""
-    if not _PEER.value:
+def compare_with_peer(config, pictures, attributes, batch_size):
+    """Seconds of 1000 Adam iterations on the paper's network, ours and the peer's; None without a peer.
+
+    Weights do not matter for the time, so the network is a new one.
+    """
+    if not PEER.value:
         return None
-    command = [*shlex.split(_PEER.value), "infer", f"--batch={batch_size}", "--iterations=20"]
-    answer = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
-    return answer["seconds"] * REFERENCE.iterations
+    model = models.create(dataclasses.replace(config, width=1.0))
+    model.fold()
+    few = 20
+    optimizer = create(model, OptimizerConfig(method="adam", iterations=few, tolerance=0.0))
+    images, vectors = (part[:batch_size] for part in (pictures, attributes))
+    optimizer.infer(images, vectors)  # traces
+    ours, theirs = [], []
+    for _ in range(2):
+        started = time.perf_counter()
+        optimizer.infer(images, vectors)
+        ours.append((time.perf_counter() - started) / few)
+        theirs.append(measure_peer("infer", f"--batch={batch_size}", f"--iterations={few}")["seconds"])
+    return tuple(REFERENCE.iterations * statistics.median(values) for values in (ours, theirs))
 
 
 def table(energies, times, peers):
@@ -142,8 +154,10 @@ def table(energies, times, peers):
         lines.append(f"| {name} | {found['energy'].mean():.2f} | {np.mean(ratio <= 1.0):.1%} | {ratio.mean():.4f} | "
                      f"{found['evaluations'].mean():.0f} | " + " | ".join(cells) + " |")
     if any(peers.values()):
-        lines.append("| peer, Adam 1000 | | | | 1000 | " + " | ".join(
-            f"{peers[size]:.2f} ({peers[size] / times[size]['adam 1000']:.3f})" for size in times) + " |")
+        lines += ["", "1000 iterations of Adam on the paper's network (width 1):", "",
+                  "| batch | ours, s | peer, s | peer / ours |", "| --- | --- | --- | --- |"]
+        lines += [f"| {size} | {ours:.1f} | {theirs:.1f} | {theirs / ours:.2f} |"
+                  for size, (ours, theirs) in peers.items()]
     return "\n".join(lines)
 
 
@@ -165,7 +179,7 @@ def main(arguments):
     times = {size: measure_times(model, pictures, attributes, size) for size in sizes}
     # Of the whole process so far, in which nothing but these batches has run.
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1024 if sys.platform == "linux" else 1) / 2**30
-    peers = {size: measure_peer(size) for size in sizes}
+    peers = {size: compare_with_peer(model.config, pictures, attributes, size) for size in sizes}
     energies = measure_energies(model, pictures, attributes, folder)
     correlation = measure_attributes(model, dataset.schema, pictures, attributes)
     text = table(energies, times, peers)

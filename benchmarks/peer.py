@@ -1,0 +1,46 @@
+"""The other side of a comparison, and what the machine can do at all."""
+
+import json
+import shlex
+import statistics
+import subprocess
+import time
+
+import tensorflow as tf
+from absl import flags
+
+PEER = flags.DEFINE_string(
+    "peer", None, 'Command of a peer, such as "OTHER_ENVIRONMENT/bin/python peer_torch.py". Called with train, generate '
+    "or infer and --batch, it prints a JSON line with the seconds of one step, call or iteration.")
+PEER_OPTIONS = flags.DEFINE_multi_string(
+    "peer_options", [], "Options of the peer to try besides none, such as --channels_last; the fastest counts.")
+
+
+def measure_peer(work: str, *options: str) -> dict | None:
+    """The fastest answer of the peer, with the options that gave it; None without a peer."""
+    if not PEER.value:
+        return None
+    answers = []
+    for chosen in ["", *PEER_OPTIONS.value]:
+        command = [*shlex.split(PEER.value), work, *options, *shlex.split(chosen)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        answers.append({"options": chosen} | json.loads(done.stdout.splitlines()[-1]))
+    return min(answers, key=lambda answer: answer["seconds"])
+
+
+def median_seconds(call, repeats: int) -> float:
+    """Median time of a call, after one that does not count."""
+    call()
+    seconds = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)
+
+
+def matrix_peak(size: int = 2048) -> float:
+    """GFLOP per second of a float32 matrix product, what no network here can surpass."""
+    a = tf.random.stateless_normal([size, size], [0, 1])
+    product = tf.function(lambda: tf.reduce_sum(tf.matmul(a, a)))
+    return 2.0 * size**3 / median_seconds(lambda: product().numpy(), 7) / 1e9

@@ -12,8 +12,8 @@ from tests.export import model_server, tiny_models
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tiny_models.export(tmp_path_factory.mktemp("models"))
+def folder():
+    return tiny_models.exported()
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tiny_models.export(tmp_path_factory.mktemp("models"))
+def folder():
+    return tiny_models.exported()
 
 
 @pytest.fixture(scope="module")

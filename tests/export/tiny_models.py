@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+import tempfile
 
 import numpy as np
 
@@ -18,6 +19,8 @@ NAMES = ("Round", "Red", "Large")
 # Tracing a signature of the latent optimiser takes seconds; these are what the client uses.
 SIGNATURES = ("serving_default", "describe", "infer_bytes", "infer_attributes_bytes", "edit_latents_bytes",
               "complete_sample_bytes")
+# Removed when the process ends.
+_folder = None
 
 
 @functools.cache
@@ -37,8 +40,12 @@ def modules():
             "latent_optimizer": (optimizer, optimizer.signatures(SIGNATURES))}, schema
 
 
-def export(folder: pathlib.Path) -> pathlib.Path:
-    """Publishes the next version of both models, as export_run does, and returns the folder."""
+@functools.cache
+def exported() -> pathlib.Path:
+    """The folder of version 1 of both models, published as export_run does; shared by all tests of a process."""
+    global _folder
+    _folder = tempfile.TemporaryDirectory()
+    folder = pathlib.Path(_folder.name)
     parts, schema = modules()
     vectors = {"attributes": schema.mean, "new_attributes": schema.maximum}
     for name, (module, functions) in parts.items():

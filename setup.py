@@ -34,7 +34,7 @@ setup(
     ],
     extras_require={
         # The test case of tensorflow-datasets imports dill.
-        "test": ["pytest>=8,<10", "ruff>=0.14,<1", "dill>=0.3.8,<0.5", "hypothesis>=6.100,<7",
+        "test": ["pytest>=8,<10", "pytest-xdist>=3.6,<4", "ruff>=0.14,<1", "dill>=0.3.8,<0.5", "hypothesis>=6.100,<7",
                  "tensorflow-serving-api>=2.21,<2.22", "requests>=2.31,<3"],
         # Warm-up records of the exports, and the clients of a server.
         "serving": ["tensorflow-serving-api>=2.21,<2.22", "requests>=2.31,<3"],

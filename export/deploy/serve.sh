@@ -9,7 +9,10 @@ command -v tensorflow_model_server > /dev/null || {
 }
 # models.config speaks of /models, where the container has them.
 config=$(mktemp)
-trap 'rm -f "$config"' EXIT
 sed "s|/models/|$models/|" "$models/models.config" > "$config"
 tensorflow_model_server --rest_api_port="${2:-8501}" --port="${3:-8500}" \
-    --model_config_file="$config" --model_config_file_poll_wait_seconds=0 --file_system_poll_wait_seconds=5
+    --model_config_file="$config" --file_system_poll_wait_seconds=5 &
+server=$!
+trap 'kill "$server"; rm -f "$config"' INT TERM
+trap 'rm -f "$config"' EXIT
+wait "$server"

@@ -15,8 +15,25 @@ FIRST_PAUSE_SECONDS = 0.2
 _DTYPES = {"DT_FLOAT": np.float32, "DT_INT32": np.int32, "DT_INT64": np.int64, "DT_STRING": object}
 
 
+# What a server says of a request that it will never answer. An unknown signature is FAILED_PRECONDITION to TF Serving.
+_REFUSALS = ("INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", 400, 404)
+
+
 class ServerError(RuntimeError):
     """The server cannot be reached, or failed: not the request's fault."""
+
+
+class RefusedError(ValueError):
+    """The server will not answer this request; the message is its own.
+
+    Args:
+        message: text.
+        status: the HTTP status, such as 400, or the name of the gRPC code, such as "INVALID_ARGUMENT".
+    """
+
+    def __init__(self, message: str, status: int | str):
+        super().__init__(message)
+        self.status = status
 
 
 class RestModels(Models):
@@ -26,21 +43,24 @@ class RestModels(Models):
         address: such as "http://localhost:8501".
         timeout: seconds for one answer.
         models: the server's names of generator and latent optimiser, where they differ.
+        attempts: how often a request is tried where the server is not available.
     """
 
-    def __init__(self, address: str, *, timeout: float = 60.0, models: dict[str, str] | None = None):
+    def __init__(self, address: str, *, timeout: float = 60.0, models: dict[str, str] | None = None,
+                 attempts: int = ATTEMPTS):
         # An extra of its own: an app with local models has no need of it.
         import requests
         self._requests = requests
-        self.address, self.timeout = address.rstrip("/"), timeout
+        self.address, self.timeout, self.attempts = address.rstrip("/"), timeout, attempts
         self._names = models or {}
         self._session = requests.Session()
         self._metadata = {}
 
     def call(self, model, signature, **inputs):
-        outputs = self._outputs(model, signature)
         body = {"signature_name": signature, "inputs": {name: _json(value) for name, value in inputs.items()}}
         answer = self._ask("POST", f"/v1/models/{self._name(model)}:predict", body)["outputs"]
+        # Asked for afterwards, so that an unknown signature is refused in the server's words.
+        outputs = self._outputs(model, signature)
         # A signature of one output answers with its value alone.
         answer = answer if len(outputs) > 1 else {next(iter(outputs)): answer}
         return {name: _array(answer[name], _DTYPES[dtype]) for name, dtype in outputs.items()}
@@ -49,8 +69,6 @@ class RestModels(Models):
         if model not in self._metadata:
             told = self._ask("GET", f"/v1/models/{self._name(model)}/metadata")
             self._metadata[model] = told["metadata"]["signature_def"]["signature_def"]
-        if signature not in self._metadata[model]:
-            raise ValueError(f"{model}: no signature {signature!r}; known: {', '.join(sorted(self._metadata[model]))}.")
         return {name: info["dtype"] for name, info in self._metadata[model][signature]["outputs"].items()}
 
     def _ask(self, method, path, body=None):
@@ -67,9 +85,9 @@ class RestModels(Models):
                 raise ServerError(f"{self.address}{path}: {error}") from None
             return (None, answer.text) if answer.status_code == 503 else (answer, None)
 
-        answer = _persistently(attempt, self.address + path)
-        if answer.status_code in (400, 404):
-            raise ValueError(f"{self.address}{path}: {_message(answer)}")
+        answer = _persistently(attempt, self.address + path, self.attempts)
+        if answer.status_code in _REFUSALS:
+            raise RefusedError(f"{self.address}{path}: {_message(answer)}", answer.status_code)
         if answer.status_code != 200:
             raise ServerError(f"{self.address}{path}: {answer.status_code} {_message(answer)}")
         return answer.json()
@@ -86,13 +104,15 @@ class GrpcModels(Models):
         timeout: seconds for one answer.
         models: the server's names of generator and latent optimiser, where they differ.
         credentials: grpc.ChannelCredentials where the way to the server is encrypted.
+        attempts: how often a request is tried where the server is not available.
     """
 
-    def __init__(self, address: str, *, timeout: float = 60.0, models: dict[str, str] | None = None, credentials=None):
+    def __init__(self, address: str, *, timeout: float = 60.0, models: dict[str, str] | None = None, credentials=None,
+                 attempts: int = ATTEMPTS):
         import grpc
         from tensorflow_serving.apis import prediction_service_pb2_grpc
         self._grpc = grpc
-        self.address, self.timeout = address, timeout
+        self.address, self.timeout, self.attempts = address, timeout, attempts
         self._names = models or {}
         # A batch of 256 pictures with their layers as floats.
         options = [("grpc.max_receive_message_length", 2**30), ("grpc.max_send_message_length", 2**30)]
@@ -116,29 +136,35 @@ class GrpcModels(Models):
             except self._grpc.RpcError as error:
                 if error.code() == codes.UNAVAILABLE:
                     return None, error.details()
-                kind = ValueError if error.code() in (codes.INVALID_ARGUMENT, codes.NOT_FOUND) else ServerError
-                raise kind(f"{self.address}, {model}, {signature}: {error.details()}") from None
+                message = f"{self.address}, {model}, {signature}: {error.details()}"
+                if error.code().name in _REFUSALS:
+                    raise RefusedError(message, error.code().name) from None
+                raise ServerError(f"{message} ({error.code().name})") from None
 
-        answer = _persistently(attempt, self.address)
+        answer = _persistently(attempt, self.address, self.attempts)
         return {name: tf.make_ndarray(value) for name, value in answer.outputs.items()}
 
 
-def _persistently(attempt, address):
+def _persistently(attempt, address, attempts):
     """The answer of an attempt, a function that returns (answer, None) or (None, why the server is not there)."""
-    for number in range(ATTEMPTS):
+    for number in range(attempts):
         answer, why = attempt()
         if why is None:
             return answer
-        if number + 1 < ATTEMPTS:
+        if number + 1 < attempts:
             time.sleep(FIRST_PAUSE_SECONDS * 2**number)
-    raise ServerError(f"{address} is not available after {ATTEMPTS} attempts: {why}")
+    raise ServerError(f"{address} is not available after {attempts} attempts: {why}")
 
 
 def _json(value):
     value = np.asarray(value)
-    if value.dtype.kind in "SO":
-        return [{"b64": base64.b64encode(item).decode("ascii")} for item in value.tolist()]
-    return value.tolist()
+    return _texts(value.tolist()) if value.dtype.kind in "SO" else value.tolist()
+
+
+def _texts(value):
+    if isinstance(value, list):
+        return [_texts(item) for item in value]
+    return {"b64": base64.b64encode(value).decode("ascii")} if isinstance(value, bytes) else value
 
 
 def _array(value, dtype):

@@ -1,7 +1,9 @@
 """A server of SavedModels for tests: TF Serving's REST and gRPC interfaces over the v1 loader.
 
 Messages, status codes and the shape of answers are TF Serving's, so that the client is exercised in every run. It is no
-product: it knows neither batching nor versions beyond the newest.
+product: it knows neither batching nor versions beyond the newest. By hand, for the load test:
+
+    python -m tests.export.model_server MODELS [REST_PORT] [GRPC_PORT]
 """
 
 import base64
@@ -9,7 +11,9 @@ import concurrent.futures
 import contextlib
 import http.server
 import json
+import os
 import pathlib
+import sys
 import threading
 
 import grpc
@@ -19,27 +23,38 @@ from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 
+def newest_version(base: pathlib.Path) -> pathlib.Path:
+    """The folder of a model's largest version."""
+    return max((path for path in base.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
+
+
 class LoadedModel:
     """The newest version below a folder, in a session of its own."""
 
     def __init__(self, base: pathlib.Path):
-        newest = max((path for path in base.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
+        newest = newest_version(base)
         self.version = newest.name
         with tf.Graph().as_default():
             self.session = tf.compat.v1.Session()
-            self.table = tf.compat.v1.saved_model.loader.load(self.session, ["serve"], str(newest)).signature_def
+            # A plain dictionary, since a protobuf's makes an empty signature of every name that it is asked for.
+            self.table = dict(tf.compat.v1.saved_model.loader.load(self.session, ["serve"], str(newest)).signature_def)
 
     def run(self, signature, inputs):
-        """Answers by name; KeyError for an unknown signature, InvalidArgumentError for a bad request."""
+        """Answers by name; FailedPreconditionError for an unknown signature, InvalidArgumentError for a bad request."""
+        if signature not in self.table:
+            raise tf.errors.FailedPreconditionError(None, None, f'Serving signature key "{signature}" not found.')
         info = self.table[signature]
         if set(inputs) != set(info.inputs):
             raise tf.errors.InvalidArgumentError(
                 None, None, f"input keys {sorted(inputs)}, expected {sorted(info.inputs)}")
-        try:
-            feeds = {}
-            for name, value in inputs.items():
-                tensor = info.inputs[name]
+        feeds = {}
+        for name, value in inputs.items():
+            tensor = info.inputs[name]
+            try:
                 feeds[tensor.name] = np.asarray(value, tf.as_dtype(tensor.dtype).as_numpy_dtype)
+            except (ValueError, TypeError) as error:
+                raise tf.errors.InvalidArgumentError(None, None, f"{name}: {error}") from error
+        try:
             return self.session.run({name: tensor.name for name, tensor in info.outputs.items()}, feeds)
         except (ValueError, TypeError) as error:
             raise tf.errors.InvalidArgumentError(None, None, str(error)) from error
@@ -56,8 +71,8 @@ class _Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
         try:
             answers = self.models[name].run(
                 signature, {key: tf.make_ndarray(value) for key, value in request.inputs.items()})
-        except KeyError:
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"Serving signature name: {signature} not found")
+        except tf.errors.FailedPreconditionError as error:
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, error.message)
         except tf.errors.InvalidArgumentError as error:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, error.message)
         response = predict_pb2.PredictResponse()
@@ -94,10 +109,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             request = json.loads(body)
             inputs = {key: _decoded(value) for key, value in request["inputs"].items()}
             answers = self.server.models[name].run(request.get("signature_name", "serving_default"), inputs)
-        except tf.errors.InvalidArgumentError as error:
+        except (tf.errors.InvalidArgumentError, tf.errors.FailedPreconditionError) as error:
             self._answer(400, {"error": error.message})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            self._answer(400, {"error": f"JSON Parse error or unknown signature: {error}"})
+            self._answer(400, {"error": f"JSON Parse error: {error}"})
         else:
             outputs = {key: _encoded(key, value) for key, value in answers.items()}
             self._answer(200, {"outputs": outputs if len(outputs) > 1 else next(iter(outputs.values()))})
@@ -131,20 +146,53 @@ def _encoded(name, value):
     return {"b64": base64.b64encode(value).decode()} if name.endswith("_bytes") else value.decode()
 
 
+def _poll(models, folder, seconds, stopped):
+    """Replaces models by newer versions as they appear; requests under way end with the old ones."""
+    while not stopped.wait(seconds):
+        for name, model in models.items():
+            if newest_version(folder / name).name != model.version:
+                models[name] = LoadedModel(folder / name)
+
+
 @contextlib.contextmanager
-def serve(folder: pathlib.Path):
-    """Serves all models below a folder on loopback; gives the REST and the gRPC address."""
+def serve(folder: pathlib.Path, *, rest_port: int = 0, grpc_port: int = 0, poll_seconds: float | None = None):
+    """Serves all models below a folder on loopback; gives the REST and the gRPC address.
+
+    Args:
+        folder: of exports.
+        rest_port: int; 0 takes a free one.
+        grpc_port: int; 0 takes a free one.
+        poll_seconds: how often to look for newer versions; None never does. A version that cannot be loaded when it
+            is first seen is raised at the end.
+    """
     models = {path.name: LoadedModel(path) for path in folder.iterdir() if path.is_dir()}
-    rest = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    rest = http.server.ThreadingHTTPServer(("127.0.0.1", rest_port), _Handler)
     rest.models = models
     threading.Thread(target=rest.serve_forever, daemon=True).start()
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(8), options=[("grpc.max_receive_message_length", 2**28)])
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_Predictions(models), server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = server.add_insecure_port(f"127.0.0.1:{grpc_port}")
     server.start()
-    try:
-        yield f"http://127.0.0.1:{rest.server_address[1]}", f"grpc://127.0.0.1:{port}"
-    finally:
-        rest.shutdown()
-        rest.server_close()
-        server.stop(None)
+    stopped = threading.Event()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        polling = pool.submit(_poll, models, folder, poll_seconds, stopped) if poll_seconds else None
+        try:
+            yield f"http://127.0.0.1:{rest.server_address[1]}", f"grpc://127.0.0.1:{port}"
+        finally:
+            stopped.set()
+            rest.shutdown()
+            rest.server_close()
+            server.stop(None)
+    if polling:
+        polling.result()
+
+
+def main(folder, rest_port="8501", grpc_port="8500"):
+    with serve(pathlib.Path(folder), rest_port=int(rest_port), grpc_port=int(grpc_port)) as addresses:
+        print(*addresses, f"process {os.getpid()}", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,74 +1,79 @@
-"""Pictures per second from an exported generator of the paper's size, beside a peer in the same run.
+"""Time to draw with an exported generator of the paper's size, in all its forms, beside a peer in the same run.
 
     python -m benchmarks.generation --peer="OTHER_ENVIRONMENT/bin/python peer_torch.py" --peer_options=--channels_last
 
-The export is of a new network, since weights do not matter for the time, and loaded as an app loads it.
+Forms are loaded as an app loads them. Needs ai-edge-litert (pip install ".[litert]").
 """
 
-import functools
 import json
 import os
 import pathlib
 import statistics
 import tempfile
 
-import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from attr2image_tf import models, runtime
-from attr2image_tf.config import ModelConfig
-from attr2image_tf.data.schema import AttributeSchema
-from benchmarks.peer import measure_peer, median_seconds
-from export.generator import Generator
-from export.publishing import publish
+from attr2image_tf import runtime
+from attr2image_tf.run_folder import write_text
+from benchmarks import exports
+from benchmarks.peer import PEER, matrix_peak, measure_peer
 
 _BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["1", "8", "64"], "Batch sizes.")
-_REPEATS = flags.DEFINE_integer("repeats", 20, "Calls of one measurement.", lower_bound=1)
+_REPEATS = flags.DEFINE_integer("repeats", 15, "Calls of one measurement.", lower_bound=1)
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "Measurements of each side, in turn.", lower_bound=1)
+OUTPUT = flags.DEFINE_string("output", None, "File for the figures as JSON; optional.")
 
 
-def export_generator(folder: pathlib.Path, *, fold: bool) -> tf.Module:
-    """The loaded export of a new paper-size generator."""
-    schema = AttributeSchema.measure([f"attribute {i}" for i in range(73)], np.random.default_rng(0).normal(
-        size=(200, 73)))
-    model = models.create(ModelConfig(attribute_mean=tuple(schema.mean.tolist()),
-                                      attribute_standard_deviation=tuple(schema.standard_deviation.tolist())))
-    if fold:
-        model.fold()
-    module = Generator(model, schema)
-    return tf.saved_model.load(str(publish(module, module.signatures(), folder / f"fold_{fold}")))
+def measure_all(forms, attribute_count):
+    """Median seconds by batch size and form, and of the peer where there is one."""
+    return {size: measure(forms, size, attribute_count) for size in map(int, _BATCH_SIZES.value)}
 
 
-def generate(module, request):
-    """One call, whose picture is waited for."""
-    return module.signatures["generate"](**request)["images"].numpy()
+def measure(forms, batch_size, attribute_count):
+    """Median seconds of one batch by form, and of the peer where there is one."""
+    peers = []
+
+    def measure_the_peer():
+        if PEER.value:
+            peers.append(measure_peer("generate", f"--batch={batch_size}", f"--repeats={_REPEATS.value}"))
+
+    seconds = exports.median_seconds(forms, batch_size, attribute_count, repeats=_REPEATS.value,
+                                     rounds=_ROUNDS.value, between=measure_the_peer)
+    if peers:
+        seconds["peer"] = statistics.median(peer["seconds"] for peer in peers)
+    return seconds
+
+
+def table(seconds: dict[int, dict[str, float]], sizes: dict[str, int]) -> str:
+    """Seconds by batch size and form as Markdown, with what the peer takes as a multiple of it."""
+    lines = ["| form | MiB | " + " | ".join(f"ms at batch {size} | pictures/s | times the peer" for size in seconds)
+             + " |", "| --- " * (2 + 3 * len(seconds)) + "|"]
+    for name in next(iter(seconds.values())):
+        cells = [name, f"{sizes[name] / 2**20:.1f}" if name in sizes else ""]
+        for batch_size, measured in seconds.items():
+            taken, peer = measured.get(name), measured.get("peer")
+            cells += ["", "", ""] if taken is None else [
+                f"{1000 * taken:.1f}", f"{batch_size / taken:.0f}", f"{peer / taken:.2f}" if peer else ""]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def main(arguments):
     if len(arguments) > 1:
         raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
     runtime.prepare(0)
+    _, schema = exports.paper_size()
+    cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
-        loaded = {"folded": export_generator(pathlib.Path(folder), fold=True),
-                  "as trained": export_generator(pathlib.Path(folder), fold=False)}
-    results = []
-    for size in map(int, _BATCH_SIZES.value):
-        request = {"attributes": tf.zeros([size, 73]), "seed": tf.zeros([size, 2], tf.int32)}
-        seconds = {name: [] for name in loaded}
-        peers = []
-        for _ in range(_ROUNDS.value):
-            for name, module in loaded.items():
-                call = functools.partial(generate, module, request)
-                seconds[name].append(median_seconds(call, _REPEATS.value))
-            peers.append(measure_peer("generate", f"--batch={size}", f"--repeats={_REPEATS.value}"))
-        result = {"batch_size": size} | {name: statistics.median(values) for name, values in seconds.items()}
-        if all(peers):
-            result["peer"] = statistics.median(peer["seconds"] for peer in peers)
-            result["times_the_peer"] = result["peer"] / result["folded"]
-        results.append(result)
-    print(json.dumps({"tensorflow": tf.__version__, "cores": len(os.sched_getaffinity(0)), "seconds": results},
-                     indent=2))
+        forms = exports.make_forms(lambda: exports.paper_size()[0], schema, pathlib.Path(folder), threads=cores)
+        sizes = {name: form.size for name, form in forms.items()}
+        seconds = measure_all(forms, len(schema))
+    if OUTPUT.value:
+        write_text(pathlib.Path(OUTPUT.value), json.dumps(
+            {"tensorflow": tf.__version__, "cores": cores, "matrix_peak_gflops": matrix_peak(), "bytes": sizes,
+             "seconds": seconds}, indent=2))
+    print(table(seconds, sizes))
 
 
 if __name__ == "__main__":

@@ -1,24 +1,29 @@
 """From a run folder to numbered versions of SavedModels, as TF Serving lays them out."""
 
-import contextlib
 import importlib.util
 import os
 import pathlib
 import shutil
 import tempfile
 
+import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from attr2image_tf import images as pixels
 from attr2image_tf.inference.latent_optimizer import OptimizerConfig
 from attr2image_tf.run_folder import RunFolder
 from export import serving
 from export.generator import Generator
 from export.latent_optimizer import LatentOptimizerModule
 
+# What kernels are kept in, by name; None leaves them as they are.
+STORAGE = {"float32": None, "float16": tf.float16, "bfloat16": tf.bfloat16}
+
 
 def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
-               inference: OptimizerConfig = OptimizerConfig(), keep: int = 0) -> dict[str, pathlib.Path]:
+               inference: OptimizerConfig = OptimizerConfig(), keep: int = 0,
+               weights: str = "float32") -> dict[str, pathlib.Path]:
     """Exports the generator and the latent optimiser of a run, with warm-up records and the server's configuration.
 
     Args:
@@ -26,6 +31,7 @@ def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
         output: the folder that gets generator/<version>/ and latent_optimizer/<version>/.
         inference: OptimizerConfig of the latent optimiser.
         keep: int. Newest versions of each model that stay, older ones are removed; 0 keeps all.
+        weights: one of STORAGE.
 
     Returns:
         The new versions' folders by name.
@@ -35,10 +41,10 @@ def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
     """
     folder = RunFolder(run)
     model, schema = folder.load_model(), folder.read_schema()
-    model.fold()
+    model.fold(STORAGE[weights])
     modules = {"generator": Generator(model, schema),
                "latent_optimizer": LatentOptimizerModule(model, schema, inference)}
-    vectors = {"attributes": schema.mean, "new_attributes": schema.maximum}
+    vectors = serving.plausible_rows(modules["generator"].generate, schema)
     versions = {}
     for name, module in modules.items():
         functions = module.signatures()
@@ -53,6 +59,18 @@ def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
         remove_old_versions(pathlib.Path(output) / name, keep)
     serving.write_server_files(pathlib.Path(output))
     return versions
+
+
+def picture_difference(run: str | os.PathLike, version: str | os.PathLike, *, samples: int = 64) -> tuple[float, float]:
+    """Mean and largest difference, in levels of 255, between pictures of an exported generator and its run's model."""
+    folder = RunFolder(run)
+    attributes = tf.constant(folder.read_schema().draw({}, samples))
+    seed = tf.stack([tf.zeros(samples, tf.int32), tf.range(samples)], -1)
+    exported = tf.saved_model.load(os.fspath(version))
+    expected = pixels.unit_from_model_range(folder.load_model().generate(attributes, seed)["images"])
+    found = exported.signatures["generate"](attributes=attributes, seed=seed)["images"]
+    difference = 255.0 * np.abs(found - expected)
+    return float(difference.mean()), float(difference.max())
 
 
 def remove_old_versions(base: pathlib.Path, keep: int):
@@ -79,8 +97,7 @@ def publish(module: tf.Module, signatures, base: pathlib.Path, *, finish=None) -
     base.mkdir(parents=True, exist_ok=True)
     beside = pathlib.Path(tempfile.mkdtemp(dir=base, prefix=".version-"))
     try:
-        with _quiet():
-            tf.saved_model.save(module, str(beside), signatures=signatures)
+        save_quietly(module, beside, signatures)
         if finish:
             finish(beside)
         beside.chmod(0o755)
@@ -98,12 +115,11 @@ def publish(module: tf.Module, signatures, base: pathlib.Path, *, finish=None) -
         raise
 
 
-@contextlib.contextmanager
-def _quiet():
-    """Without TensorFlow's notes on how it names captured variables, of thousands of characters each."""
+def save_quietly(module: tf.Module, folder: str | os.PathLike, signatures):
+    """tf.saved_model.save without its notes on how it names captured variables, of thousands of characters each."""
     before = logging.get_verbosity()
     logging.set_verbosity(logging.WARNING)
     try:
-        yield
+        tf.saved_model.save(module, os.fspath(folder), signatures=signatures)
     finally:
         logging.set_verbosity(before)

@@ -246,6 +246,22 @@ def test_a_folded_model_is_the_same_function(name):
         model.lower_bound(batch, SEED, training=True)
 
 
+@pytest.mark.parametrize("storage", [tf.float16, tf.bfloat16])
+def test_a_model_kept_in_half_the_space_is_nearly_the_same(storage):
+    model, batch = make("discvae"), make_batch()
+    latents = tf.random.stateless_normal([4, model.latent_size], SEED)
+    before = model.decode(latents, batch["attributes"])["images"]
+    model.fold(storage)
+    after = model.decode(latents, batch["attributes"])["images"]
+    assert np.abs(after - before).max() > 0.0
+    np.testing.assert_allclose(after, before, atol=0.02)
+    decode = tf.function(model.decode).get_concrete_function(latents, batch["attributes"])
+    # What a SavedModel would keep: no kernel in full but those of the heads.
+    sizes = [np.prod(variable.shape) * variable.dtype.size for variable in decode.graph.variables]
+    full = [4 * np.prod(variable.shape) for variable in decode.graph.variables]
+    assert sum(sizes) < 0.55 * sum(full)
+
+
 def test_vae_ignores_attributes(made):
     batch, model = make_batch(), made["vae"]
     other = batch | {"attributes": batch["attributes"] + 5.0}

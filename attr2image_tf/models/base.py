@@ -101,11 +101,20 @@ class AttributeModel(keras.Model):
                     attributes)
         self.built = True
 
-    def fold(self):
-        """Makes the model one for inference only: the same function with fewer operations (`ConvBlock.fold`)."""
+    def fold(self, storage=None):
+        """Makes the model one for inference only: the same function with fewer operations (`ConvBlock.fold`).
+
+        Args:
+            storage: tf.float16 or tf.bfloat16 to keep the kernels of convolution blocks and dense layers, nearly all of
+                the model, in half the space, each cast to float32 when it is used. By default they stay as they are.
+        """
         for network in self.layers:
             for block in network.conv_blocks():
-                block.fold()
+                block.fold(storage)
+            for weight in network.weights if storage else ():
+                if len(weight.shape) == 2:
+                    # A matrix product of Keras casts the narrower of its arguments.
+                    weight._value = tf.Variable(tf.cast(weight.value, storage), trainable=False)
 
     def train_step(self, data):
         """One optimiser step on this replica's rows; returns each term's sum over them, and their number."""

@@ -49,9 +49,15 @@ class ConvBlock(keras.layers.Layer):
         self.strides, self.pool, self.upsample = strides, pool, upsample
         self._folded = None
 
-    def fold(self):
+    def fold(self, storage=None):
         """Makes the convolution of inference once and for all: batch normalisation multiplied into its kernel and
-        bias, upsampling folded into its kernel. The block then serves inference only."""
+        bias, upsampling folded into its kernel. The block then serves inference only.
+
+        Args:
+            storage: dtype that the kernel is kept in, the compute dtype by default.
+        """
+        if self._folded is not None:
+            return
         kernel, bias = self.convolution.kernel.value, self.convolution.bias.value
         if self.normalization is not None:
             scale, offset = self.normalization.inference_scale_and_offset()
@@ -59,7 +65,8 @@ class ConvBlock(keras.layers.Layer):
         if self.upsample:
             kernel = fold_kernel(kernel)
         # Variables, so that a SavedModel keeps them once for all signatures.
-        self._folded = [tf.Variable(tf.cast(part, self.compute_dtype), trainable=False) for part in (kernel, bias)]
+        self._folded = [tf.Variable(tf.cast(part, dtype or self.compute_dtype), trainable=False)
+                        for part, dtype in ((kernel, storage), (bias, None))]
 
     def call(self, inputs, training=False):
         if self._folded is None:
@@ -70,7 +77,7 @@ class ConvBlock(keras.layers.Layer):
             raise ValueError("ConvBlock: a folded block cannot be trained; train first, fold the loaded model.")
         else:
             kernel, bias = self._folded
-            x = tf.cast(inputs, self.compute_dtype)
+            x, kernel = tf.cast(inputs, self.compute_dtype), tf.cast(kernel, self.compute_dtype)
             x = convolve_phases(x, kernel, bias) if self.upsample else tf.nn.bias_add(
                 tf.nn.conv2d(x, kernel, self.strides, "SAME"), bias)
         if self.pool:

@@ -1,0 +1,130 @@
+"""The forms in which one generator can be shipped, each as a file or folder and a function that draws with it."""
+
+import dataclasses
+import pathlib
+import time
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from attr2image_tf import models
+from attr2image_tf.config import ModelConfig
+from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.models import AttributeModel
+from export import litert_file as litert
+from export.generator import Generator
+from export.publishing import STORAGE, publish
+
+KERAS, FLOAT32 = "plain Keras export", "float32"
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """A generator as it is shipped.
+
+    Attributes:
+        path: the file or folder.
+        draw: function of attributes [B, A] and seed [B, 2] that waits for B pictures.
+        largest_batch: int. LiteRT files are of batch 1.
+    """
+
+    path: pathlib.Path
+    draw: Callable
+    largest_batch: int = 256
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(file.stat().st_size for file in [self.path, *self.path.rglob("*")] if file.is_file())
+
+
+def paper_size() -> tuple[AttributeModel, AttributeSchema]:
+    """A new network of the paper's size with the 73 attributes of LFW; weights do not matter for the time."""
+    schema = AttributeSchema.measure([f"attribute {i}" for i in range(73)],
+                                     np.random.default_rng(0).normal(size=(200, 73)))
+    return models.create(ModelConfig(attribute_mean=tuple(schema.mean.tolist()),
+                                     attribute_standard_deviation=tuple(schema.standard_deviation.tolist()))), schema
+
+
+def make_forms(create_model: Callable[[], AttributeModel], schema: AttributeSchema, folder: pathlib.Path,
+               *, threads: int) -> dict[str, Form]:
+    """All forms by name.
+
+    Args:
+        create_model: function that gives the model anew, not folded.
+        schema: AttributeSchema.
+        folder: where they are written.
+        threads: int. Of LiteRT.
+    """
+    forms = {KERAS: keras_export(create_model(), folder / "keras")}
+    for weights, storage in STORAGE.items():
+        model = create_model()
+        model.fold(storage)
+        module = Generator(model, schema)
+        forms[weights] = _saved_model(publish(module, module.signatures(), folder / weights))
+    for weights in litert.WEIGHTS:
+        path = folder / f"{weights}.tflite"
+        path.write_bytes(litert.convert(create_model(), weights=weights))
+        forms[f"LiteRT {weights}"] = litert_form(path, create_model().latent_size, threads)
+    return forms
+
+
+def keras_export(model: AttributeModel, path: pathlib.Path) -> Form:
+    """What Keras itself exports of the model: nothing folded, training's variables kept."""
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint("generate", lambda attributes, seed: {"images": model.generate(attributes, seed)["images"]}, [
+        tf.TensorSpec([None, model.config.attribute_count], tf.float32, "attributes"),
+        tf.TensorSpec([None, 2], tf.int32, "seed")])
+    archive.write_out(str(path), verbose=False)
+    return _saved_model(path)
+
+
+def litert_form(path: pathlib.Path, latent_size: int, threads: int) -> Form:
+    """A LiteRT file, and the draw of latents that an app makes before it."""
+    decode = litert.load(path.read_bytes(), threads=threads)
+
+    def draw(attributes, seed):
+        latents = np.random.default_rng(seed[0]).normal(size=(1, latent_size)).astype(np.float32)
+        return decode(latents=latents, attributes=attributes)["images"]
+
+    return Form(path, draw, largest_batch=1)
+
+
+def _saved_model(path):
+    loaded = tf.saved_model.load(str(path))
+
+    def draw(attributes, seed):
+        # The loaded object holds the variables, so it is what must stay.
+        generate = loaded.signatures["generate"]
+        return generate(attributes=tf.constant(attributes), seed=tf.constant(seed))["images"].numpy()
+
+    return Form(path, draw)
+
+
+def median_seconds(forms: dict[str, Form], batch_size: int, attribute_count: int, *, repeats: int,
+                   rounds: int, between: Callable[[], None] = lambda: None) -> dict[str, float]:
+    """Median seconds of one call by form, the forms in turn; those that take no such batch are left out.
+
+    Args:
+        forms: by name.
+        batch_size: int.
+        attribute_count: int. A.
+        repeats: int. Calls of a form in one round.
+        rounds: int.
+        between: called once in each round, to measure something else in turn.
+    """
+    attributes = np.zeros([batch_size, attribute_count], np.float32)
+    seed = np.stack([np.zeros(batch_size, np.int32), np.arange(batch_size, dtype=np.int32)], -1)
+    seconds = {name: [] for name, form in forms.items() if form.largest_batch >= batch_size}
+    for _ in range(rounds):
+        for name, collected in seconds.items():
+            forms[name].draw(attributes, seed)  # the first call after others is slower
+            for _ in range(repeats):
+                started = time.perf_counter()
+                forms[name].draw(attributes, seed)
+                collected.append(time.perf_counter() - started)
+        between()
+    return {name: float(np.median(collected)) for name, collected in seconds.items()}

@@ -1,0 +1,40 @@
+"""From a trained run to one LiteRT file, for phones, browsers and programs without TensorFlow.
+
+    python -m export.litert --run=runs/lfw --output=models/lfw.tflite
+    python -m export.litert --run=runs/lfw --output=models/lfw.tflite --weights=float32
+
+writes the file, beside it lfw.json with what an app must know (names, statistics and units of the attributes, sizes),
+and lfw.png, where a person sees what the smaller weights change.
+"""
+
+import importlib.util
+import os
+
+from absl import app, flags, logging
+
+from attr2image_tf.errors import clear_errors
+from export.litert_file import WEIGHTS, export_litert
+
+_RUN = flags.DEFINE_string("run", None, "Folder of the trained run.")
+_OUTPUT = flags.DEFINE_string("output", None, "The file, *.tflite; a JSON and a PNG are written beside it.")
+_WEIGHTS = flags.DEFINE_enum("weights", "int8", WEIGHTS, "How weights are kept.")
+
+
+def main(arguments):
+    if len(arguments) > 1:
+        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
+    logging.set_verbosity(logging.INFO)
+    with clear_errors():
+        if not _RUN.value or not _OUTPUT.value or not _OUTPUT.value.endswith(".tflite"):
+            raise ValueError("--run and --output are needed: the folder of a trained run, and a file *.tflite.")
+        if not importlib.util.find_spec("ai_edge_litert"):
+            raise ValueError("ai-edge-litert is not installed; it compares the file with the run. "
+                             "Install it by: pip install '.[litert]'")
+        report = export_litert(_RUN.value, _OUTPUT.value, weights=_WEIGHTS.value)
+        size = os.path.getsize(_OUTPUT.value) / 2**20
+        print(f"{_OUTPUT.value}: {size:.1f} MiB; of 255 levels pictures differ from the run's by "
+              f"{report['mean_difference']:.2f} on average, {report['largest_difference']:.0f} at the most")
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,110 @@
+"""The generator as the content of one LiteRT file, with the signature decode.
+
+    latents [B, Z], attributes [B, A] -> images [B, H, W, 3] in [0, 1]
+
+B is fixed when the file is made. Latents are the app's own draws from N(0, 1): LiteRT has no random numbers that a seed
+fixes.
+"""
+
+import json
+import os
+import pathlib
+import tempfile
+
+import numpy as np
+import tensorflow as tf
+
+from attr2image_tf import images as pixels
+from attr2image_tf.models import AttributeModel
+from attr2image_tf.run_folder import RunFolder, write_text
+from export.publishing import save_quietly
+
+WEIGHTS = ("int8", "float16", "float32")
+
+
+def convert(model: AttributeModel, *, weights: str = "int8", batch_size: int = 1) -> bytes:
+    """The content of a LiteRT file with the signature decode.
+
+    Args:
+        model: AttributeModel, its weights final; folded here if it is not yet.
+        weights: one of WEIGHTS. int8 keeps a scale for each output channel and computes with int8 activations, whose
+            scale is found at each call ("dynamic range quantisation"); float16 computes in float32.
+        batch_size: int, at least 1. Fixed in the file.
+
+    Raises:
+        ValueError: unknown weights.
+    """
+    if weights not in WEIGHTS:
+        raise ValueError(f"weights={weights!r}; expected one of {', '.join(WEIGHTS)}.")
+    model.fold()
+    decode = tf.function(lambda latents, attributes: {
+        "images": pixels.unit_from_model_range(model.decode(latents, attributes)["images"])}).get_concrete_function(
+        tf.TensorSpec([batch_size, model.latent_size], tf.float32, "latents"),
+        tf.TensorSpec([batch_size, model.config.attribute_count], tf.float32, "attributes"))
+    module = tf.Module()
+    module.read = list(decode.graph.variables)
+    with tempfile.TemporaryDirectory() as folder:
+        # By way of a SavedModel, whose signature the file keeps; a bare function's names get lost.
+        save_quietly(module, folder, {"decode": decode})
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["decode"])
+        if weights != "float32":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if weights == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        return converter.convert()
+
+
+def load(content: bytes, *, threads: int = 1):
+    """A function latents, attributes -> dictionary of arrays, from the content of a file.
+
+    Raises:
+        ImportError: ai-edge-litert, of the extra `litert`, is not installed.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+    return Interpreter(model_content=content, num_threads=threads).get_signature_runner("decode")
+
+
+def compare(model: AttributeModel, run, latents, attributes) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures [N, H, W, 3] in [0, 1] of the model and of a loaded file of batch size 1, for the same N requests."""
+    expected = pixels.unit_from_model_range(model.decode(tf.constant(latents), tf.constant(attributes))["images"])
+    found = [run(latents=latents[row:row + 1], attributes=attributes[row:row + 1])["images"][0]
+             for row in range(len(latents))]
+    return expected.numpy(), np.stack(found)
+
+
+def export_litert(run: str | os.PathLike, output: str | os.PathLike, *, weights: str = "int8", samples: int = 64,
+                  seed: int = 0) -> dict[str, float]:
+    """Writes the file of a run, its JSON and its sheet.
+
+    Args:
+        run: the run folder.
+        output: the file, *.tflite.
+        weights: one of WEIGHTS.
+        samples: int, at least 1. Pictures that are compared with the run's own model.
+        seed: int. Of their latents and attributes.
+
+    Returns:
+        mean_difference and largest_difference in levels of 255.
+
+    Raises:
+        ConfigError: `run` is no run, or has no checkpoint yet.
+    """
+    output = pathlib.Path(output)
+    folder = RunFolder(run)
+    model, schema = folder.load_model(), folder.read_schema()
+    content = convert(model, weights=weights)
+    latents = np.random.default_rng(seed).normal(size=(samples, model.latent_size)).astype(np.float32)
+    expected, found = compare(model, load(content), latents, schema.draw({}, samples, seed=seed))
+    difference = 255.0 * np.abs(found - expected)
+    report = {"mean_difference": float(difference.mean()), "largest_difference": float(difference.max())}
+    output.parent.mkdir(parents=True, exist_ok=True)
+    shown = range(min(8, samples))
+    pixels.save(pixels.grid([[expected[i] for i in shown], [found[i] for i in shown]],
+                            row_labels=["float32", weights]), output.with_suffix(".png"))
+    write_text(output.with_suffix(".json"), json.dumps(
+        {"latent_size": model.latent_size, "image_size": model.config.image_size, "weights": weights, **report,
+         "schema": json.loads(schema.to_json())}))
+    beside = output.with_name(f".{output.name}.new")
+    beside.write_bytes(content)
+    os.replace(beside, output)
+    return report

@@ -1,0 +1,64 @@
+"""Laws of the LiteRT file: it draws what the model draws, as nearly as its weights allow."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from attr2image_tf.evaluation import metrics
+from attr2image_tf.run_folder import RunFolder
+from export import litert_file as litert
+from tests.evaluation import tiny
+
+# Peak signal-to-noise ratio, dB: rounding alone; the 11 bits of half floats; the 8 of integers, of which a person sees
+# nothing.
+LEAST = {"float32": 100.0, "float16": 60.0, "int8": 40.0}
+
+
+@pytest.fixture(scope="module")
+def schema():
+    return tiny.make_dataset().schema
+
+
+@pytest.fixture(scope="module", params=["vae", "cvae", "discvae"])
+def model(request, schema):
+    return tiny.make_model(request.param, schema)
+
+
+@pytest.fixture(scope="module")
+def run(schema, tmp_path_factory):
+    folder = RunFolder(tmp_path_factory.mktemp("runs") / "tiny")
+    tiny.write_run(folder, "discvae", schema)
+    return folder.path
+
+
+@pytest.mark.parametrize("weights", litert.WEIGHTS)
+def test_the_file_draws_what_the_model_draws(model, schema, weights):
+    random = np.random.default_rng(0)
+    latents = random.normal(size=(4, model.latent_size)).astype(np.float32)
+    expected, found = litert.compare(model, litert.load(litert.convert(model, weights=weights)), latents,
+                                     schema.draw({}, 4))
+    assert expected.std() > 0.01
+    assert metrics.peak_signal_to_noise(metrics.pixel_error(found, expected)).min() > LEAST[weights]
+
+
+def test_smaller_weights_make_a_smaller_file(model):
+    int8, float16, float32 = (len(litert.convert(model, weights=weights)) for weights in litert.WEIGHTS)
+    assert int8 < float16 < float32
+
+
+def test_unknown_weights_are_refused(model):
+    with pytest.raises(ValueError, match="weights='int4'; expected one of int8"):
+        litert.convert(model, weights="int4")
+
+
+def test_export_writes_the_file_what_an_app_must_know_and_a_sheet(run, tmp_path):
+    report = litert.export_litert(run, tmp_path / "out" / "tiny.tflite", samples=3)
+    about = json.loads((tmp_path / "out" / "tiny.json").read_text())
+    decode = litert.load((tmp_path / "out" / "tiny.tflite").read_bytes())
+    images = decode(latents=np.zeros((1, about["latent_size"]), np.float32),
+                    attributes=np.array([about["schema"]["mean"]], np.float32))["images"]
+    assert images.shape == (1, about["image_size"], about["image_size"], 3)
+    assert about["mean_difference"] == report["mean_difference"] <= report["largest_difference"]
+    assert Image.open(tmp_path / "out" / "tiny.png").size[0] > 100

@@ -6,11 +6,28 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
+from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.run_folder import write_text
 from export import encoded
 
 MODELS = ("generator", "latent_optimizer")
 WARMUP_FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")
+
+
+def plausible_rows(generate, schema: AttributeSchema) -> dict[str, np.ndarray]:
+    """One row of inputs such as a client sends: attributes of the data's range, and the picture that is drawn for them.
+
+    A descent from noise, which no latents draw, takes another number of steps than one from a picture.
+
+    Args:
+        generate: function of attributes [1, A] and seed int32 [1, 2] to images [1, H, W, 3] and latents [1, Z].
+        schema: AttributeSchema.
+    """
+    mean = schema.mean.astype(np.float32)
+    drawn = generate(tf.constant(mean[np.newaxis]), tf.zeros([1, 2], tf.int32))
+    return {"attributes": mean, "new_attributes": schema.maximum.astype(np.float32),
+            # Blending layers may leave the range by a rounding.
+            "images": np.clip(drawn["images"][0].numpy(), 0.0, 1.0), "latents": drawn["latents"][0].numpy()}
 
 
 def example_inputs(function, rows: int, *, vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -19,20 +36,19 @@ def example_inputs(function, rows: int, *, vectors: dict[str, np.ndarray]) -> di
     Args:
         function: ConcreteFunction of a signature.
         rows: int, at least 1.
-        vectors: float32 [A] by name, for inputs that must lie within the data's range, such as attributes.
+        vectors: float32 arrays by name, the rows of inputs for which not any numbers will do, of `plausible_rows`;
+            "images" serves for image_bytes too.
     """
     random = np.random.default_rng(0)
     specs = {spec.name: spec for spec in tf.nest.flatten(function.structured_input_signature)}
-    size = next((spec.shape[1] for name, spec in specs.items() if name in ("images", "observed")), 16)
+    size = len(vectors["images"])
     inputs = {}
     for name, spec in specs.items():
         shape = [rows, *spec.shape[1:]]
         if name in vectors:
-            inputs[name] = np.tile(vectors[name], (rows, 1))
+            inputs[name] = np.stack([vectors[name]] * rows)
         elif name.endswith("_bytes"):
-            pictures = random.random((rows, size, size, 3))
-            if name == "observed_bytes":
-                pictures = np.ones((rows, size, size, 1))
+            pictures = np.ones((rows, size, size, 1)) if name == "observed_bytes" else [vectors["images"]] * rows
             inputs[name] = encoded.encode(tf.constant(pictures, tf.float32)).numpy()
         elif name == "observed":
             inputs[name] = np.ones(shape, np.float32)
@@ -51,7 +67,7 @@ def write_warmup(path: pathlib.Path, name: str, functions, vectors):
         path: the SavedModel, not published yet.
         name: the model's name on the server.
         functions: ConcreteFunction by signature.
-        vectors: as in `example_inputs`.
+        vectors: of `plausible_rows`.
 
     Raises:
         ImportError: tensorflow-serving-api, of the extra `serving`, is not installed.

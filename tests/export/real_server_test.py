@@ -54,12 +54,12 @@ def server(folder):
 @pytest.mark.parametrize("way", ["rest", "grpc"])
 def test_every_way_gives_what_the_folder_gives(server, folder, way):
     client, reference = connect(server[way]), connect(folder)
-    np.testing.assert_allclose(client.generate({"Red": 1}, seed=3, count=2).astype(int),
-                               reference.generate({"Red": 1}, seed=3, count=2), atol=1)
+    np.testing.assert_allclose(client.generate({"Smiling": 1}, seed=3, count=2).astype(int),
+                               reference.generate({"Smiling": 1}, seed=3, count=2), atol=1)
     picture = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
     found = client.infer(picture)
     np.testing.assert_allclose(found.latents, reference.infer(picture).latents, atol=1e-2)
-    assert client.edit(picture, {"Red": "max"}, found=found).shape == (32, 32, 3)
+    assert client.edit(picture, {"Smiling": "max"}, found=found).shape == (32, 32, 3)
     with pytest.raises(ValueError, match="attributes: expected rows of shape"):
         client.models.call("generator", "generate", attributes=np.zeros((1, 5), np.float32),
                            seed=np.zeros((1, 2), np.int32))

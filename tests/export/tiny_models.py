@@ -15,7 +15,8 @@ from export.generator import Generator
 from export.latent_optimizer import LatentOptimizerModule
 from export.publishing import publish
 
-NAMES = ("Round", "Red", "Large")
+# Those that the README speaks of.
+NAMES = ("Smiling", "Male", "Senior")
 # Tracing a signature of the latent optimiser takes seconds; these are what the client uses.
 SIGNATURES = ("serving_default", "describe", "infer_bytes", "infer_attributes_bytes", "edit_latents_bytes",
               "complete_sample_bytes")
@@ -23,19 +24,24 @@ SIGNATURES = ("serving_default", "describe", "infer_bytes", "infer_attributes_by
 _folder = None
 
 
-@functools.cache
-def modules():
-    """Generator, latent optimiser and their signatures, by name."""
+def create(name: str):
+    """Generator, latent optimiser and schema of a new tiny model: "vae", "cvae" or "discvae"."""
     schema = AttributeSchema.measure(NAMES, np.random.default_rng(0).random((50, 3)))
     model = models.create(ModelConfig(
-        image_size=32, width=0.0625, foreground_latent_size=4, background_latent_size=3,
+        model=name, image_size=32, width=0.0625, latent_size=5, foreground_latent_size=4, background_latent_size=3,
         attribute_mean=(0.5,) * 3, attribute_standard_deviation=(0.3,) * 3))
     # First weights draw everything grey; larger ones make the pictures depend on latents and attributes.
     for variable in model.trainable_variables:
         variable.assign(1.3 * variable)
     model.fold()
-    generator = Generator(model, schema)
     optimizer = LatentOptimizerModule(model, schema, OptimizerConfig(iterations=4, memory=2))
+    return Generator(model, schema), optimizer, schema
+
+
+@functools.cache
+def modules():
+    """Generator, latent optimiser and their signatures, by name."""
+    generator, optimizer, schema = create("discvae")
     return {"generator": (generator, generator.signatures()),
             "latent_optimizer": (optimizer, optimizer.signatures(SIGNATURES))}, schema
 
@@ -47,7 +53,7 @@ def exported() -> pathlib.Path:
     _folder = tempfile.TemporaryDirectory()
     folder = pathlib.Path(_folder.name)
     parts, schema = modules()
-    vectors = {"attributes": schema.mean, "new_attributes": schema.maximum}
+    vectors = serving.plausible_rows(parts["generator"][0].generate, schema)
     for name, (module, functions) in parts.items():
         publish(module, functions, folder / name,
                 finish=functools.partial(serving.write_warmup, name=name, functions=functions, vectors=vectors))

@@ -1,0 +1,82 @@
+"""Laws of publication: whoever looks at the folder at any moment finds whole versions only."""
+
+import functools
+import shutil
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from export import serving
+from export.publishing import publish, remove_old_versions
+from export.remote import GrpcModels, RestModels
+from tests.export import model_server, tiny_models
+
+REQUEST = {"attributes": np.full((1, 3), 0.5, np.float32), "seed": np.zeros((1, 2), np.int32)}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A generator's version 1 of its own."""
+    shutil.copytree(tiny_models.exported() / "generator", tmp_path / "generator")
+    return tmp_path
+
+
+def version(models):
+    """The version that a server says it serves."""
+    return models._ask("GET", "/v1/models/generator")["model_version_status"][0]["version"]
+
+
+def wait_for(condition):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.05)
+
+
+def test_a_version_published_under_load_costs_no_request(folder):
+    failed, answered, done = [], [0, 0], threading.Event()
+
+    def load(place, models):
+        while not done.is_set():
+            try:
+                assert models.call("generator", "generate", **REQUEST)["images"].shape == (1, 32, 32, 3)
+                answered[place] += 1
+            except Exception as error:
+                failed.append(repr(error))
+                return
+
+    module, functions = tiny_models.modules()[0]["generator"]
+    vectors = serving.plausible_rows(module.generate, tiny_models.modules()[1])
+    # It looks so often that it would load half a version, if there ever were one.
+    with model_server.serve(folder, poll_seconds=0.001) as (rest, grpc):
+        ways = [RestModels(rest, attempts=1), GrpcModels(grpc.removeprefix("grpc://"), attempts=1)]
+        workers = [threading.Thread(target=load, args=each) for each in enumerate(ways)]
+        for worker in workers:
+            worker.start()
+        try:
+            wait_for(lambda: min(answered) > 0)
+            publish(module, functions, folder / "generator", finish=functools.partial(
+                serving.write_warmup, name="generator", functions=functions, vectors=vectors))
+            wait_for(lambda: version(ways[0]) == "2" or failed)
+            remove_old_versions(folder / "generator", 1)
+            before = list(answered)
+            wait_for(lambda: all(now > then + 5 for now, then in zip(answered, before, strict=True)) or failed)
+        finally:
+            done.set()
+            for worker in workers:
+                worker.join()
+    assert failed == []
+    assert [path.name for path in (folder / "generator").iterdir()] == ["2"]
+
+
+def test_an_export_that_fails_leaves_nothing(folder):
+    module, functions = tiny_models.modules()[0]["generator"]
+
+    def fail(path):
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        publish(module, functions, folder / "generator", finish=fail)
+    assert [path.name for path in (folder / "generator").iterdir()] == ["1"]

@@ -1,0 +1,69 @@
+"""The examples of README.md and BUILD.md run as they are written, with a folder and with a server."""
+
+import pathlib
+import re
+
+import pytest
+
+from tests.export import model_server, tiny_models
+
+ROOT = pathlib.Path(__file__).parents[2]
+SIZE = 32
+CLIENT, TENSORFLOW = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+BUILD, = re.findall(r"```python\n(.*?)```", (ROOT / "BUILD.md").read_text(), re.DOTALL)
+ADDRESSES = {"REST": "http://localhost:8501", "gRPC": "grpc://localhost:8500"}
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A working directory with a folder `models` of exports."""
+    (tmp_path / "models").symlink_to(tiny_models.exported())
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def server():
+    with model_server.serve(tiny_models.exported()) as addresses:
+        yield dict(zip(ADDRESSES, addresses, strict=True))
+
+
+def run(code):
+    """The names that a block defines, once what its comments say of types and shapes has been found true."""
+    names = {}
+    exec(compile(code, "README.md", "exec"), names)
+    said = re.findall(r"^(.+?) +# (\w+) \[([\d, ]+)\]", code, re.MULTILINE)
+    for statement, dtype, shape in said:
+        value = eval(statement.split(" = ")[0], names)
+        # Its model is of 64 x 64 pixels.
+        expected = tuple(SIZE if size == "64" else int(size) for size in shape.split(", "))
+        assert (str(getattr(value.dtype, "name", value.dtype)), tuple(value.shape)) == (dtype, expected), statement
+    return names, len(said)
+
+
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize("way", ["folder", *ADDRESSES])
+def test_the_client(way, server):
+    code = CLIENT
+    if way != "folder":
+        assert code.count('"models"') == 1 and f'"{ADDRESSES[way]}"' in code
+        code = code.replace('"models"', repr(server[way]))
+    names, said = run(code)
+    assert said == 1
+    assert names["older"].shape == names["faces"].shape[1:] and (names["older"] != names["faces"][0]).any()
+    assert set(names["found"].attributes) == set(tiny_models.NAMES)
+
+
+@pytest.mark.usefixtures("place")
+def test_tensorflow_alone():
+    assert "import" in TENSORFLOW and "export" not in TENSORFLOW
+    names, said = run(TENSORFLOW)
+    assert said == 1
+    also, = re.findall(r"in \[0, 1\]; also ([\w, ]+)", TENSORFLOW)
+    assert {"images", *also.split(", ")} == set(names["drawn"])
+    assert 0.0 <= float(names["drawn"]["images"].numpy().min()) < float(names["drawn"]["images"].numpy().max()) <= 1.0
+
+
+def test_build(server):
+    assert f'"{ADDRESSES["gRPC"]}"' in BUILD
+    names, _ = run(BUILD.replace(f'"{ADDRESSES["gRPC"]}"', repr(server["gRPC"])))
+    assert names["faces"].shape == (4, SIZE, SIZE, 3)

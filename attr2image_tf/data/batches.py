@@ -8,7 +8,7 @@ from attr2image_tf.images import model_range_from_uint8
 
 # Pictures, masks and bookkeeping of a data set below this are kept in memory after the first pass.
 MEMORY_LIMIT_BYTES = 3 * 2**30
-# Larger data sets are shuffled in a window of so many examples.
+# Larger data sets are shuffled in a window of so many examples, fewer where they would take more memory.
 SHUFFLE_WINDOW = 30_000
 
 
@@ -40,8 +40,9 @@ class BatchReader:
         if augmentation.cropped_size and dataset.bordered is None:
             raise ValueError(f"dataset {dataset.name!r} has no border to crop at random; leave out --crop.")
         examples = (dataset.bordered if augmentation.cropped_size else dataset.examples)("train")
-        in_memory = dataset.counts["train"] * 4 * dataset.image_size**2 <= MEMORY_LIMIT_BYTES
-        self._examples = examples.cache() if in_memory else examples
+        fitting = MEMORY_LIMIT_BYTES // (4 * dataset.image_size**2)
+        self._examples = examples.cache() if dataset.counts["train"] <= fitting else examples
+        self._window = min(dataset.counts["train"], SHUFFLE_WINDOW, fitting)
 
     def training(self, epoch: int, first_step: int = 0, context: tf.distribute.InputContext | None = None):
         """The rest of an epoch from `first_step`, as a tf.data.Dataset of one replica's batches.
@@ -60,8 +61,7 @@ class BatchReader:
         if self.batch_size % replicas:
             raise ValueError(f"batch_size={self.batch_size} cannot be shared by {replicas} replicas; use a multiple.")
         share = self.batch_size // workers
-        window = min(self.dataset.counts["train"], SHUFFLE_WINDOW)
-        order = self._examples.shuffle(window, seed=_mix(self.seed, epoch), reshuffle_each_iteration=False)
+        order = self._examples.shuffle(self._window, seed=_mix(self.seed, epoch), reshuffle_each_iteration=False)
         order = order.take(self.steps_per_epoch * self.batch_size).enumerate().skip(first_step * self.batch_size)
         if workers > 1:
             order = order.filter(lambda place, _: (place % self.batch_size) // share == worker)

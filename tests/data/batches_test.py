@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from attr2image_tf.data import batches
 from attr2image_tf.data.augmentation import NO_AUGMENTATION, AugmentationConfig
 from attr2image_tf.data.batches import BatchReader
 from attr2image_tf.data.dataset import AttributeDataset
@@ -136,3 +137,15 @@ def test_a_batch_that_cannot_be_is_refused(dataset, reader):
         BatchReader(dataset, batch_size=23, seed=0, augmentation=AUGMENTATION)
     with pytest.raises(ValueError, match="batch_size=4 cannot be shared by 3 replicas"):
         reader.training(0, context=tf.distribute.InputContext(1, 0, 3))
+
+
+def test_large_data_sets_are_shuffled_in_what_memory_allows(dataset, monkeypatch):
+    window = 5
+    monkeypatch.setattr(batches, "MEMORY_LIMIT_BYTES", window * 4 * SIZE**2)
+    reader = BatchReader(dataset, batch_size=BATCH, seed=3, augmentation=NO_AUGMENTATION)
+    orders = [joined(read(reader.training(epoch)))["attributes"][:, 0] for epoch in range(4)]
+    for order in orders:
+        # What comes at place n was among the first n + window that were read.
+        assert np.all(order < np.arange(len(order)) + window)
+        assert len(set(order)) == len(order) == COUNTS["train"] // BATCH * BATCH
+    assert len({tuple(order) for order in orders}) == 4

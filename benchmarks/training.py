@@ -1,80 +1,135 @@
-"""Training steps per second of the paper's layered model, beside a peer in the same run.
+"""Training steps of the paper's layered model by precision, XLA and strategy, beside a peer in the same run.
 
-    python -m benchmarks.training --peer="OTHER_ENVIRONMENT/bin/python peer_torch.py" --peer_options=--channels_last
+    python -m benchmarks.training --output=training.json --peer="OTHER_ENVIRONMENT/bin/python peer_torch.py" \
+        --peer_options=--channels_last --peer_options=--compile --peer_options="--channels_last --compile"
+    python -m benchmarks.training --precisions=float32,mixed_bfloat16          # a processor with bfloat16
+    python -m benchmarks.training --jit --precisions=mixed_float16,mixed_bfloat16,float32  # a GPU
+    python -m benchmarks.training --mirrored=2                                         # logical CPU devices
 
-Both take the same batch of noise again and again: data pipelines are measured by benchmarks.data.
+All take the same batch of noise again and again, in turn and in processes of their own: data pipelines are measured by
+benchmarks.data. A step is the one of `trainers.train`, weight decay and moving average of the weights included.
 """
 
+import contextlib
+import dataclasses
 import json
 import os
-import resource
+import pathlib
 import statistics
 
 import keras
-import numpy as np
 import tensorflow as tf
-from absl import app, flags
+from absl import app, flags, logging
 
-from attr2image_tf import models, runtime
-from attr2image_tf.config import ModelConfig
-from attr2image_tf.models.optimizer import Adam
-from benchmarks.peer import matrix_peak, measure_peer, median_seconds
+from attr2image_tf.config import MODELS
+from attr2image_tf.errors import clear_errors
+from attr2image_tf.run_folder import write_text
+from benchmarks.peer import measure_peer
+from benchmarks.steps import make_config, make_step
+from benchmarks.workers import Work, Worker
 
+_OUTPUT = flags.DEFINE_string("output", None, "JSON file for the results.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Pictures of a step.", lower_bound=1)
 _WIDTH = flags.DEFINE_float("width", 1.0, "Factor on the channels; the peer's network is of width 1.")
-_MODEL = flags.DEFINE_enum("model", "discvae", ("vae", "cvae", "discvae"), "The peer's is discvae.")
-_IMAGE_SIZE = flags.DEFINE_integer("image_size", 64, "Height and width in pixels.")
-_PRECISION = flags.DEFINE_enum("precision", "float32", ("float32", "mixed_bfloat16", "mixed_float16"), "Dtype policy.")
-_JIT_COMPILE = flags.DEFINE_bool("jit_compile", False, "Compile the step with XLA.")
+_MODEL = flags.DEFINE_enum("model", "discvae", MODELS, "The peer's is discvae.")
+_IMAGE_SIZE = flags.DEFINE_integer("image_size", 64, "Height and width in pixels; the peer's is 64.")
+_PRECISIONS = flags.DEFINE_list("precisions", ["float32"], "Dtype policies, such as float32,mixed_bfloat16. On a "
+                                "processor bfloat16 needs AVX-512 or more; without, a step takes minutes.")
+_JIT = flags.DEFINE_bool("jit", False, "Whether to measure each also compiled with XLA.")
+_MIRRORED = flags.DEFINE_integer("mirrored", 0, "Whether to measure the first precision also under MirroredStrategy: "
+                                 "on so many logical CPU devices, or on all GPUs where there are any.", lower_bound=0)
 _REPEATS = flags.DEFINE_integer("repeats", 6, "Steps of one measurement.", lower_bound=1)
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "Measurements of each side, in turn.", lower_bound=1)
-# Of one training step on one picture with the plain form of upsampling, 64 x 64, width 1: what both compute the
-# result of. Multiply and add count as two.
-GFLOP_A_PICTURE = 17.75
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A way to take the step."""
+
+    precision: str
+    jit_compile: bool = False
+    devices: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.precision + ", XLA" * self.jit_compile + f", mirrored ({self.devices})" * bool(self.devices)
 
 
-def create_step(config: ModelConfig, batch_size: int, jit_compile: bool):
-    """A function that takes one training step on a fixed batch and waits for its end."""
-    model = models.create(config)
-    model.optimizer = Adam([variable.value for variable in model.trainable_variables], 3e-4,
-                           scale_loss=config.precision == "mixed_float16")
-    random = np.random.default_rng(0)
-    size = config.image_size
-    batch = {"image": random.uniform(-1, 1, (batch_size, size, size, 3)),
-             "mask": random.uniform(0, 1, (batch_size, size, size, 1)) > 0.5,
-             "attributes": random.normal(size=(batch_size, config.attribute_count)), "weight": np.ones(batch_size)}
-    batch = {name: tf.constant(value, tf.float32) for name, value in batch.items()}
-    step = tf.function(lambda: model.train_step(batch), jit_compile=jit_compile or None)
-    return lambda: step()["lower_bound"].numpy()
+def cases() -> list[Case]:
+    """What the flags ask for."""
+    result = [Case(precision, jit) for precision in _PRECISIONS.value for jit in (False, True)[:1 + _JIT.value]]
+    return result + [Case(_PRECISIONS.value[0], devices=_MIRRORED.value)] * bool(_MIRRORED.value)
+
+
+def make(case: Case, **settings) -> Work:
+    """The step of a case."""
+    batch_size = settings.pop("batch_size")
+    return make_step(make_config(precision=case.precision, **settings), batch_size, jit_compile=case.jit_compile,
+                     strategy="mirrored" if case.devices else "one_device")
+
+
+def make_peak(precision: str, size: int = 2048) -> Work:
+    """A product of matrices, whose rate no network here can surpass."""
+    factor = tf.cast(tf.random.stateless_normal([size, size], [0, 1]), keras.DTypePolicy(precision).compute_dtype)
+    product = tf.function(lambda: tf.reduce_sum(tf.matmul(factor, factor)))
+    return Work(lambda: product().numpy(), {"gflop": 2e-9 * size**3})
+
+
+def measure() -> dict:
+    """All cases, the peaks and the peer, in turn."""
+    size = {"model": _MODEL.value, "image_size": _IMAGE_SIZE.value, "width": _WIDTH.value,
+            "batch_size": _BATCH_SIZE.value}
+    peers = []
+    with contextlib.ExitStack() as stack:
+        workers = {case: stack.enter_context(Worker(make, devices=max(case.devices, 1), case=case, **size))
+                   for case in cases()}
+        peaks = {precision: stack.enter_context(Worker(make_peak, precision=precision))
+                 for precision in _PRECISIONS.value}
+        for number in range(_ROUNDS.value):
+            for worker in (*peaks.values(), *workers.values()):
+                worker.measure(_REPEATS.value)
+            peers.append(measure_peer("train", f"--batch={_BATCH_SIZE.value}", f"--repeats={_REPEATS.value}"))
+            logging.info("Round %d of %d done.", number + 1, _ROUNDS.value)
+        steps = [dataclasses.asdict(case) | {"name": case.name} | worker.result() for case, worker in workers.items()]
+        return {"size": size, "cores": len(os.sched_getaffinity(0)), "tensorflow": tf.__version__,
+                "keras": keras.__version__, "peers": [peer for peer in peers if peer], "steps": steps,
+                "peak_gflop_per_second": {precision: each.result()["gflop"] / each.result()["seconds"]
+                                          for precision, each in peaks.items()}}
+
+
+def table(results: dict) -> str:
+    """The figures as Markdown."""
+    rows, peaks = results["size"]["batch_size"], results["peak_gflop_per_second"]
+    theirs = statistics.median(peer["seconds"] for peer in results["peers"]) if results["peers"] else None
+    lines = ["| step | s | pictures a second | GFLOP/s | of the peak | s of processors | GiB | times the peer |",
+             "| --- " * 8 + "|"]
+    for step in results["steps"]:
+        rate = step["gflop"] / step["seconds"]
+        ratio = f"{theirs / step['seconds']:.2f}" if theirs else ""
+        lines.append(
+            f"| {step['name']} | {step['seconds']:.3f} | {rows / step['seconds']:.1f} | {rate:.0f} | "
+            f"{rate / peaks[step['precision']]:.0%} | {step['processor_seconds']:.2f} | "
+            f"{step.get('gpu_memory_gib', step['peak_memory_gib']):.2f} | {ratio} |")
+    if theirs:
+        peer = results["peers"][0]
+        lines.append(f"| peer, torch {peer['torch']}, fastest of its options ({peer['options'] or 'none'}) | "
+                     f"{theirs:.3f} | {rows / theirs:.1f} | | | | | 1 |")
+    peaks = ", ".join(f"{rate:.0f} GFLOP/s in {precision}" for precision, rate in peaks.items())
+    return "\n".join([*lines, "", f"Matrix products: {peaks}. {results['cores']} cores, batch {rows}."])
 
 
 def main(arguments):
     if len(arguments) > 1:
         raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
-    runtime.prepare(0)
-    config = ModelConfig(model=_MODEL.value, image_size=_IMAGE_SIZE.value, width=_WIDTH.value,
-                         precision=_PRECISION.value, attribute_mean=(0.0,) * 73,
-                         attribute_standard_deviation=(1.0,) * 73)
-    step = create_step(config, _BATCH_SIZE.value, _JIT_COMPILE.value)
-    seconds, peers = [], []
-    for _ in range(_ROUNDS.value):
-        seconds.append(median_seconds(step, _REPEATS.value))
-        peers.append(measure_peer("train", f"--batch={_BATCH_SIZE.value}", f"--repeats={_REPEATS.value}"))
-    ours = statistics.median(seconds)
-    peak = matrix_peak()
-    result = {"tensorflow": tf.__version__, "keras": keras.__version__, "cores": len(os.sched_getaffinity(0)),
-              "model": config.model, "width": config.width, "image_size": config.image_size,
-              "precision": config.precision, "jit_compile": _JIT_COMPILE.value, "batch_size": _BATCH_SIZE.value,
-              "seconds_a_step": ours, "pictures_per_second": _BATCH_SIZE.value / ours,
-              "matrix_peak_gflops": peak,
-              "peak_memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
-    if config == ModelConfig(attribute_mean=config.attribute_mean, precision=config.precision,
-                             attribute_standard_deviation=config.attribute_standard_deviation):
-        result["plain_gflops"] = GFLOP_A_PICTURE * result["pictures_per_second"]
-    if all(peers):
-        theirs = statistics.median(peer["seconds"] for peer in peers)
-        result |= {"peer": peers[0], "peer_seconds_a_step": theirs, "times_the_peer": theirs / ours}
-    print(json.dumps(result, indent=2))
+    logging.set_verbosity(logging.INFO)
+    with clear_errors():
+        for case in cases():  # Refused before anything is measured.
+            make_config(precision=case.precision, image_size=_IMAGE_SIZE.value, width=_WIDTH.value)
+        if _MIRRORED.value and _BATCH_SIZE.value % _MIRRORED.value:
+            raise ValueError(f"batch_size={_BATCH_SIZE.value}: expected a multiple of mirrored={_MIRRORED.value}.")
+        results = measure()
+        if _OUTPUT.value:
+            write_text(pathlib.Path(_OUTPUT.value), json.dumps(results, indent=2))
+    print(table(results))
 
 
 if __name__ == "__main__":

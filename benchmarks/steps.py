@@ -1,0 +1,85 @@
+"""One training step on a fixed batch of noise, as `trainers.train` takes it, and its arithmetic."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from attr2image_tf import models
+from attr2image_tf.config import ModelConfig, RunConfig
+from attr2image_tf.models.optimizer import Adam, WeightAverage
+from benchmarks.workers import Work
+from trainers import strategies
+
+ATTRIBUTES = 73  # of LFW, which the peer's network has
+
+
+def make_config(**settings) -> ModelConfig:
+    """ModelConfig with the attributes of LFW."""
+    return ModelConfig(attribute_mean=(0.0,) * ATTRIBUTES, attribute_standard_deviation=(1.0,) * ATTRIBUTES, **settings)
+
+
+def make_batch(config: ModelConfig, rows: int) -> dict[str, tf.Tensor]:
+    """A batch of noise."""
+    random = np.random.default_rng(0)
+    shape = (rows, config.image_size, config.image_size)
+    batch = {"image": random.uniform(-1, 1, (*shape, 3)), "mask": random.uniform(0, 1, (*shape, 1)) > 0.5,
+             "attributes": random.normal(size=(rows, config.attribute_count)), "weight": np.ones(rows)}
+    return {name: tf.constant(value, tf.float32) for name, value in batch.items()}
+
+
+def make_optimizer(model, learning_rate, **options) -> Adam:
+    """The package's optimiser, as `trainers.loop` makes it."""
+    return Adam([variable.value for variable in model.trainable_variables], learning_rate,
+                scale_loss=model.config.precision == "mixed_float16", **options)
+
+
+def make_step(config: ModelConfig, batch_size: int, *, jit_compile=False, strategy="one_device", create=models.create,
+              optimizer=make_optimizer) -> Work:
+    """A training step with the optimiser's defaults of RunConfig, and the moving average of the weights.
+
+    Args:
+        config: ModelConfig.
+        batch_size: int. Rows of all replicas together.
+        jit_compile: bool. XLA.
+        strategy: name of a strategy (`trainers.strategies`).
+        create: function of `config` that makes the model.
+        optimizer: function of the model, the learning rate, weight_decay and clip_norm that makes the optimiser.
+    """
+    run = RunConfig(dataset="noise", model=config)
+    distribution = strategies.create(strategy)
+    with distribution.scope():
+        model = create(config)
+        variables = [variable.value for variable in model.variables]
+        model.optimizer = optimizer(model, run.learning_rate, weight_decay=run.weight_decay, clip_norm=run.clip_norm)
+        average = WeightAverage(variables, run.average_decay)
+    batch = make_batch(config, batch_size // distribution.num_replicas_in_sync)
+
+    def replica_step():
+        terms = model.train_step(batch)
+        average.update(variables, model.optimizer.iterations)
+        return terms["lower_bound"]
+
+    def step(replica_step):
+        return distribution.reduce("SUM", distribution.run(replica_step), axis=None)
+
+    counted = tf.function(lambda: step(replica_step)).get_concrete_function()
+    compiled = tf.function(replica_step, jit_compile=True) if jit_compile else replica_step
+    taken = tf.function(lambda: step(compiled))
+    return Work(lambda: taken().numpy(), {"gflop": count_gflop(counted.graph)})
+
+
+def count_gflop(graph: tf.Graph) -> float:
+    """1e9 multiplications and additions of a graph's convolutions, their gradients and its matrix products."""
+    total = 0
+    for operation in graph.get_operations():
+        if operation.type == "MatMul":
+            inner = operation.inputs[0].shape[0 if operation.get_attr("transpose_a") else 1]
+            total += inner * math.prod(operation.outputs[0].shape)
+        elif operation.type == "Conv2D":
+            total += math.prod(operation.outputs[0].shape[:3]) * math.prod(operation.inputs[1].shape)
+        elif operation.type == "Conv2DBackpropInput":
+            total += math.prod(operation.inputs[2].shape[:3]) * math.prod(operation.inputs[1].shape)
+        elif operation.type == "Conv2DBackpropFilter":
+            total += math.prod(operation.inputs[2].shape[:3]) * math.prod(operation.outputs[0].shape)
+    return 2e-9 * total

@@ -1,0 +1,136 @@
+"""Measurements in processes of their own, taken in turn: each has its own peak memory, and a slow hour slows all."""
+
+import contextlib
+import dataclasses
+import multiprocessing
+import os
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from attr2image_tf import runtime
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What a worker does again and again.
+
+    Attributes:
+        call: function without arguments that does it and waits for its end.
+        details: figures by name that the result carries too, such as gflop: multiplications and additions of one call
+            in convolutions and matrix products, in 1e9.
+    """
+
+    call: Callable[[], object]
+    details: dict[str, float] = dataclasses.field(default_factory=dict)
+
+
+class Worker:
+    """A process that makes a Work and measures it whenever asked; use it in a `with` block.
+
+    Args:
+        make: function of `settings` that returns a Work; of a module, so that the process finds it.
+        environment: variables that the process sees besides the present ones.
+        keep_memory: bool. Whether `runtime.prepare` makes the settings of the mains.
+        devices: int. Logical CPU devices.
+        settings: arguments of `make`.
+    """
+
+    def __init__(self, make, *, environment=None, keep_memory=True, devices=1, **settings):
+        context = multiprocessing.get_context("spawn")
+        self._connection, other = context.Pipe()
+        self._process = context.Process(target=_serve, args=(other, make, keep_memory, devices, settings), daemon=True)
+        # Every process would otherwise tell what it found of the machine.
+        with _environment({"TF_CPP_MIN_LOG_LEVEL": "2"} | (environment or {})):
+            self._process.start()
+        other.close()
+        self._rounds = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._connection.close()
+        self._process.join(30)
+        self._process.terminate()
+
+    def measure(self, repeats: int) -> float:
+        """Median seconds of so many calls, after one that does not count.
+
+        Raises:
+            RuntimeError: the process ended, or could not do its work.
+        """
+        try:
+            self._connection.send(repeats)
+            answer = self._connection.recv()
+        except (EOFError, BrokenPipeError):
+            self._process.join(30)
+            raise RuntimeError(f"a worker ended with status {self._process.exitcode}; what it printed says why, and "
+                               "-9 means that memory ran out.") from None
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        self._rounds.append(answer)
+        return answer["seconds"]
+
+    def result(self) -> dict[str, float]:
+        """Of all measurements: seconds and processor_seconds (of all cores, which other processes disturb less) of a
+        call, medians; peak_memory_gib; gpu_memory_gib where there is a GPU; the work's details."""
+        medians = {name: statistics.median(each[name] for each in self._rounds)
+                   for name in ("seconds", "processor_seconds")}
+        return self._rounds[-1] | medians
+
+
+def _serve(connection, make, keep_memory, devices, settings):
+    if keep_memory:
+        runtime.prepare(0)
+    for gpu in tf.config.list_physical_devices("GPU"):
+        # All workers share it, and what is taken is measured.
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if devices > 1:
+        tf.config.set_logical_device_configuration(
+            tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * devices)
+    work = None
+    with contextlib.suppress(EOFError):
+        while True:
+            repeats = connection.recv()
+            try:
+                work = work or make(**settings)
+                times = _measure(work.call, repeats)
+            except (tf.errors.OpError, ValueError) as error:
+                connection.send({"error": f"{settings}: {error}"})
+                return
+            connection.send({**times, **work.details, **_memory()})
+
+
+def _measure(call, repeats):
+    call()
+    times = []
+    for _ in range(repeats):
+        before = time.perf_counter(), time.process_time()
+        call()
+        times.append((time.perf_counter() - before[0], time.process_time() - before[1]))
+    return {name: statistics.median(each) for name, each in
+            zip(("seconds", "processor_seconds"), zip(*times, strict=True), strict=True)}
+
+
+def _memory():
+    unit = 2**20 if sys.platform == "linux" else 2**30
+    memory = {"peak_memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
+    if tf.config.list_logical_devices("GPU"):
+        memory["gpu_memory_gib"] = tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**30
+    return memory
+
+
+@contextlib.contextmanager
+def _environment(changes):
+    before = dict(os.environ)
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

@@ -10,26 +10,21 @@ named. Writes load.json and load.md; exit status 1 where a request was lost or a
 that was interrupted says nothing about memory, so there is no going on with it.
 """
 
-import concurrent.futures
-import dataclasses
-import itertools
 import json
 import os
 import pathlib
 import sys
-import threading
 import time
 
-import numpy as np
+import tensorflow as tf
 from absl import app, flags, logging
 
 from attr2image_tf.errors import clear_errors
-from attr2image_tf.evaluation.workspace import duration
 from attr2image_tf.run_folder import write_text
 from benchmarks import requests_mix
+from benchmarks.load_clients import ask_alone, open_ways, run
 from benchmarks.load_report import MemoryWatch, markdown, summarize
-from export.local import Models
-from export.remote import GrpcModels, RefusedError, RestModels, ServerError
+from export.remote import ServerError
 
 _ADDRESSES = flags.DEFINE_list("addresses", [], "Addresses of the server, http://HOST:PORT and grpc://HOST:PORT; "
                                "clients take them in turn.")
@@ -41,120 +36,6 @@ _SAMPLE = flags.DEFINE_integer("sample", 50, "Every so many requests one is aske
 _TIMEOUT = flags.DEFINE_float("timeout", 120.0, "Seconds after which a request is lost.", lower_bound=0.0)
 _SERVER_PID = flags.DEFINE_integer("server_pid", None, "Process of the server, on this machine, whose memory is read.")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for load.json and load.md.")
-
-PROGRESS_SECONDS = 10.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What became of a request.
-
-    Attributes:
-        number: int. Which request.
-        way: "REST" or "gRPC".
-        signature: text.
-        mistake: what was wrong with the request, or None.
-        seconds: from asking to the answer.
-        problem: what is wrong with the answer, or None.
-    """
-
-    number: int
-    way: str
-    signature: str
-    mistake: str | None
-    seconds: float
-    problem: str | None
-
-
-def open_ways(addresses, timeout: float) -> dict[str, Models]:
-    """Models by way, each request of which is sent once.
-
-    Raises:
-        ValueError: no address, or one that is neither REST nor gRPC.
-    """
-    ways = {}
-    for address in addresses:
-        if address.startswith("grpc://"):
-            ways["gRPC"] = GrpcModels(address.removeprefix("grpc://"), timeout=timeout, attempts=1)
-        elif address.startswith(("http://", "https://")):
-            ways["REST"] = RestModels(address, timeout=timeout, attempts=1)
-        else:
-            raise ValueError(f"addresses: expected http://HOST:PORT or grpc://HOST:PORT, got {address!r}.")
-    if not ways:
-        raise ValueError("--addresses is missing; name a running server, such as http://localhost:8501.")
-    return ways
-
-
-def ask(models: Models, request: requests_mix.Request):
-    """The answer to a request or None, and what is wrong with how it was answered or None."""
-    try:
-        answer = models.call(request.model, request.signature, **request.inputs)
-    except RefusedError as error:
-        if not request.mistake:
-            return None, f"refused: {error}"
-        # TF Serving's gRPC has another code for a signature that is not there.
-        expected = (400, "INVALID_ARGUMENT", *["FAILED_PRECONDITION"] * (request.signature == "paint"))
-        if error.status not in expected:
-            return None, f"refused with {error.status}: {error}"
-        return None, None if request.told in str(error) else f"the message does not speak of {request.told!r}: {error}"
-    except ServerError as error:
-        return None, f"lost: {error}"
-    return answer, "answered" if request.mistake else requests_mix.problem(request, answer)
-
-
-def run(mix: requests_mix.Mix, ways: dict[str, Models], count: int, *, clients: int, sample: int, watch: MemoryWatch):
-    """Asks `count` requests from so many clients at once.
-
-    Returns:
-        outcomes, list of Outcome; and answers of every `sample`-th good request by its number and way.
-    """
-    outcomes, kept = [], {}
-    numbers, started, told = iter(range(count)), time.monotonic(), [time.monotonic()]
-    lock = threading.Lock()
-
-    def client(way):
-        while True:
-            with lock:
-                number = next(numbers, None)
-            if number is None:
-                return
-            request = mix.request(number)
-            before = time.perf_counter()
-            answer, problem = ask(ways[way], request)
-            seconds = time.perf_counter() - before
-            with lock:
-                outcomes.append(Outcome(number, way, request.signature, request.mistake, seconds, problem))
-                if answer is not None and number % sample == 0:
-                    kept[number, way] = answer
-                if time.monotonic() - told[0] > PROGRESS_SECONDS:
-                    told[0] = time.monotonic()
-                    _tell(outcomes, count, time.monotonic() - started, watch)
-
-    with concurrent.futures.ThreadPoolExecutor(clients) as pool:
-        for done in [pool.submit(client, way) for way in itertools.islice(itertools.cycle(ways), clients)]:
-            done.result()
-    return outcomes, kept
-
-
-def ask_alone(mix: requests_mix.Mix, ways: dict[str, Models], kept) -> list[str]:
-    """What the answers under load differ in from those to the same requests alone."""
-    problems = []
-    for (number, way), answer in sorted(kept.items()):
-        request = mix.request(number)
-        alone, problem = ask(ways[way], request)
-        problem = problem or requests_mix.difference(request, answer, alone)
-        if problem:
-            problems.append(f"request {number}, {request.signature}, {way}: {problem}")
-    return problems
-
-
-def _tell(outcomes, count, seconds, watch):
-    done = len(outcomes)
-    wrong = sum(outcome.problem is not None for outcome in outcomes)
-    memory = f", {watch.samples[-1][1]:.0f} MiB" if watch.samples else ""
-    logging.info("%d of %d requests, %.1f a second, %d wrong%s, %s left.", done, count, done / seconds, wrong, memory,
-                 duration(seconds / done * (count - done)))
-
 
 def main(arguments):
     if len(arguments) > 1:
@@ -179,7 +60,7 @@ def main(arguments):
     figures = summarize(outcomes, watch.samples, seconds, asked=_REQUESTS.value, alone=len(kept),
                         differences=ask_alone(mix, ways, kept))
     figures = {"requests": _REQUESTS.value, "clients": _CLIENTS.value, "seed": _SEED.value,
-               "cores": len(os.sched_getaffinity(0)), "numpy": np.__version__} | figures
+               "cores": len(os.sched_getaffinity(0)), "tensorflow": tf.__version__} | figures
     write_text(output / "load.json", json.dumps(figures, indent=2))
     write_text(output / "load.md", markdown(figures))
     print(markdown(figures))

@@ -73,9 +73,9 @@ class Mix:
             return Request(model, signature, inputs, mistake=mistake, told=told)
         model, signature = list(SHARES)[random.choice(len(SHARES), p=np.array(list(SHARES.values())) / 1000)]
         rows = 1 if descends(signature) else int(random.choice(ROWS, p=ROW_SHARES))
-        return Request(model, signature, self._inputs(signature, rows, random), self._shapes(signature, rows))
+        return Request(model, signature, self.inputs(signature, rows, random), self._shapes(signature, rows))
 
-    def _inputs(self, signature, rows, random):
+    def inputs(self, signature: str, rows: int, random: np.random.Generator) -> dict[str, np.ndarray]:
         """Good inputs of a signature."""
         some = random.integers(len(self.pictures), size=rows)
         attributes, changed = self.attributes[random.integers(len(self.attributes), size=(2, rows))]
@@ -119,8 +119,8 @@ class Mix:
     def _mistakes(self, random):
         """Model, signature, the input that the refusal must name, and inputs, by what is wrong."""
         count = len(self.schema)
-        drawn, encoded = (self._inputs(name, 1, random) for name in ("generate", "encode"))
-        decoded, found = (self._inputs(name, 1, random) for name in ("decode", "infer_attributes_bytes"))
+        drawn, encoded = (self.inputs(name, 1, random) for name in ("generate", "encode"))
+        decoded, found = (self.inputs(name, 1, random) for name in ("decode", "infer_attributes_bytes"))
         generated = {
             "attributes of the wrong length": ("attributes", {"attributes": np.zeros((1, count + 2), np.float32)}),
             "NaN": ("attributes", {"attributes": np.full((1, count), np.nan, np.float32)}),

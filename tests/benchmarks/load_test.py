@@ -5,7 +5,8 @@ import os
 import numpy as np
 import pytest
 
-from benchmarks import load, load_report
+from benchmarks import load_clients as load
+from benchmarks import load_report
 from benchmarks.requests_mix import Mix, descends
 from export.local import LocalModels, Models
 from export.remote import RefusedError, ServerError

@@ -26,7 +26,7 @@ def convert(model: AttributeModel, *, weights: str = "int8", batch_size: int = 1
     """The content of a LiteRT file with the signature decode.
 
     Args:
-        model: AttributeModel, its weights final; folded here if it is not yet.
+        model: AttributeModel, its weights final and not folded yet; folded here, as LiteRT likes it.
         weights: one of WEIGHTS. int8 keeps a scale for each output channel and computes with int8 activations, whose
             scale is found at each call ("dynamic range quantisation"); float16 computes in float32.
         batch_size: int, at least 1. Fixed in the file.
@@ -36,7 +36,7 @@ def convert(model: AttributeModel, *, weights: str = "int8", batch_size: int = 1
     """
     if weights not in WEIGHTS:
         raise ValueError(f"weights={weights!r}; expected one of {', '.join(WEIGHTS)}.")
-    model.fold()
+    model.fold(phases=True)
     decode = tf.function(lambda latents, attributes: {
         "images": pixels.unit_from_model_range(model.decode(latents, attributes)["images"])}).get_concrete_function(
         tf.TensorSpec([batch_size, model.latent_size], tf.float32, "latents"),

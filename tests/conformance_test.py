@@ -224,8 +224,9 @@ def test_mixed_precision_gives_finite_float32(name, made):
     assert 0 < difference.max() < 0.5 and difference.mean() < 0.05
 
 
+@pytest.mark.parametrize("phases", [False, True])
 @pytest.mark.parametrize("name", COVERED)
-def test_a_folded_model_is_the_same_function(name):
+def test_a_folded_model_is_the_same_function(name, phases):
     model, batch = make(name), make_batch()
     random = np.random.default_rng(0)
     for variable in model.variables:
@@ -239,7 +240,7 @@ def test_a_folded_model_is_the_same_function(name):
         return [posterior.mean(), posterior.stddev(), *model.decode(latents, batch["attributes"]).values()]
 
     before = values()
-    model.fold()
+    model.fold(phases=phases)
     for one, other in zip(before, values(), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=2e-5)
     with pytest.raises(ValueError, match="cannot be trained"):

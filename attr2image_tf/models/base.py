@@ -101,16 +101,17 @@ class AttributeModel(keras.Model):
                     attributes)
         self.built = True
 
-    def fold(self, storage=None):
+    def fold(self, storage=None, phases=False):
         """Makes the model one for inference only: the same function with fewer operations (`ConvBlock.fold`).
 
         Args:
             storage: tf.float16 or tf.bfloat16 to keep the kernels of convolution blocks and dense layers, nearly all of
                 the model, in half the space, each cast to float32 when it is used. By default they stay as they are.
+            phases: bool. Whether upsampled convolutions are computed by `convolve_phases`.
         """
         for network in self.layers:
             for block in network.conv_blocks():
-                block.fold(storage)
+                block.fold(storage, phases)
             for weight in network.weights if storage else ():
                 if len(weight.shape) == 2:
                     # A matrix product of Keras casts the narrower of its arguments.

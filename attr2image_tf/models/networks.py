@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from attr2image_tf.models.normalization import BatchNormalization
 from attr2image_tf.models.randomness import replica_dropout
-from attr2image_tf.models.upsampling import UpsampleConv2D, convolve_phases, fold_kernel
+from attr2image_tf.models.upsampling import UpsampleConv2D, convolve_phases, convolve_spread, fold_kernel, spread_kernel
 
 # exp(log-variance) overflows when training goes astray; beyond this the posterior is a point or the prior many times
 # over, in either case of no use.
@@ -49,12 +49,16 @@ class ConvBlock(keras.layers.Layer):
         self.strides, self.pool, self.upsample = strides, pool, upsample
         self._folded = None
 
-    def fold(self, storage=None):
+    def _convolve(self, inputs, kernel, bias):
+        return tf.nn.bias_add(tf.nn.conv2d(inputs, kernel, self.strides, "SAME"), bias)
+
+    def fold(self, storage=None, phases=False):
         """Makes the convolution of inference once and for all: batch normalisation multiplied into its kernel and
-        bias, upsampling folded into its kernel. The block then serves inference only.
+        bias, and its kernel as the upsampled convolution takes it. The block then serves inference only.
 
         Args:
             storage: dtype that the kernel is kept in, the compute dtype by default.
+            phases: bool. Whether upsampled convolutions are computed by `convolve_phases`.
         """
         if self._folded is not None:
             return
@@ -63,7 +67,8 @@ class ConvBlock(keras.layers.Layer):
             scale, offset = self.normalization.inference_scale_and_offset()
             kernel, bias = kernel * scale, bias * scale + offset
         if self.upsample:
-            kernel = fold_kernel(kernel)
+            kernel = fold_kernel(kernel) if phases else spread_kernel(kernel)
+            self._convolve = convolve_phases if phases else convolve_spread
         # Variables, so that a SavedModel keeps them once for all signatures.
         self._folded = [tf.Variable(tf.cast(part, dtype or self.compute_dtype), trainable=False)
                         for part, dtype in ((kernel, storage), (bias, None))]
@@ -76,10 +81,8 @@ class ConvBlock(keras.layers.Layer):
         elif training:
             raise ValueError("ConvBlock: a folded block cannot be trained; train first, fold the loaded model.")
         else:
-            kernel, bias = self._folded
-            x, kernel = tf.cast(inputs, self.compute_dtype), tf.cast(kernel, self.compute_dtype)
-            x = convolve_phases(x, kernel, bias) if self.upsample else tf.nn.bias_add(
-                tf.nn.conv2d(x, kernel, self.strides, "SAME"), bias)
+            x, kernel = (tf.cast(part, self.compute_dtype) for part in (inputs, self._folded[0]))
+            x = self._convolve(x, kernel, self._folded[1])
         if self.pool:
             x = tf.nn.max_pool2d(x, 2, 2, "VALID")
         return tf.nn.relu(x)

@@ -41,28 +41,32 @@ def convolve_phases(inputs, folded_kernel, bias):
     return tf.nn.depth_to_space(phases, 2)
 
 
-def convolve_spread(inputs, kernel, bias):
-    """The upsampled convolution [B, 2H, 2W, D] from inputs [B, H, W, C], a kernel [k, k, C, D] and a bias [D].
+def spread_kernel(kernel):
+    """The kernel [k, k, D, C] that `convolve_spread` takes, of a convolution's kernel [k, k, C, D]."""
+    return 4.0 * tf.transpose(tf.reverse(kernel, [0, 1]), [0, 1, 3, 2])
+
+
+def convolve_spread(inputs, spread, bias):
+    """The upsampled convolution [B, 2H, 2W, D] from inputs [B, H, W, C], a `spread_kernel` and a bias [D].
 
     Repeating every pixel is spreading them apart with zeros between, then summing over 2 x 2. Sum and convolution may
-    change places: a transposed convolution of stride 2 skips the zeros, and average pooling sums what comes out.
+    change places: a transposed convolution of stride 2 skips the zeros, and average pooling, the factor 4 being in the
+    kernel, sums what comes out.
     """
     batch, height, width = tf.shape(inputs)[0], inputs.shape[1], inputs.shape[2]
     # A pixel more at the top and the left, which the sum takes away again.
-    crop = (kernel.shape[0] - 1) // 2 - 1
-    spread = tf.nn.conv2d_transpose(
-        inputs, 4.0 * tf.transpose(tf.reverse(kernel, [0, 1]), [0, 1, 3, 2]),
-        [batch, 2 * height + 1, 2 * width + 1, kernel.shape[3]], 2, [[0, 0], [crop, crop], [crop, crop], [0, 0]])
-    return tf.nn.bias_add(tf.nn.avg_pool2d(spread, 2, 1, "VALID"), bias)
+    crop = (spread.shape[0] - 1) // 2 - 1
+    outputs = tf.nn.conv2d_transpose(inputs, spread, [batch, 2 * height + 1, 2 * width + 1, spread.shape[2]], 2,
+                                     [[0, 0], [crop, crop], [crop, crop], [0, 0]])
+    return tf.nn.bias_add(tf.nn.avg_pool2d(outputs, 2, 1, "VALID"), bias)
 
 
 class UpsampleConv2D(keras.layers.Layer):
     """Nearest upsampling by 2 followed by a "same" k x k convolution, without convolving the large picture.
 
-    Training takes `convolve_spread`: k^2 multiply-adds for each small pixel instead of 4 k^2. Inference may take
-    `convolve_phases` with a kernel folded once: the four output phases (even and odd rows and columns) as four
-    convolutions of the small picture, interleaved; 36 multiply-adds for k = 5. Values and gradients of both equal the
-    plain form up to rounding; zero padding is the same.
+    `convolve_spread` takes k^2 multiply-adds for each small pixel instead of 4 k^2, `convolve_phases` 36 for k = 5.
+    Both equal the plain form up to rounding, in values and gradients, zero padding included. The layer takes the first;
+    the second is for runtimes whose transposed convolutions are slow, as those of LiteRT are.
 
     Args:
         filters: int. Output channels.
@@ -85,7 +89,7 @@ class UpsampleConv2D(keras.layers.Layer):
 
     def call(self, inputs):
         kernel, bias = (tf.cast(weight, self.compute_dtype) for weight in (self.kernel, self.bias))
-        return convolve_spread(inputs, kernel, bias)
+        return convolve_spread(inputs, spread_kernel(kernel), bias)
 
     def get_config(self):
         return {**super().get_config(), "filters": self.filters, "kernel_size": self.kernel_size}

@@ -99,7 +99,7 @@ def markdown(figures) -> str:
         lines += ["| requests joined | " + " | ".join(f"{signature}, {count} at a time" for count in threads) + " |",
                   "| ---: " * (1 + len(threads)) + "|"]
         for joined in sorted({row["joined"] for row in rows}):
-            cells = [f"{row['per_second']:.1f} ({row['per_processor_second']:.1f})" for count in threads for row in rows
+            cells = [f"{row['per_second']:.3g} ({row['per_processor_second']:.3g})" for count in threads for row in rows
                      if (row["joined"], row["threads"]) == (joined, count)]
             lines.append(f"| {joined} | " + " | ".join(cells) + " |")
         lines.append("")

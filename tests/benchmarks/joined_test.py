@@ -18,4 +18,4 @@ def test_the_table_has_a_row_a_size_and_a_column_a_thread_count():
     rows = [{"signature": "a/b", "joined": joined, "threads": threads, "per_second": 10.0 * joined + threads,
              "per_processor_second": 5.0} for joined in (1, 16) for threads in (1, 2)]
     text = joined.markdown({"rows": rows})
-    assert "| 1 | 11.0 (5.0) | 12.0 (5.0) |" in text and "| 16 | 161.0 (5.0) | 162.0 (5.0) |" in text
+    assert "| 1 | 11 (5) | 12 (5) |" in text and "| 16 | 161 (5) | 162 (5) |" in text

@@ -1,6 +1,7 @@
 """Laws of what a server gets: warm-up records, checks from the outside, and the C++ loader of TF Serving."""
 
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -8,7 +9,9 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from google.protobuf import text_format
 from tensorflow.core.protobuf import named_tensor_pb2
+from tensorflow_serving.config import model_server_config_pb2
 
 from export import serving
 from export.check import check_version
@@ -39,10 +42,17 @@ def test_every_signature_has_a_warm_up_record_that_it_answers(models):
 
 
 def test_the_server_finds_both_models(folder):
-    text = (folder / "models.config").read_text()
-    assert text.count("{") == text.count("}")
-    for name in serving.MODELS:
-        assert f'name: "{name}"' in text and f'base_path: "/models/{name}"' in text
+    config = text_format.Parse((folder / "models.config").read_text(), model_server_config_pb2.ModelServerConfig())
+    found = {model.name: model.base_path for model in config.model_config_list.config}
+    assert found == {name: f"/models/{name}" for name in serving.MODELS}
+
+
+def test_batches_are_no_larger_than_what_every_model_takes(folder, models):
+    lines = (folder / "batching.config").read_text().splitlines()
+    values = dict(re.fullmatch(r"(\w+) \{ value: (\w+) \}", line).groups() for line in lines)
+    limit = min(int(models.call(name, "describe", request=np.zeros(1, np.int32))["maximum_batch"].item())
+                for name in serving.MODELS)
+    assert int(values["max_execution_batch_size"]) <= int(values["max_batch_size"]) <= limit
 
 
 def test_a_check_from_the_outside_finds_nothing_wrong(models):

@@ -1,0 +1,83 @@
+"""Milliseconds of each upsampled convolution of the layered model, forward and with its backward pass, in three forms.
+
+    python -m benchmarks.upsampling --batch_size=32
+
+plain: nearest upsampling, then the convolution of the large picture; sub-pixel: `convolve_phases`; transposed:
+`convolve_spread`. Kernels of the last two are made beforehand, as in a folded network.
+"""
+
+import statistics
+import time
+
+import numpy as np
+import tensorflow as tf
+from absl import app, flags
+
+from attr2image_tf import runtime
+from attr2image_tf.models.upsampling import convolve_phases, convolve_spread, fold_kernel, spread_kernel
+
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Pictures.", lower_bound=1)
+_ROUNDS = flags.DEFINE_integer("rounds", 7, "Measurements of each form, in turn.", lower_bound=1)
+# Side of the small picture, channels in and out, k; the paper's network at 64 x 64.
+LAYERS = ((8, 256, 256, 5), (16, 256, 128, 5), (32, 128, 64, 5),
+          (2, 256, 128, 3), (4, 128, 128, 3), (8, 128, 64, 3), (16, 64, 64, 3), (32, 64, 32, 5))
+
+
+def convolve_plain(inputs, kernel, bias):
+    """The definition."""
+    large = tf.repeat(tf.repeat(inputs, 2, axis=1), 2, axis=2)
+    return tf.nn.bias_add(tf.nn.conv2d(large, kernel, 1, "SAME"), bias)
+
+
+FORMS = {"plain": (convolve_plain, lambda kernel: kernel), "sub-pixel": (convolve_phases, fold_kernel),
+         "transposed": (convolve_spread, spread_kernel)}
+
+
+def calls(side, inputs, outputs, size):
+    """Functions that compute one layer once, by form and pass."""
+    random = np.random.default_rng(0)
+    images = tf.constant(random.normal(size=(_BATCH_SIZE.value, side, side, inputs)), tf.float32)
+    kernel = tf.constant(random.normal(size=(size, size, inputs, outputs)), tf.float32)
+    made = {}
+    for form, (convolve, prepare) in FORMS.items():
+        weights = [tf.Variable(prepare(kernel)), tf.Variable(tf.zeros([outputs]))]
+
+        def forward(convolve=convolve, weights=weights):
+            return tf.reduce_sum(convolve(images, *weights) ** 2)
+
+        def backward(forward=forward, weights=weights):
+            with tf.GradientTape() as tape:
+                tape.watch(images)
+                loss = forward()
+            return tf.add_n([tf.reduce_sum(gradient) for gradient in tape.gradient(loss, [images, *weights])])
+
+        made[form, "forward"], made[form, "with backward"] = tf.function(forward), tf.function(backward)
+    return made
+
+
+def main(arguments):
+    if len(arguments) > 1:
+        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
+    runtime.prepare(0)
+    kinds = [(form, part) for part in ("forward", "with backward") for form in FORMS]
+    print("| small picture, channels, k | " + " | ".join(f"{form}, {part}" for form, part in kinds) + " |\n"
+          + "| --- " * (1 + len(kinds)) + "|")
+    total = dict.fromkeys(kinds, 0.0)
+    for layer in LAYERS:
+        functions, seconds = calls(*layer), {kind: [] for kind in kinds}
+        for round_ in range(_ROUNDS.value + 1):
+            for kind in kinds:
+                started = time.perf_counter()
+                functions[kind]().numpy()
+                if round_:  # the first traces
+                    seconds[kind].append(time.perf_counter() - started)
+        medians = {kind: 1000 * statistics.median(values) for kind, values in seconds.items()}
+        total = {kind: total[kind] + medians[kind] for kind in kinds}
+        side, inputs, outputs, size = layer
+        print(f"| {side} x {side}, {inputs} to {outputs}, {size} | "
+              + " | ".join(f"{medians[kind]:.1f}" for kind in kinds) + " |", flush=True)
+    print("| all | " + " | ".join(f"{total[kind]:.0f}" for kind in kinds) + " |")
+
+
+if __name__ == "__main__":
+    app.run(main)

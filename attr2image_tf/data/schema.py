@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import functools
 import json
 from collections.abc import Mapping
 
@@ -128,13 +129,8 @@ class AttributeSchema:
         """
         expected = self.vector(requests, correlated=True)
         chosen = [self.index(name) for name in requests]
-        covariance = self.covariance.astype(np.float64)
-        # What is left to vary once the requested ones are known.
-        covariance = covariance - covariance[:, chosen] @ np.linalg.pinv(
-            covariance[np.ix_(chosen, chosen)]) @ covariance[chosen]
-        values, vectors = np.linalg.eigh(0.5 * (covariance + covariance.T))
-        noise = np.random.default_rng(seed).normal(size=(count, len(self)))
-        drawn = expected + noise @ (vectors * np.sqrt(np.maximum(values, 0.0))).T
+        root = _conditional_root(self.covariance.tobytes(), len(self), tuple(chosen))
+        drawn = expected + np.random.default_rng(seed).normal(size=(count, len(self))) @ root
         drawn = np.clip(drawn, self.minimum, self.maximum)
         drawn[:, chosen] = expected[chosen]
         return drawn.astype(np.float32)
@@ -172,6 +168,20 @@ class AttributeSchema:
     @classmethod
     def from_json(cls, text: str) -> "AttributeSchema":
         return cls(**json.loads(text))
+
+
+# An eigendecomposition takes tens of milliseconds, and clients ask for the same attributes again and again.
+@functools.lru_cache(maxsize=64)
+def _conditional_root(covariance, size, chosen):
+    """R with R^T R the covariance float32 [size, size], as bytes, of what is left to vary once `chosen` are known."""
+    covariance = np.frombuffer(covariance, np.float32).reshape(size, size).astype(np.float64)
+    chosen = list(chosen)
+    covariance = covariance - covariance[:, chosen] @ np.linalg.pinv(
+        covariance[np.ix_(chosen, chosen)]) @ covariance[chosen]
+    values, vectors = np.linalg.eigh(0.5 * (covariance + covariance.T))
+    root = (vectors * np.sqrt(np.maximum(values, 0.0))).T
+    root.setflags(write=False)
+    return root
 
 
 def _plain(name):

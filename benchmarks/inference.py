@@ -5,11 +5,10 @@
         --peer="OTHER_ENVIRONMENT/bin/python peer_torch.py"
 
 Energies of the fast method and of the reference (Adam, 1000 iterations at learning rate 0.3, from the prior's mean) on
-test pictures whose attributes are given. The reference takes long: what is done is kept in --output, and the same
-command goes on. Times are those of the same process, one after the other; an iteration of Adam costs the same at any
-point, so that of the reference is 50 times that of 20. A peer is a program that prints a JSON line with the
-seconds of one Adam iteration for `infer --batch=B --iterations=N` on the paper's network; a new network of that size is
-timed beside it.
+test pictures whose attributes are given. It takes long: what is done is kept in --output, and the same command goes on.
+Times are those of the same process, one after the other; an iteration of Adam costs the same at any point, so that of
+the reference is 50 times that of 20. A peer is a program that prints a JSON line with the seconds of one Adam iteration
+for `infer --batch=B --iterations=N` on the paper's network; a new network of that size is timed beside it.
 """
 
 import dataclasses
@@ -120,6 +119,13 @@ def measure_times(model, pictures, attributes, batch_size):
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
+def kept(path, measure):
+    """The figures in a JSON file, measured and written first where it is not there."""
+    if not path.exists():
+        write_text(path, json.dumps(measure()))
+    return json.loads(path.read_text())
+
+
 def compare_with_peer(config, pictures, attributes, batch_size):
     """Seconds of 1000 Adam iterations on the paper's network, ours and the peer's; None without a peer.
 
@@ -129,7 +135,7 @@ def compare_with_peer(config, pictures, attributes, batch_size):
         return None
     model = models.create(dataclasses.replace(config, width=1.0))
     model.fold()
-    few = 20
+    few = 20 if batch_size < 64 else 5
     optimizer = create(model, OptimizerConfig(method="adam", iterations=few, tolerance=0.0))
     images, vectors = (part[:batch_size] for part in (pictures, attributes))
     optimizer.infer(images, vectors)  # traces
@@ -176,10 +182,18 @@ def main(arguments):
     folder = pathlib.Path(_OUTPUT.value)
     folder.mkdir(parents=True, exist_ok=True)
     sizes = [int(size) for size in _BATCH_SIZES.value]
-    times = {size: measure_times(model, pictures, attributes, size) for size in sizes}
-    # Of the whole process so far, in which nothing but these batches has run.
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1024 if sys.platform == "linux" else 1) / 2**30
-    peers = {size: compare_with_peer(model.config, pictures, attributes, size) for size in sizes}
+    times, peers, memory = {}, {}, {}
+    for size in sizes:
+        found = kept(folder / f"times_{size}.json", lambda size=size: {
+            "seconds": measure_times(model, pictures, attributes, size),
+            # In which nothing but these batches has run so far, the largest last.
+            "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** (20 if sys.platform == "linux" else 30)})
+        times[size], memory[size] = found["seconds"], found["memory"]
+        logging.info("Batch %d: timed.", size)
+    for size in sizes:
+        peers[size] = kept(folder / f"peer_{size}.json",
+                           lambda size=size: compare_with_peer(model.config, pictures, attributes, size))
+        logging.info("Batch %d: timed beside the peer.", size)
     energies = measure_energies(model, pictures, attributes, folder)
     correlation = measure_attributes(model, dataset.schema, pictures, attributes)
     text = table(energies, times, peers)
@@ -188,8 +202,8 @@ def main(arguments):
          "peak_memory_gib": memory, "attribute_correlation": correlation,
          "energies": {name: found["energy"].tolist() for name, found in energies.items()}}))
     write_text(folder / "inference.md", text)
-    print(f"{text}\n\n{len(pictures)} pictures; {memory:.2f} GiB of memory at the most. The attributes found correlate "
-          f"with the true ones by {correlation:.3f}.")
+    print(f"{text}\n\n{len(pictures)} pictures; {max(memory.values()):.2f} GiB of memory at the most. The attributes found "
+          f"correlate with the true ones by {correlation:.3f}.")
 
 
 if __name__ == "__main__":

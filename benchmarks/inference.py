@@ -187,7 +187,7 @@ def main(arguments):
         found = kept(folder / f"times_{size}.json", lambda size=size: {
             "seconds": measure_times(model, pictures, attributes, size),
             # In which nothing but these batches has run so far, the largest last.
-            "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** (20 if sys.platform == "linux" else 30)})
+            "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**(20 if sys.platform == "linux" else 30)})
         times[size], memory[size] = found["seconds"], found["memory"]
         logging.info("Batch %d: timed.", size)
     for size in sizes:
@@ -202,8 +202,8 @@ def main(arguments):
          "peak_memory_gib": memory, "attribute_correlation": correlation,
          "energies": {name: found["energy"].tolist() for name, found in energies.items()}}))
     write_text(folder / "inference.md", text)
-    print(f"{text}\n\n{len(pictures)} pictures; {max(memory.values()):.2f} GiB of memory at the most. The attributes found "
-          f"correlate with the true ones by {correlation:.3f}.")
+    print(f"{text}\n\n{len(pictures)} pictures; {max(memory.values()):.2f} GiB of memory at the most. The attributes "
+          f"found correlate with the true ones by {correlation:.3f}.")
 
 
 if __name__ == "__main__":

@@ -114,7 +114,8 @@ class AttributeModel(keras.Model):
                 block.fold(storage, phases)
             for weight in network.weights if storage else ():
                 if len(weight.shape) == 2:
-                    # A matrix product of Keras casts the narrower of its arguments.
+                    # A matrix product of Keras casts the narrower of its arguments. There is no public way to change
+                    # the type of a variable.
                     weight._value = tf.Variable(tf.cast(weight.value, storage), trainable=False)
 
     def train_step(self, data):

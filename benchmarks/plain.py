@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from attr2image_tf import models
+from attr2image_tf.models.narrow import NarrowConv2D
 from attr2image_tf.models.networks import BackgroundEncoder, ForegroundDecoder, ForegroundEncoder
 from attr2image_tf.models.upsampling import convolve_phases, fold_kernel
 
@@ -58,7 +59,7 @@ def cover(side, layer, inputs, training=False):
 def two_heads(layer, inputs):
     """Foreground and gate by a convolution each."""
     parts = zip(tf.split(layer.kernel, [3, 1], -1), tf.split(layer.bias, [3, 1], -1), strict=True)
-    return tf.concat([keras.ops.conv(inputs, kernel, padding="same") + bias for kernel, bias in parts], -1)
+    return tf.concat([layer.convolution_op(inputs, kernel) + bias for kernel, bias in parts], -1)
 
 
 def undo(model: models.AttributeModel, *rewrites: str):
@@ -78,6 +79,9 @@ def undo(model: models.AttributeModel, *rewrites: str):
                 put("pooling", block, pool_last)
         if isinstance(network, (ForegroundEncoder, BackgroundEncoder)):
             put("cover", network.stream.cover, functools.partial(cover, model.config.image_size // 16))
+        for layer in network.layers:
+            if isinstance(layer, NarrowConv2D) and "narrow" in rewrites:
+                layer.transposed = False
         if isinstance(network, ForegroundDecoder) and network.gate:
             put("heads", network.heads, two_heads)
 
@@ -108,6 +112,7 @@ FORMS = {
     "pooling": "pooling before ReLU",
     "cover": "last convolution of the encoders as a matrix product",
     "heads": "foreground and gate heads as one convolution",
+    "narrow": "last convolution of the decoders as a transposed one",
     "optimiser": "fused Adam",
 }
 

@@ -8,6 +8,7 @@ authors' release does.
 import keras
 import tensorflow as tf
 
+from attr2image_tf.models.narrow import NarrowConv2D
 from attr2image_tf.models.normalization import BatchNormalization
 from attr2image_tf.models.randomness import replica_dropout
 from attr2image_tf.models.upsampling import UpsampleConv2D, convolve_phases, convolve_spread, fold_kernel, spread_kernel
@@ -52,13 +53,13 @@ class ConvBlock(keras.layers.Layer):
     def _convolve(self, inputs, kernel, bias):
         return tf.nn.bias_add(tf.nn.conv2d(inputs, kernel, self.strides, "SAME"), bias)
 
-    def fold(self, storage=None, phases=False):
+    def fold(self, storage=None, transposed=True):
         """Makes the convolution of inference once and for all: batch normalisation multiplied into its kernel and
         bias, and its kernel as the upsampled convolution takes it. The block then serves inference only.
 
         Args:
             storage: dtype that the kernel is kept in, the compute dtype by default.
-            phases: bool. Whether upsampled convolutions are computed by `convolve_phases`.
+            transposed: bool. Whether upsampled convolutions are computed by `convolve_spread` or `convolve_phases`.
         """
         if self._folded is not None:
             return
@@ -67,8 +68,8 @@ class ConvBlock(keras.layers.Layer):
             scale, offset = self.normalization.inference_scale_and_offset()
             kernel, bias = kernel * scale, bias * scale + offset
         if self.upsample:
-            kernel = fold_kernel(kernel) if phases else spread_kernel(kernel)
-            self._convolve = convolve_phases if phases else convolve_spread
+            kernel = spread_kernel(kernel) if transposed else fold_kernel(kernel)
+            self._convolve = convolve_spread if transposed else convolve_phases
         # Variables, so that a SavedModel keeps them once for all signatures.
         self._folded = [tf.Variable(tf.cast(part, dtype or self.compute_dtype), trainable=False)
                         for part, dtype in ((kernel, storage), (bias, None))]
@@ -208,7 +209,7 @@ class ForegroundDecoder(ConvNetwork):
             ConvBlock(last, 5, upsample=True, dtype=dtype),
         ]
         self.gate = gate
-        self.heads = keras.layers.Conv2D(4 if gate else 3, 5, padding="same", dtype=dtype)
+        self.heads = NarrowConv2D(4 if gate else 3, 5, dtype=dtype)
 
     def call(self, latents, attributes, training=False):
         x = latents
@@ -236,7 +237,7 @@ class BackgroundDecoder(ConvNetwork):
         self.blocks = [ConvBlock(config.channels(filters), size, upsample=upsample, dtype=dtype)
                        for filters, size, upsample in ((128, 3, True), (128, 3, True), (64, 3, True), (64, 3, False),
                                                        (64, 3, True), (64, 3, False), (32, 5, True))]
-        self.head = keras.layers.Conv2D(3, 5, padding="same", dtype=dtype)
+        self.head = NarrowConv2D(3, 5, dtype=dtype)
 
     def call(self, latents, training=False):
         x = self.canvas(latents)

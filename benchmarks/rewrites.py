@@ -22,8 +22,7 @@ from benchmarks.workers import Work, Worker
 
 SETTINGS = {
     "memory": ("freed memory kept with the process", {"keep_memory": False}),
-    "onednn": ("TensorFlow's choice of oneDNN or not, for oneDNN", {"environment": {"TF_ENABLE_ONEDNN_OPTS": "1"}}),
-    "eigen": ("TensorFlow's choice of oneDNN or not, for Eigen", {"environment": {"TF_ENABLE_ONEDNN_OPTS": "0"}}),
+    "onednn": ("oneDNN", {"environment": {"TF_ENABLE_ONEDNN_OPTS": "0"}}),
 }
 KNOWN = (*plain.FORMS, "all", *SETTINGS)
 

@@ -26,6 +26,7 @@ from attr2image_tf.data.augmentation import AugmentationConfig
 from attr2image_tf.data.batches import BatchReader
 from attr2image_tf.errors import clear_errors
 from attr2image_tf.run_folder import write_text
+from benchmarks.memory import peak_gib
 from benchmarks.steps import make_config, make_step
 from benchmarks.workers import Work, Worker
 
@@ -101,11 +102,13 @@ def measure_data(folder: pathlib.Path, count: int) -> dict:
         process = subprocess.Popen([
             sys.executable, "-m", "trainers.prepare", f"--images={raw / 'images'}", f"--name={count}",
             f"--attributes={raw / 'attributes.csv'}", f"--output={prepared.parent}"], stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        if status:
-            raise ValueError(f"trainers.prepare ended with status {os.waitstatus_to_exitcode(status)}; see above.")
-        write_text(kept, json.dumps({"prepare_seconds": time.perf_counter() - started,
-                                     "prepare_memory_gib": usage.ru_maxrss / 2**20}))
+        peak = 0.0
+        while process.poll() is None:
+            peak = max(peak, peak_gib(process.pid))
+            time.sleep(0.1)
+        if process.returncode:
+            raise ValueError(f"trainers.prepare ended with status {process.returncode}; see above.")
+        write_text(kept, json.dumps({"prepare_seconds": time.perf_counter() - started, "prepare_memory_gib": peak}))
     with Worker(make_pass, folder=str(prepared)) as worker:
         worker.measure(1)
         return result | json.loads(kept.read_text()) | worker.result()

@@ -4,15 +4,14 @@ import contextlib
 import dataclasses
 import multiprocessing
 import os
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable
 
 import tensorflow as tf
 
 from attr2image_tf import runtime
+from benchmarks.memory import peak_gib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,8 +117,7 @@ def _measure(call, repeats):
 
 
 def _memory():
-    unit = 2**20 if sys.platform == "linux" else 2**30
-    memory = {"peak_memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
+    memory = {"peak_memory_gib": peak_gib()}
     if tf.config.list_logical_devices("GPU"):
         memory["gpu_memory_gib"] = tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**30
     return memory

@@ -108,8 +108,8 @@ class AttributeModel(keras.Model):
         Args:
             storage: tf.float16 or tf.bfloat16 to keep the kernels of convolution blocks and dense layers, nearly all of
                 the model, in half the space, each cast to float32 when it is used. By default they stay as they are.
-            transposed: bool. Whether transposed convolutions stand in for others where they cost less (`UpsampleConv2D`,
-                `NarrowConv2D`); False for runtimes that are slow at them, as LiteRT is.
+            transposed: bool. Whether transposed convolutions stand in for others where they cost less
+                (`UpsampleConv2D`, `NarrowConv2D`); False for runtimes that are slow at them, as LiteRT is.
         """
         for network in self.layers:
             for block in network.conv_blocks():

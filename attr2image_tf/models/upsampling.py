@@ -58,7 +58,8 @@ def convolve_spread(inputs, spread, bias):
     crop = (spread.shape[0] - 1) // 2 - 1
     # The same where nothing is cropped, but oneDNN takes it only by that name.
     padding = [[0, 0], [crop, crop], [crop, crop], [0, 0]] if crop else "VALID"
-    outputs = tf.nn.conv2d_transpose(inputs, spread, [batch, 2 * height + 1, 2 * width + 1, spread.shape[2]], 2, padding)
+    shape = [batch, 2 * height + 1, 2 * width + 1, spread.shape[2]]
+    outputs = tf.nn.conv2d_transpose(inputs, spread, shape, 2, padding)
     return tf.nn.bias_add(tf.nn.avg_pool2d(outputs, 2, 1, "VALID"), bias)
 
 

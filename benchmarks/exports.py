@@ -65,7 +65,7 @@ def make_forms(create_model: Callable[[], AttributeModel], schema: AttributeSche
     forms = {KERAS: keras_export(create_model(), folder / "keras")}
     for weights, storage in STORAGE.items():
         model = create_model()
-        model.fold(storage)
+        model.fold(storage, gradients=False)
         module = Generator(model, schema)
         forms[weights] = _saved_model(publish(module, module.signatures(), folder / weights))
     for weights in litert.WEIGHTS:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from attr2image_tf import models
 from attr2image_tf.models.narrow import NarrowConv2D
 from attr2image_tf.models.networks import BackgroundEncoder, ForegroundDecoder, ForegroundEncoder
-from attr2image_tf.models.upsampling import convolve_phases, fold_kernel
+from attr2image_tf.models.upsampling import convolve_rows, row_kernels
 
 
 def upsample(layer, inputs):
@@ -21,10 +21,10 @@ def upsample(layer, inputs):
     return keras.ops.conv(large, layer.kernel, padding="same") + layer.bias
 
 
-def upsample_by_phases(layer, inputs):
-    """The sub-pixel form: four folded kernels at low resolution, interleaved."""
+def upsample_by_rows(layer, inputs):
+    """The form of networks that only draw."""
     kernel, bias = (tf.cast(weight, layer.compute_dtype) for weight in (layer.kernel, layer.bias))
-    return convolve_phases(inputs, fold_kernel(kernel), bias)
+    return convolve_rows(inputs, *row_kernels(kernel), bias)
 
 
 def normalize(layer, inputs, training=False):
@@ -72,7 +72,7 @@ def undo(model: models.AttributeModel, *rewrites: str):
         for block in network.conv_blocks():
             if block.upsample:
                 put("upsampling", block.convolution, upsample)
-                put("spreading", block.convolution, upsample_by_phases)
+                put("spreading", block.convolution, upsample_by_rows)
             if block.normalization is not None:
                 put("normalisation", block.normalization, normalize)
             if block.pool:
@@ -81,7 +81,7 @@ def undo(model: models.AttributeModel, *rewrites: str):
             put("cover", network.stream.cover, functools.partial(cover, model.config.image_size // 16))
         for layer in network.layers:
             if isinstance(layer, NarrowConv2D) and "narrow" in rewrites:
-                layer.transposed = False
+                layer.convolution_op = functools.partial(keras.layers.Conv2D.convolution_op, layer)
         if isinstance(network, ForegroundDecoder) and network.gate:
             put("heads", network.heads, two_heads)
 
@@ -107,7 +107,7 @@ class PlainAdam:
 
 FORMS = {
     "upsampling": "transposed convolution and 2 x 2 sum, for upsampling and convolution",
-    "spreading": "the same, for the sub-pixel form",
+    "spreading": "the same, for convolutions of even and odd rows",
     "normalisation": "fused batch normalisation",
     "pooling": "pooling before ReLU",
     "cover": "last convolution of the encoders as a matrix product",

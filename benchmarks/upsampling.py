@@ -2,8 +2,8 @@
 
     python -m benchmarks.upsampling --batch_size=32
 
-plain: nearest upsampling, then the convolution of the large picture; sub-pixel: `convolve_phases`; transposed:
-`convolve_spread`. Kernels of the last two are made beforehand, as in a folded network.
+plain: nearest upsampling, then the convolution of the large picture; transposed: `convolve_spread`; rows:
+`convolve_rows`. Kernels of the last two are made beforehand, as in a folded network.
 """
 
 import statistics
@@ -14,7 +14,7 @@ import tensorflow as tf
 from absl import app, flags
 
 from attr2image_tf import runtime
-from attr2image_tf.models.upsampling import convolve_phases, convolve_spread, fold_kernel, spread_kernel
+from attr2image_tf.models.upsampling import convolve_rows, convolve_spread, row_kernels, spread_kernel
 
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Pictures.", lower_bound=1)
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "Measurements of each form, in turn.", lower_bound=1)
@@ -29,8 +29,8 @@ def convolve_plain(inputs, kernel, bias):
     return tf.nn.bias_add(tf.nn.conv2d(large, kernel, 1, "SAME"), bias)
 
 
-FORMS = {"plain": (convolve_plain, lambda kernel: kernel), "sub-pixel": (convolve_phases, fold_kernel),
-         "transposed": (convolve_spread, spread_kernel)}
+FORMS = {"plain": (convolve_plain, lambda kernel: [kernel]),
+         "transposed": (convolve_spread, lambda kernel: [spread_kernel(kernel)]), "rows": (convolve_rows, row_kernels)}
 
 
 def calls(side, inputs, outputs, size):
@@ -40,7 +40,7 @@ def calls(side, inputs, outputs, size):
     kernel = tf.constant(random.normal(size=(size, size, inputs, outputs)), tf.float32)
     made = {}
     for form, (convolve, prepare) in FORMS.items():
-        weights = [tf.Variable(prepare(kernel)), tf.Variable(tf.zeros([outputs]))]
+        weights = [tf.Variable(each) for each in (*prepare(kernel), tf.zeros([outputs]))]
 
         def forward(convolve=convolve, weights=weights):
             return tf.reduce_sum(convolve(images, *weights) ** 2)

@@ -36,7 +36,7 @@ def convert(model: AttributeModel, *, weights: str = "int8", batch_size: int = 1
     """
     if weights not in WEIGHTS:
         raise ValueError(f"weights={weights!r}; expected one of {', '.join(WEIGHTS)}.")
-    model.fold(transposed=False)
+    model.fold(gradients=False)
     decode = tf.function(lambda latents, attributes: {
         "images": pixels.unit_from_model_range(model.decode(latents, attributes)["images"])}).get_concrete_function(
         tf.TensorSpec([batch_size, model.latent_size], tf.float32, "latents"),

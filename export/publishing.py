@@ -40,10 +40,15 @@ def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
         ConfigError: `run` is no run, or has no checkpoint yet.
     """
     folder = RunFolder(run)
-    model, schema = folder.load_model(), folder.read_schema()
-    model.fold(STORAGE[weights])
-    modules = {"generator": Generator(model, schema),
-               "latent_optimizer": LatentOptimizerModule(model, schema, inference)}
+    schema = folder.read_schema()
+
+    def load(gradients):
+        model = folder.load_model()
+        model.fold(STORAGE[weights], gradients)
+        return model
+
+    modules = {"generator": Generator(load(gradients=False), schema),
+               "latent_optimizer": LatentOptimizerModule(load(gradients=True), schema, inference)}
     vectors = serving.plausible_rows(modules["generator"].generate, schema)
     versions = {}
     for name, module in modules.items():

@@ -224,9 +224,9 @@ def test_mixed_precision_gives_finite_float32(name, made):
     assert 0 < difference.max() < 0.5 and difference.mean() < 0.05
 
 
-@pytest.mark.parametrize("transposed", [True, False])
+@pytest.mark.parametrize("gradients", [True, False])
 @pytest.mark.parametrize("name", COVERED)
-def test_a_folded_model_is_the_same_function(name, transposed):
+def test_a_folded_model_is_the_same_function(name, gradients):
     model, batch = make(name), make_batch()
     random = np.random.default_rng(0)
     for variable in model.variables:
@@ -240,7 +240,7 @@ def test_a_folded_model_is_the_same_function(name, transposed):
         return [posterior.mean(), posterior.stddev(), *model.decode(latents, batch["attributes"]).values()]
 
     before = values()
-    model.fold(transposed=transposed)
+    model.fold(gradients=gradients)
     for one, other in zip(before, values(), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=2e-5)
     with pytest.raises(ValueError, match="cannot be trained"):

@@ -7,7 +7,6 @@ import tensorflow as tf
 from attr2image_tf import images as pixels
 from attr2image_tf.models import lower_bound as bounds
 from attr2image_tf.models import randomness
-from attr2image_tf.models.narrow import NarrowConv2D
 
 
 class AttributeModel(keras.Model):
@@ -102,21 +101,18 @@ class AttributeModel(keras.Model):
                     attributes)
         self.built = True
 
-    def fold(self, storage=None, transposed=True):
+    def fold(self, storage=None, gradients=True):
         """Makes the model one for inference only: the same function with fewer operations (`ConvBlock.fold`).
 
         Args:
             storage: tf.float16 or tf.bfloat16 to keep the kernels of convolution blocks and dense layers, nearly all of
                 the model, in half the space, each cast to float32 when it is used. By default they stay as they are.
-            transposed: bool. Whether transposed convolutions stand in for others where they cost less
-                (`UpsampleConv2D`, `NarrowConv2D`); False for runtimes that are slow at them, as LiteRT is.
+            gradients: bool. Whether gradients for the latents are wanted; False is faster where pictures are drawn and
+                nothing else.
         """
         for network in self.layers:
             for block in network.conv_blocks():
-                block.fold(storage, transposed)
-            for layer in network.layers:
-                if isinstance(layer, NarrowConv2D):
-                    layer.transposed = transposed
+                block.fold(storage, gradients)
             for weight in network.weights if storage else ():
                 if len(weight.shape) == 2:
                     # A matrix product of Keras casts the narrower of its arguments. There is no public way to change

@@ -16,20 +16,13 @@ class NarrowConv2D(keras.layers.Conv2D):
         filters: int. Output channels.
         kernel_size: int, odd.
 
-    Attributes:
-        transposed: bool. False makes it a plain convolution again, for runtimes whose transposed convolutions are slow,
-            as those of LiteRT are.
-
     Call input: [B, H, W, C]. Output: [B, H, W, filters].
     """
 
     def __init__(self, filters, kernel_size, **kwargs):
         super().__init__(filters, kernel_size, padding="same", **kwargs)
-        self.transposed = True
 
     def convolution_op(self, inputs, kernel):
-        if not self.transposed:
-            return super().convolution_op(inputs, kernel)
         turned = tf.transpose(tf.reverse(tf.convert_to_tensor(kernel), [0, 1]), [0, 1, 3, 2])
         shape = [tf.shape(inputs)[0], inputs.shape[1], inputs.shape[2], turned.shape[2]]
         return tf.nn.conv2d_transpose(inputs, turned, shape, 1, "SAME")

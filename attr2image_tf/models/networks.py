@@ -11,7 +11,7 @@ import tensorflow as tf
 from attr2image_tf.models.narrow import NarrowConv2D
 from attr2image_tf.models.normalization import BatchNormalization
 from attr2image_tf.models.randomness import replica_dropout
-from attr2image_tf.models.upsampling import UpsampleConv2D, convolve_phases, convolve_spread, fold_kernel, spread_kernel
+from attr2image_tf.models.upsampling import UpsampleConv2D, convolve_rows, convolve_spread, row_kernels, spread_kernel
 
 # exp(log-variance) overflows when training goes astray; beyond this the posterior is a point or the prior many times
 # over, in either case of no use.
@@ -53,13 +53,13 @@ class ConvBlock(keras.layers.Layer):
     def _convolve(self, inputs, kernel, bias):
         return tf.nn.bias_add(tf.nn.conv2d(inputs, kernel, self.strides, "SAME"), bias)
 
-    def fold(self, storage=None, transposed=True):
+    def fold(self, storage=None, gradients=True):
         """Makes the convolution of inference once and for all: batch normalisation multiplied into its kernel and
         bias, and its kernel as the upsampled convolution takes it. The block then serves inference only.
 
         Args:
             storage: dtype that the kernel is kept in, the compute dtype by default.
-            transposed: bool. Whether upsampled convolutions are computed by `convolve_spread` or `convolve_phases`.
+            gradients: bool. Whether upsampled convolutions are computed by `convolve_spread` or `convolve_rows`.
         """
         if self._folded is not None:
             return
@@ -67,12 +67,13 @@ class ConvBlock(keras.layers.Layer):
         if self.normalization is not None:
             scale, offset = self.normalization.inference_scale_and_offset()
             kernel, bias = kernel * scale, bias * scale + offset
+        kernels = [kernel]
         if self.upsample:
-            kernel = spread_kernel(kernel) if transposed else fold_kernel(kernel)
-            self._convolve = convolve_spread if transposed else convolve_phases
+            kernels = [spread_kernel(kernel)] if gradients else row_kernels(kernel)
+            self._convolve = convolve_spread if gradients else convolve_rows
         # Variables, so that a SavedModel keeps them once for all signatures.
         self._folded = [tf.Variable(tf.cast(part, dtype or self.compute_dtype), trainable=False)
-                        for part, dtype in ((kernel, storage), (bias, None))]
+                        for part, dtype in (*((kernel, storage) for kernel in kernels), (bias, None))]
 
     def call(self, inputs, training=False):
         if self._folded is None:
@@ -82,8 +83,7 @@ class ConvBlock(keras.layers.Layer):
         elif training:
             raise ValueError("ConvBlock: a folded block cannot be trained; train first, fold the loaded model.")
         else:
-            x, kernel = (tf.cast(part, self.compute_dtype) for part in (inputs, self._folded[0]))
-            x = self._convolve(x, kernel, self._folded[1])
+            x = self._convolve(*(tf.cast(part, self.compute_dtype) for part in (inputs, *self._folded)))
         if self.pool:
             x = tf.nn.max_pool2d(x, 2, 2, "VALID")
         return tf.nn.relu(x)

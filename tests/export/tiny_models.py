@@ -27,15 +27,20 @@ _folder = None
 def create(name: str):
     """Generator, latent optimiser and schema of a new tiny model: "vae", "cvae" or "discvae"."""
     schema = AttributeSchema.measure(NAMES, np.random.default_rng(0).random((50, 3)))
-    model = models.create(ModelConfig(
+    config = ModelConfig(
         model=name, image_size=32, width=0.0625, latent_size=5, foreground_latent_size=4, background_latent_size=3,
-        attribute_mean=(0.5,) * 3, attribute_standard_deviation=(0.3,) * 3))
+        attribute_mean=(0.5,) * 3, attribute_standard_deviation=(0.3,) * 3)
+    model, drawing = models.create(config), models.create(config)
     # First weights draw everything grey; larger ones make the pictures depend on latents and attributes.
     for variable in model.trainable_variables:
         variable.assign(1.3 * variable)
+    # Folded apart, as publishing does it.
+    for variable, other in zip(drawing.variables, model.variables, strict=True):
+        variable.assign(other)
+    drawing.fold(gradients=False)
     model.fold()
     optimizer = LatentOptimizerModule(model, schema, OptimizerConfig(iterations=4, memory=2))
-    return Generator(model, schema), optimizer, schema
+    return Generator(drawing, schema), optimizer, schema
 
 
 @functools.cache

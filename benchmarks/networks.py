@@ -1,0 +1,74 @@
+"""Where a training step's time goes: each network of the layered model, forward and backward, beside a matrix product.
+
+    python -m benchmarks.networks
+"""
+
+import statistics
+import time
+
+import tensorflow as tf
+from absl import app, flags
+
+from attr2image_tf import models, runtime
+from benchmarks.steps import count_gflop, make_batch, make_config
+
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Pictures.", lower_bound=1)
+_ROUNDS = flags.DEFINE_integer("rounds", 5, "Measurements of each network, in turn.", lower_bound=1)
+SIDE = 2048
+
+
+def passes(model: models.AttributeModel, batch) -> dict:
+    """Functions by name that compute one network and its gradients once."""
+    config, seed = model.config, tf.constant([1, 2])
+    foreground, background = (tf.random.stateless_normal([len(batch["image"]), size], seed)
+                              for size in (config.foreground_latent_size, config.background_latent_size))
+    calls = {
+        "foreground encoder": (model.foreground_encoder, (batch["image"], batch["attributes"]), {"seed": seed}),
+        "background encoder": (model.background_encoder, (batch["image"], batch["attributes"], foreground),
+                               {"seed": seed}),
+        "foreground decoder": (model.foreground_decoder, (foreground, batch["attributes"]), {}),
+        "background decoder": (model.background_decoder, (background,), {}),
+    }
+
+    def make(network, inputs, options):
+        weights = [variable.value for variable in network.trainable_variables]
+        # What comes before a decoder needs the gradient for its latents.
+        sources = weights + ([] if options else [inputs[0]])
+
+        @tf.function
+        def both():
+            with tf.GradientTape() as tape:
+                tape.watch(sources)
+                outputs = tf.nest.flatten(network(*inputs, training=True, **options))
+                total = tf.add_n([tf.reduce_sum(output**2) for output in outputs])
+            return total, tape.gradient(total, sources)
+
+        return both
+
+    return {name: make(*call) for name, call in calls.items()}
+
+
+def main(arguments):
+    if len(arguments) > 1:
+        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
+    runtime.prepare(0)
+    config = make_config()
+    functions = passes(models.create(config), make_batch(config, _BATCH_SIZE.value))
+    matrix = tf.random.stateless_normal([SIDE, SIDE], [0, 0])
+    functions[f"matrix product {SIDE} x {SIDE}"] = tf.function(lambda: (tf.matmul(matrix, matrix)[0, 0], []))
+    gflop = {name: count_gflop(function.get_concrete_function().graph) for name, function in functions.items()}
+    seconds = {name: [] for name in functions}
+    for round_ in range(_ROUNDS.value + 1):
+        for name, function in functions.items():
+            started = time.process_time()
+            function()[0].numpy()
+            if round_:  # the first one prepares
+                seconds[name].append(time.process_time() - started)
+    print("| network | GFLOP | processor s | GFLOP a processor second |\n" + "| --- " * 4 + "|")
+    for name, each in seconds.items():
+        median = statistics.median(each)
+        print(f"| {name} | {gflop[name]:.1f} | {median:.2f} | {gflop[name] / median:.0f} |")
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -35,11 +35,12 @@ def row_kernels(kernel):
 def convolve_rows(inputs, even, odd, bias):
     """The upsampled convolution [B, 2H, 2W, D] from inputs [B, H, W, C], its `row_kernels` and a bias [D].
 
-    Columns are repeated inside of the kernels, whose channels are two columns each; rows are spread apart with zeros
-    between, of which a kernel row of either parity meets none or only zeros, and each sum of two rows has one of both.
+    Columns are repeated inside of the kernels, which give two of them as channels. Rows are spread apart and summed, as in
+    `convolve_spread`: in the convolution of the spread picture every other kernel row meets zeros only, one half of them
+    at even rows and the other at odd ones, and the sum of two neighbours has a row of each kind.
     """
     height, width, channels = inputs.shape[1], inputs.shape[2], bias.shape[0]
-    # Where all sums have one term of it, the bias costs nothing.
+    # Every sum has one even row, so that the bias may go here, where it costs nothing.
     evens = tf.nn.bias_add(tf.nn.conv2d(inputs, even, 1, "SAME"), tf.tile(bias, [2]))
     rows, columns = odd.shape[0] // 2, odd.shape[1] // 2
     # One row more than the picture has.

@@ -35,9 +35,9 @@ def row_kernels(kernel):
 def convolve_rows(inputs, even, odd, bias):
     """The upsampled convolution [B, 2H, 2W, D] from inputs [B, H, W, C], its `row_kernels` and a bias [D].
 
-    Columns are repeated inside of the kernels, which give two of them as channels. Rows are spread apart and summed, as in
-    `convolve_spread`: in the convolution of the spread picture every other kernel row meets zeros only, one half of them
-    at even rows and the other at odd ones, and the sum of two neighbours has a row of each kind.
+    Columns are repeated inside of the kernels, which give two of them as channels. Rows are spread apart and summed, as
+    in `convolve_spread`: in the convolution of the spread picture every other kernel row meets zeros only, one half of
+    them at even rows and the other at odd ones, and the sum of two neighbours has a row of each kind.
     """
     height, width, channels = inputs.shape[1], inputs.shape[2], bias.shape[0]
     # Every sum has one even row, so that the bias may go here, where it costs nothing.

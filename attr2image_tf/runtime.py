@@ -11,8 +11,8 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 def prepare(threads: int = 0):
     """Keeps freed memory with the process and sets the number of threads; call before anything runs.
 
-    glibc gives large blocks back to the system at every free and faults them in anew at every step, which took 30 % of
-    the processor time of training. Elsewhere than on glibc nothing changes.
+    glibc gives large blocks back to the system at every free and faults them in anew at every step, which took up to
+    30 % of the processor time of training. Elsewhere than on glibc nothing changes.
 
     Args:
         threads: threads of one operation; 0 for one a core.

@@ -25,9 +25,10 @@ from export.serving import MODELS, read_warmup
 _RUN = flags.DEFINE_string("run", None, "Run that was exported, to compare the generator with; optional.")
 _BATCHES = (1, 3, 8)
 # Between batches of different sizes convolutions add in another order. A descent carries that on: it ends beside
-# where it ended before, so that its energy says whether it found the same, and its latents do not.
+# where it ended before, so that its energy says whether it found as much, and its latents do not. At batch 1, pictures
+# changed by 1e-6 ended at energies up to 3 % apart; what a row takes from another one shows as far more.
 _TOLERANCE = 1e-4
-_ENERGY_TOLERANCE = 2e-2
+_ENERGY_TOLERANCE = 1e-1
 
 # A program of its own: nothing of this package may be needed to serve.
 _REPLAY = pathlib.Path(__file__).with_name("replay.py")

@@ -7,6 +7,7 @@ import tensorflow as tf
 from attr2image_tf import images as pixels
 from attr2image_tf.models import lower_bound as bounds
 from attr2image_tf.models import randomness
+from attr2image_tf.models.narrow import NarrowConv2D
 
 
 class AttributeModel(keras.Model):
@@ -113,6 +114,9 @@ class AttributeModel(keras.Model):
         for network in self.layers:
             for block in network.conv_blocks():
                 block.fold(storage, gradients)
+            for layer in network.layers:
+                if isinstance(layer, NarrowConv2D):
+                    layer.fold()
             for weight in network.weights if storage else ():
                 if len(weight.shape) == 2:
                     # A matrix product of Keras casts the narrower of its arguments. There is no public way to change

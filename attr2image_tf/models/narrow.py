@@ -4,6 +4,11 @@ import keras
 import tensorflow as tf
 
 
+def turned_kernel(kernel):
+    """The kernel [k, k, D, C] of the transposed convolution, of a convolution's kernel [k, k, C, D]."""
+    return tf.transpose(tf.reverse(tf.convert_to_tensor(kernel), [0, 1]), [0, 1, 3, 2])
+
+
 class NarrowConv2D(keras.layers.Conv2D):
     """A "same" convolution with stride 1, for fewer channels of output than of input.
 
@@ -21,8 +26,14 @@ class NarrowConv2D(keras.layers.Conv2D):
 
     def __init__(self, filters, kernel_size, **kwargs):
         super().__init__(filters, kernel_size, padding="same", **kwargs)
+        self._folded = None
+
+    def fold(self):
+        """Turns the kernel once and for all, instead of at each call. The layer then serves inference only."""
+        if self._folded is None:
+            self._folded = tf.Variable(tf.cast(turned_kernel(self.kernel), self.compute_dtype), trainable=False)
 
     def convolution_op(self, inputs, kernel):
-        turned = tf.transpose(tf.reverse(tf.convert_to_tensor(kernel), [0, 1]), [0, 1, 3, 2])
+        turned = turned_kernel(kernel) if self._folded is None else tf.convert_to_tensor(self._folded)
         shape = [tf.shape(inputs)[0], inputs.shape[1], inputs.shape[2], turned.shape[2]]
         return tf.nn.conv2d_transpose(inputs, turned, shape, 1, "SAME")

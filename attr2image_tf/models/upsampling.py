@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from attr2image_tf.models.narrow import turned_kernel
+
 
 def fold_matrix(kernel_size: int) -> np.ndarray:
     """Which columns of a kernel fall on which low-resolution column, by phase.
@@ -50,7 +52,7 @@ def convolve_rows(inputs, even, odd, bias):
 
 def spread_kernel(kernel):
     """The kernel [k, k, D, C] that `convolve_spread` takes, of a convolution's kernel [k, k, C, D]."""
-    return 4.0 * tf.transpose(tf.reverse(kernel, [0, 1]), [0, 1, 3, 2])
+    return 4.0 * turned_kernel(kernel)
 
 
 def convolve_spread(inputs, spread, bias):

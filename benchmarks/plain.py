@@ -12,7 +12,7 @@ import tensorflow as tf
 from attr2image_tf import models
 from attr2image_tf.models.narrow import NarrowConv2D
 from attr2image_tf.models.networks import BackgroundEncoder, ForegroundDecoder, ForegroundEncoder
-from attr2image_tf.models.upsampling import convolve_rows, row_kernels
+from attr2image_tf.models.upsampling import convolve_parities, parity_kernels
 
 
 def upsample(layer, inputs):
@@ -21,10 +21,10 @@ def upsample(layer, inputs):
     return keras.ops.conv(large, layer.kernel, padding="same") + layer.bias
 
 
-def upsample_by_rows(layer, inputs):
+def upsample_by_parities(layer, inputs):
     """The form of networks that only draw."""
     kernel, bias = (tf.cast(weight, layer.compute_dtype) for weight in (layer.kernel, layer.bias))
-    return convolve_rows(inputs, *row_kernels(kernel), bias)
+    return convolve_parities(inputs, *parity_kernels(kernel), bias)
 
 
 def normalize(layer, inputs, training=False):
@@ -72,7 +72,7 @@ def undo(model: models.AttributeModel, *rewrites: str):
         for block in network.conv_blocks():
             if block.upsample:
                 put("upsampling", block.convolution, upsample)
-                put("spreading", block.convolution, upsample_by_rows)
+                put("spreading", block.convolution, upsample_by_parities)
             if block.normalization is not None:
                 put("normalisation", block.normalization, normalize)
             if block.pool:
@@ -107,7 +107,7 @@ class PlainAdam:
 
 FORMS = {
     "upsampling": "transposed convolution and 2 x 2 sum, for upsampling and convolution",
-    "spreading": "the same, for convolutions of even and odd rows",
+    "spreading": "the same, for convolutions of the small picture by parity",
     "normalisation": "fused batch normalisation",
     "pooling": "pooling before ReLU",
     "cover": "last convolution of the encoders as a matrix product",

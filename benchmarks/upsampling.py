@@ -2,8 +2,8 @@
 
     python -m benchmarks.upsampling --batch_size=32
 
-plain: nearest upsampling, then the convolution of the large picture; transposed: `convolve_spread`; rows:
-`convolve_rows`. Kernels of the last two are made beforehand, as in a folded network.
+plain: nearest upsampling, then the convolution of the large picture; transposed: `convolve_spread`; parities:
+`convolve_parities`. Kernels of the last two are made beforehand, as in a folded network.
 """
 
 import statistics
@@ -14,7 +14,7 @@ import tensorflow as tf
 from absl import app, flags
 
 from attr2image_tf import runtime
-from attr2image_tf.models.upsampling import convolve_rows, convolve_spread, row_kernels, spread_kernel
+from attr2image_tf.models.upsampling import convolve_parities, convolve_spread, parity_kernels, spread_kernel
 
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Pictures.", lower_bound=1)
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "Measurements of each form, in turn.", lower_bound=1)
@@ -30,7 +30,8 @@ def convolve_plain(inputs, kernel, bias):
 
 
 FORMS = {"plain": (convolve_plain, lambda kernel: [kernel]),
-         "transposed": (convolve_spread, lambda kernel: [spread_kernel(kernel)]), "rows": (convolve_rows, row_kernels)}
+         "transposed": (convolve_spread, lambda kernel: [spread_kernel(kernel)]),
+         "parities": (convolve_parities, parity_kernels)}
 
 
 def calls(side, inputs, outputs, size):

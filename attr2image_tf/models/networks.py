@@ -11,7 +11,8 @@ import tensorflow as tf
 from attr2image_tf.models.narrow import NarrowConv2D
 from attr2image_tf.models.normalization import BatchNormalization
 from attr2image_tf.models.randomness import replica_dropout
-from attr2image_tf.models.upsampling import UpsampleConv2D, convolve_rows, convolve_spread, row_kernels, spread_kernel
+from attr2image_tf.models.upsampling import (
+    UpsampleConv2D, convolve_parities, convolve_spread, parity_kernels, spread_kernel)
 
 # exp(log-variance) overflows when training goes astray; beyond this the posterior is a point or the prior many times
 # over, in either case of no use.
@@ -59,7 +60,7 @@ class ConvBlock(keras.layers.Layer):
 
         Args:
             storage: dtype that the kernel is kept in, the compute dtype by default.
-            gradients: bool. Whether upsampled convolutions are computed by `convolve_spread` or `convolve_rows`.
+            gradients: bool. Whether upsampled convolutions are computed by `convolve_spread` or `convolve_parities`.
         """
         if self._folded is not None:
             return
@@ -69,8 +70,8 @@ class ConvBlock(keras.layers.Layer):
             kernel, bias = kernel * scale, bias * scale + offset
         kernels = [kernel]
         if self.upsample:
-            kernels = [spread_kernel(kernel)] if gradients else row_kernels(kernel)
-            self._convolve = convolve_spread if gradients else convolve_rows
+            kernels = [spread_kernel(kernel)] if gradients else parity_kernels(kernel)
+            self._convolve = convolve_spread if gradients else convolve_parities
         # Variables, so that a SavedModel keeps them once for all signatures.
         self._folded = [tf.Variable(tf.cast(part, dtype or self.compute_dtype), trainable=False)
                         for part, dtype in (*((kernel, storage) for kernel in kernels), (bias, None))]

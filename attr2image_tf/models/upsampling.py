@@ -1,53 +1,43 @@
 """UpsampleConv2D: nearest upsampling by 2 and a k x k convolution, in ways that cost less than that."""
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from attr2image_tf.models.narrow import turned_kernel
 
 
-def fold_matrix(kernel_size: int) -> np.ndarray:
-    """Which columns of a kernel fall on which low-resolution column, by phase.
+def parity_kernels(kernel):
+    """The four kernels [m, n, C, D] that `convolve_parities` takes, of a convolution's kernel [k, k, C, D].
 
-    Column 2j + b of the output reads columns 2j + b - r ... 2j + b + r of the upsampled picture, r = (k - 1) / 2, which
-    are repeats of the low-resolution columns floor((b + t - r) / 2) + j for t = 0 ... k - 1.
-
-    Returns:
-        float32 [2, n, k] of zeros and ones: phase b, low-resolution column (n = 3 for k = 3 and k = 5), kernel column.
+    In a picture whose pixels were spread apart with zeros between, these are the parts of the kernel that do not meet
+    zeros: at even rows and even columns, even rows and odd columns, odd and even, odd and odd.
     """
-    radius = (kernel_size - 1) // 2
-    reach = (radius + 1) // 2
-    matrix = np.zeros((2, 2 * reach + 1, kernel_size), np.float32)
-    for phase in range(2):
-        for column in range(kernel_size):
-            matrix[phase, (phase + column - radius) // 2 + reach, column] = 1.0
-    return matrix
+    even = (kernel.shape[0] - 1) // 2 % 2
+    return [kernel[row::2, column::2] for row in (even, 1 - even) for column in (even, 1 - even)]
 
 
-def row_kernels(kernel):
-    """The kernels [m, n, C, 2 D] that `convolve_rows` takes, of even and of odd rows, of a kernel [k, k, C, D]."""
-    size, _, inputs, outputs = kernel.shape
-    wide = tf.einsum("bqj,ijcd->iqcbd", tf.constant(fold_matrix(size), kernel.dtype), kernel)
-    wide = tf.reshape(wide, [size, -1, inputs, 2 * outputs])
-    first_even = (size - 1) // 2 % 2
-    return wide[first_even::2], wide[1 - first_even::2]
+def convolve_parities(inputs, even_even, even_odd, odd_even, odd_odd, bias):
+    """The upsampled convolution [B, 2H, 2W, D] from inputs [B, H, W, C], its `parity_kernels` and a bias [D].
 
-
-def convolve_rows(inputs, even, odd, bias):
-    """The upsampled convolution [B, 2H, 2W, D] from inputs [B, H, W, C], its `row_kernels` and a bias [D].
-
-    Columns are repeated inside of the kernels, which give two of them as channels. Rows are spread apart and summed, as
-    in `convolve_spread`: in the convolution of the spread picture every other kernel row meets zeros only, one half of
-    them at even rows and the other at odd ones, and the sum of two neighbours has a row of each kind.
+    As in `convolve_spread`, but the convolution of the spread picture is four of the small one, and the sum over 2 x 2
+    has one of each.
     """
-    height, width, channels = inputs.shape[1], inputs.shape[2], bias.shape[0]
-    # Every sum has one even row, so that the bias may go here, where it costs nothing.
-    evens = tf.nn.bias_add(tf.nn.conv2d(inputs, even, 1, "SAME"), tf.tile(bias, [2]))
-    rows, columns = odd.shape[0] // 2, odd.shape[1] // 2
-    # One row more than the picture has.
-    odds = tf.nn.conv2d(inputs, odd, 1, [[0, 0], [rows, rows], [columns, columns], [0, 0]])
-    return tf.reshape(tf.stack([evens + odds[:, :-1], evens + odds[:, 1:]], 2), [-1, 2 * height, 2 * width, channels])
+    def convolve(kernel):
+        # Odd rows and columns are one more than even ones.
+        rows, columns = kernel.shape[0] // 2, kernel.shape[1] // 2
+        return tf.nn.conv2d(inputs, kernel, 1, [[0, 0], [rows, rows], [columns, columns], [0, 0]])
+
+    # The bias goes where it costs nothing.
+    even_rows = _sum_neighbours(tf.nn.bias_add(convolve(even_even), bias), convolve(odd_even), axis=1)
+    return _sum_neighbours(even_rows, _sum_neighbours(convolve(even_odd), convolve(odd_odd), axis=1), axis=2)
+
+
+def _sum_neighbours(even, odd, axis):
+    """The 2 n sums of neighbours along an axis on which n + 1 odd ones and n even ones between them take turns."""
+    skip, shape = (slice(None),) * axis, even.shape.as_list()
+    sums = tf.stack([even + odd[(*skip, slice(start, start + shape[axis]))] for start in (0, 1)], axis + 1)
+    shape[axis] *= 2
+    return tf.reshape(sums, [-1, *shape[1:]])
 
 
 def spread_kernel(kernel):
@@ -75,7 +65,7 @@ def convolve_spread(inputs, spread, bias):
 class UpsampleConv2D(keras.layers.Layer):
     """Nearest upsampling by 2 followed by a "same" k x k convolution, without convolving the large picture.
 
-    `convolve_spread` takes k^2 multiply-adds for each small pixel instead of 4 k^2, `convolve_rows` 30 for k = 5. Both
+    `convolve_spread` and `convolve_parities` take k^2 multiply-adds for each small pixel instead of 4 k^2. Both
     equal the plain form up to rounding, in values and gradients, zero padding included. The first is the faster one
     where gradients are needed, and so the layer's own; the second without them, in networks that only draw.
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attr2image_tf.models.upsampling import UpsampleConv2D, convolve_rows, convolve_spread, row_kernels, spread_kernel
+from attr2image_tf.models.upsampling import (
+    UpsampleConv2D, convolve_parities, convolve_spread, parity_kernels, spread_kernel)
 
 
 def plain(inputs, kernel, bias):
@@ -13,8 +14,8 @@ def plain(inputs, kernel, bias):
     return tf.nn.conv2d(large, kernel, 1, "SAME") + bias
 
 
-def rows(inputs, kernel, bias):
-    return convolve_rows(inputs, *row_kernels(kernel), bias)
+def parities(inputs, kernel, bias):
+    return convolve_parities(inputs, *parity_kernels(kernel), bias)
 
 
 def spread(inputs, kernel, bias):
@@ -30,7 +31,7 @@ def case(request):
     return [tf.constant(random.normal(size=shape), tf.float32) for shape in shapes]
 
 
-@pytest.mark.parametrize("form", [rows, spread])
+@pytest.mark.parametrize("form", [parities, spread])
 def test_values_equal_the_plain_form(case, form):
     inputs, kernel, bias, cotangent = case
     outputs = form(inputs, kernel, bias)
@@ -38,7 +39,7 @@ def test_values_equal_the_plain_form(case, form):
     np.testing.assert_allclose(outputs, plain(inputs, kernel, bias), rtol=1e-5, atol=2e-5)
 
 
-@pytest.mark.parametrize("form", [rows, spread])
+@pytest.mark.parametrize("form", [parities, spread])
 def test_gradients_equal_the_plain_form(case, form):
     *sources, cotangent = case
 

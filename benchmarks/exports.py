@@ -1,7 +1,7 @@
 """The forms in which one generator can be shipped, each as a file or folder and a function that draws with it.
 
 An app that imports TensorFlow alone has oneDNN where TensorFlow takes it by default. On processors where that is not so
-(x86 without AVX-512 VNNI), TF_ENABLE_ONEDNN_OPTS=0 measures what such an app sees.
+(x86 without VNNI instructions), TF_ENABLE_ONEDNN_OPTS=0 measures what such an app sees.
 """
 
 import dataclasses

@@ -15,9 +15,7 @@ import dataclasses
 import functools
 import json
 import pathlib
-import resource
 import statistics
-import sys
 import time
 
 import numpy as np
@@ -32,6 +30,7 @@ from attr2image_tf.inference.attribute_prior import AttributePrior
 from attr2image_tf.inference.energy import Energy, EnergyConfig
 from attr2image_tf.inference.latent_optimizer import LatentOptimizer, OptimizerConfig
 from attr2image_tf.run_folder import RunFolder, write_text
+from benchmarks.memory import peak_gib
 from benchmarks.peer import PEER, measure_peer
 from trainers.flags import define_dataset_flags, load_dataset
 
@@ -187,7 +186,7 @@ def main(arguments):
         found = kept(folder / f"times_{size}.json", lambda size=size: {
             "seconds": measure_times(model, pictures, attributes, size),
             # In which nothing but these batches has run so far, the largest last.
-            "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**(20 if sys.platform == "linux" else 30)})
+            "memory": peak_gib()})
         times[size], memory[size] = found["seconds"], found["memory"]
         logging.info("Batch %d: timed.", size)
     for size in sizes:

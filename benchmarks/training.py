@@ -24,7 +24,7 @@ from absl import app, flags, logging
 from attr2image_tf.config import MODELS
 from attr2image_tf.errors import clear_errors
 from attr2image_tf.run_folder import write_text
-from benchmarks.peer import measure_peer
+from benchmarks.peer import matrix_product, measure_peer
 from benchmarks.steps import make_config, make_step
 from benchmarks.workers import Work, Worker
 
@@ -67,11 +67,10 @@ def make(case: Case, **settings) -> Work:
                      strategy="mirrored" if case.devices else "one_device")
 
 
-def make_peak(precision: str, size: int = 2048) -> Work:
+def make_peak(precision: str) -> Work:
     """A product of matrices, whose rate no network here can surpass."""
-    factor = tf.cast(tf.random.stateless_normal([size, size], [0, 1]), keras.DTypePolicy(precision).compute_dtype)
-    product = tf.function(lambda: tf.reduce_sum(tf.matmul(factor, factor)))
-    return Work(lambda: product().numpy(), {"gflop": 2e-9 * size**3})
+    product, gflop = matrix_product(keras.DTypePolicy(precision).compute_dtype)
+    return Work(lambda: product().numpy(), {"gflop": gflop})
 
 
 def measure() -> dict:

@@ -5,13 +5,16 @@ import os
 import pathlib
 import shutil
 import tempfile
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
 from attr2image_tf import images as pixels
+from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.inference.latent_optimizer import OptimizerConfig
+from attr2image_tf.models import AttributeModel
 from attr2image_tf.run_folder import RunFolder
 from export import serving
 from export.generator import Generator
@@ -42,13 +45,7 @@ def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
     folder = RunFolder(run)
     schema = folder.read_schema()
 
-    def load(gradients):
-        model = folder.load_model()
-        model.fold(STORAGE[weights], gradients)
-        return model
-
-    modules = {"generator": Generator(load(gradients=False), schema),
-               "latent_optimizer": LatentOptimizerModule(load(gradients=True), schema, inference)}
+    modules = make_modules(folder.load_model, schema, inference, STORAGE[weights])
     vectors = serving.plausible_rows(modules["generator"].generate, schema)
     versions = {}
     for name, module in modules.items():
@@ -64,6 +61,25 @@ def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
         remove_old_versions(pathlib.Path(output) / name, keep)
     serving.write_server_files(pathlib.Path(output))
     return versions
+
+
+def make_modules(load_model: Callable[[], AttributeModel], schema: AttributeSchema, inference: OptimizerConfig,
+                 storage: tf.DType | None = None) -> dict[str, tf.Module]:
+    """The generator and the latent optimiser, each on a model folded for what it does.
+
+    Args:
+        load_model: function that gives the model anew, not folded.
+        schema: AttributeSchema of the run.
+        inference: OptimizerConfig of the latent optimiser.
+        storage: see AttributeModel.fold.
+    """
+    def load(gradients):
+        model = load_model()
+        model.fold(storage, gradients)
+        return model
+
+    return {"generator": Generator(load(gradients=False), schema),
+            "latent_optimizer": LatentOptimizerModule(load(gradients=True), schema, inference)}
 
 
 def picture_difference(run: str | os.PathLike, version: str | os.PathLike, *, samples: int = 64) -> tuple[float, float]:

@@ -245,6 +245,9 @@ def test_a_folded_model_is_the_same_function(name, gradients):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=2e-5)
     with pytest.raises(ValueError, match="cannot be trained"):
         model.lower_bound(batch, SEED, training=True)
+    model.fold(gradients=gradients)
+    with pytest.raises(ValueError, match="folded already.*load it anew"):
+        model.fold(gradients=not gradients)
 
 
 @pytest.mark.parametrize("storage", [tf.float16, tf.bfloat16])

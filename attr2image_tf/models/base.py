@@ -39,6 +39,7 @@ class AttributeModel(keras.Model):
             aggregation="only_first_replica")
         # Assigned here, as a tf.Module that Keras does not look into, by whoever trains.
         self.optimizer = None
+        self._folding = None
 
     @property
     def observation_standard_deviation(self):
@@ -105,12 +106,24 @@ class AttributeModel(keras.Model):
     def fold(self, storage=None, gradients=True):
         """Makes the model one for inference only: the same function with fewer operations (`ConvBlock.fold`).
 
+        Once folded it stays so; the same again changes nothing.
+
         Args:
             storage: tf.float16 or tf.bfloat16 to keep the kernels of convolution blocks and dense layers, nearly all of
                 the model, in half the space, each cast to float32 when it is used. By default they stay as they are.
             gradients: bool. Whether gradients for the latents are wanted; False is faster where pictures are drawn and
                 nothing else.
+
+        Raises:
+            ValueError: the model is folded otherwise already.
         """
+        folding = {"storage": storage, "gradients": gradients}
+        if self._folding is not None:
+            if self._folding != folding:
+                raise ValueError(f"fold: the model is folded already, with {dict(self._folding)}, and cannot be with "
+                                 f"{folding}; load it anew.")
+            return
+        self._folding = folding
         for network in self.layers:
             for block in network.conv_blocks():
                 block.fold(storage, gradients)

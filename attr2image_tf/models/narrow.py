@@ -12,10 +12,10 @@ def turned_kernel(kernel):
 class NarrowConv2D(keras.layers.Conv2D):
     """A "same" convolution with stride 1, for fewer channels of output than of input.
 
-    A convolution on a CPU is a matrix product with the k^2 inputs around each pixel, which are copied side by side for
-    it. Of a picture with many channels that copy is large and the product, of a few columns, slow; backward too. A
-    transposed convolution of stride 1 with the kernel turned by half is the same function and lays out the few channels
-    of its output instead.
+    On a CPU without oneDNN a convolution is a matrix product with the k^2 inputs around each pixel, which are copied side
+    by side for it. Of a picture with many channels that copy is large and the product, of a few columns, slow; backward
+    too. A transposed convolution of stride 1 with the kernel turned by half is the same function and lays out the few
+    channels of its output instead.
 
     Args:
         filters: int. Output channels.
@@ -24,16 +24,19 @@ class NarrowConv2D(keras.layers.Conv2D):
     Call input: [B, H, W, C]. Output: [B, H, W, filters].
     """
 
-    def __init__(self, filters, kernel_size, **kwargs):
-        super().__init__(filters, kernel_size, padding="same", **kwargs)
+    def __init__(self, filters, kernel_size, *, name=None, dtype=None, trainable=True):
+        super().__init__(filters, kernel_size, padding="same", name=name, dtype=dtype, trainable=trainable)
         self._folded = None
 
     def fold(self):
         """Turns the kernel once and for all, instead of at each call. The layer then serves inference only."""
-        if self._folded is None:
-            self._folded = tf.Variable(tf.cast(turned_kernel(self.kernel), self.compute_dtype), trainable=False)
+        self._folded = tf.Variable(tf.cast(turned_kernel(self.kernel), self.compute_dtype), trainable=False)
 
     def convolution_op(self, inputs, kernel):
         turned = turned_kernel(kernel) if self._folded is None else tf.convert_to_tensor(self._folded)
         shape = [tf.shape(inputs)[0], inputs.shape[1], inputs.shape[2], turned.shape[2]]
         return tf.nn.conv2d_transpose(inputs, turned, shape, 1, "SAME")
+
+    def get_config(self):
+        # Of a convolution's many options these are all that the layer has.
+        return {**keras.layers.Layer.get_config(self), "filters": self.filters, "kernel_size": self.kernel_size[0]}

@@ -62,8 +62,6 @@ class ConvBlock(keras.layers.Layer):
             storage: dtype that the kernel is kept in, the compute dtype by default.
             gradients: bool. Whether upsampled convolutions are computed by `convolve_spread` or `convolve_parities`.
         """
-        if self._folded is not None:
-            return
         kernel, bias = self.convolution.kernel.value, self.convolution.bias.value
         if self.normalization is not None:
             scale, offset = self.normalization.inference_scale_and_offset()

@@ -1,5 +1,6 @@
 """Laws of what a server gets: warm-up records, checks from the outside, and the C++ loader of TF Serving."""
 
+import functools
 import pathlib
 import re
 import shutil
@@ -16,7 +17,7 @@ from tensorflow_serving.config import model_server_config_pb2
 from export import serving
 from export.check import check_version
 from export.local import LocalModels
-from export.publishing import remove_old_versions
+from export.publishing import publish, remove_old_versions
 from tests.export import tiny_models
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -66,6 +67,19 @@ def test_a_check_tells_what_differs(models):
 
     problems, _ = check_version(models.newest("generator"), "generator", other)
     assert len(problems) == 1 and "generate: images differs from the run's own model by" in problems[0]
+
+
+@pytest.mark.parametrize("function", [lambda x: x - tf.reduce_mean(x, 0), lambda x: x + tf.cumsum(x, 0),
+                                      lambda x: tf.sort(x, 0)])
+def test_a_check_tells_what_rows_do_to_each_other(tmp_path, function):
+    module = tf.Module()
+    module.decode = tf.function(lambda latents: {"images": function(latents)}, input_signature=[
+        tf.TensorSpec([None, 2], tf.float32, "latents")])
+    functions = {"decode": module.decode.get_concrete_function()}
+    path = publish(module, functions, tmp_path / "generator", finish=functools.partial(
+        serving.write_warmup, name="generator", functions=functions, vectors={"images": np.zeros((4, 4, 3))}))
+    problems, _ = check_version(path, "generator")
+    assert len(problems) == 2 and all("images: differs from batch 1" in problem for problem in problems)
 
 
 def test_a_damaged_version_is_told(models, tmp_path):

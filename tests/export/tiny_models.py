@@ -11,9 +11,7 @@ from attr2image_tf.config import ModelConfig
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.inference.latent_optimizer import OptimizerConfig
 from export import serving
-from export.generator import Generator
-from export.latent_optimizer import LatentOptimizerModule
-from export.publishing import publish
+from export.publishing import make_modules, publish
 
 # Those that the README speaks of.
 NAMES = ("Smiling", "Male", "Senior")
@@ -30,17 +28,16 @@ def create(name: str):
     config = ModelConfig(
         model=name, image_size=32, width=0.0625, latent_size=5, foreground_latent_size=4, background_latent_size=3,
         attribute_mean=(0.5,) * 3, attribute_standard_deviation=(0.3,) * 3)
-    model, drawing = models.create(config), models.create(config)
-    # First weights draw everything grey; larger ones make the pictures depend on latents and attributes.
-    for variable in model.trainable_variables:
-        variable.assign(1.3 * variable)
-    # Folded apart, as publishing does it.
-    for variable, other in zip(drawing.variables, model.variables, strict=True):
-        variable.assign(other)
-    drawing.fold(gradients=False)
-    model.fold()
-    optimizer = LatentOptimizerModule(model, schema, OptimizerConfig(iterations=4, memory=2))
-    return Generator(drawing, schema), optimizer, schema
+
+    def load():
+        model = models.create(config)
+        # First weights draw everything grey; larger ones make the pictures depend on latents and attributes.
+        for variable in model.trainable_variables:
+            variable.assign(1.3 * variable)
+        return model
+
+    modules = make_modules(load, schema, OptimizerConfig(iterations=4, memory=2))
+    return modules["generator"], modules["latent_optimizer"], schema
 
 
 @functools.cache

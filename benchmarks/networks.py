@@ -27,7 +27,8 @@ def passes(model: models.AttributeModel, batch) -> dict:
     # Latents come from an encoder, which needs their gradient.
     calls = {
         "foreground encoder": (model.foreground_encoder, (images, attributes), {"seed": seed}, []),
-        "background encoder": (model.background_encoder, (images, attributes, foreground), {"seed": seed}, [foreground]),
+        "background encoder": (model.background_encoder, (images, attributes, foreground), {"seed": seed},
+                               [foreground]),
         "foreground decoder": (model.foreground_decoder, (foreground, attributes), {}, [foreground]),
         "background decoder": (model.background_decoder, (background,), {}, [background]),
     }

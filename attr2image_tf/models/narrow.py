@@ -12,10 +12,10 @@ def turned_kernel(kernel):
 class NarrowConv2D(keras.layers.Conv2D):
     """A "same" convolution with stride 1, for fewer channels of output than of input.
 
-    On a CPU without oneDNN a convolution is a matrix product with the k^2 inputs around each pixel, which are copied side
-    by side for it. Of a picture with many channels that copy is large and the product, of a few columns, slow; backward
-    too. A transposed convolution of stride 1 with the kernel turned by half is the same function and lays out the few
-    channels of its output instead.
+    On a CPU without oneDNN a convolution is a matrix product with the k^2 inputs around each pixel, which are copied
+    side by side for it. Of a picture with many channels that copy is large and the product, of a few columns, slow;
+    backward too. A transposed convolution of stride 1 with the kernel turned by half is the same function and lays out
+    the few channels of its output instead.
 
     Args:
         filters: int. Output channels.

@@ -86,7 +86,7 @@ def test_each_model_is_folded_for_what_it_does():
     def transposed(function):
         definition = function.graph.as_graph_def()
         nodes = [*definition.node, *(node for each in definition.library.function for node in each.node_def)]
-        return [node for node in nodes if node.op == "Conv2DBackpropInput" and list(node.attr["strides"].list.i)[1] == 2]
+        return [node for node in nodes if node.op == "Conv2DBackpropInput" and node.attr["strides"].list.i[1] == 2]
 
     parts, _ = tiny_models.modules()
     assert not transposed(parts["generator"][1]["generate"])

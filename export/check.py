@@ -4,10 +4,10 @@
     python -m export.check models --run=runs/lfw
 
 Every version of every model is loaded in a process of its own that imports TensorFlow alone, by the v1 loader that TF
-Serving uses. Its warm-up records are replayed through every signature at batch 1, 3 and 8, among other rows: names, types
-and shapes as announced, rows independent of their batch (up to rounding; of a descent the energy, within a tenth), the
-same answer twice, nothing that needs Python. With --run the answers are compared with the run's own model. Exit status 1
-on any problem.
+Serving uses. Its warm-up records are replayed through every signature at batch 1, 3 and 8, among other rows: names,
+types and shapes as announced, rows independent of their batch (up to rounding; of a descent the energy, within a
+tenth), the same answer twice, nothing that needs Python. With --run the answers are compared with the run's own model.
+Exit status 1 on any problem.
 """
 
 import json

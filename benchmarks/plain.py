@@ -12,7 +12,7 @@ import tensorflow as tf
 from attr2image_tf import models
 from attr2image_tf.models.narrow import NarrowConv2D
 from attr2image_tf.models.networks import BackgroundEncoder, ForegroundDecoder, ForegroundEncoder
-from attr2image_tf.models.upsampling import convolve_parities, parity_kernels
+from attr2image_tf.models.upsampling import spread_kernel
 
 
 def upsample(layer, inputs):
@@ -21,10 +21,20 @@ def upsample(layer, inputs):
     return keras.ops.conv(large, layer.kernel, padding="same") + layer.bias
 
 
-def upsample_by_parities(layer, inputs):
-    """The form of networks that only draw."""
+def convolve_transposed(inputs, spread, bias):
+    """The upsampled convolution as a transposed one, in both directions."""
+    batch, height, width = tf.shape(inputs)[0], inputs.shape[1], inputs.shape[2]
+    crop = (spread.shape[0] - 1) // 2 - 1
+    padding = [[0, 0], [crop, crop], [crop, crop], [0, 0]] if crop else "VALID"
+    shape = [batch, 2 * height + 1, 2 * width + 1, spread.shape[2]]
+    outputs = tf.nn.conv2d_transpose(inputs, spread, shape, 2, padding)
+    return tf.nn.bias_add(tf.nn.avg_pool2d(outputs, 2, 1, "VALID"), bias)
+
+
+def upsample_transposed(layer, inputs):
+    """A transposed convolution and a sum over 2 x 2."""
     kernel, bias = (tf.cast(weight, layer.compute_dtype) for weight in (layer.kernel, layer.bias))
-    return convolve_parities(inputs, *parity_kernels(kernel), bias)
+    return convolve_transposed(inputs, spread_kernel(kernel), bias)
 
 
 def normalize(layer, inputs, training=False):
@@ -72,7 +82,7 @@ def undo(model: models.AttributeModel, *rewrites: str):
         for block in network.conv_blocks():
             if block.upsample:
                 put("upsampling", block.convolution, upsample)
-                put("spreading", block.convolution, upsample_by_parities)
+                put("parities", block.convolution, upsample_transposed)
             if block.normalization is not None:
                 put("normalisation", block.normalization, normalize)
             if block.pool:
@@ -106,8 +116,8 @@ class PlainAdam:
 
 
 FORMS = {
-    "upsampling": "transposed convolution and 2 x 2 sum, for upsampling and convolution",
-    "spreading": "the same, for convolutions of the small picture by parity",
+    "upsampling": "four small convolutions by parity, for upsampling and convolution",
+    "parities": "the same, for a transposed convolution and a 2 x 2 sum",
     "normalisation": "fused batch normalisation",
     "pooling": "pooling before ReLU",
     "cover": "last convolution of the encoders as a matrix product",

@@ -19,7 +19,7 @@ _create = models.create
 def create(config):
     """A model with all rewrites undone."""
     model = _create(config)
-    plain.undo(model, *(name for name in plain.FORMS if name != "spreading"))
+    plain.undo(model, *(name for name in plain.FORMS if name != "parities"))
     return model
 
 

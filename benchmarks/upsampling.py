@@ -1,9 +1,10 @@
-"""Milliseconds of each upsampled convolution of the layered model, forward and with its backward pass, in three forms.
+"""Milliseconds of each upsampled convolution of the layered model, forward and with its backward pass, in four forms.
 
     python -m benchmarks.upsampling --batch_size=32
 
-plain: nearest upsampling, then the convolution of the large picture; transposed: `convolve_spread`; parities:
-`convolve_parities`. Kernels of the last two are made beforehand, as in a folded network.
+plain: nearest upsampling, then the convolution of the large picture; transposed: a transposed convolution and a sum;
+parities: `convolve_parities`; upsampled: `convolve_upsampled`, the model's. Kernels are made beforehand, as in a folded
+network.
 """
 
 import statistics
@@ -14,7 +15,8 @@ import tensorflow as tf
 from absl import app, flags
 
 from attr2image_tf import runtime
-from attr2image_tf.models.upsampling import convolve_parities, convolve_spread, parity_kernels, spread_kernel
+from attr2image_tf.models.upsampling import convolve_parities, convolve_upsampled, parity_kernels, spread_kernel
+from benchmarks.plain import convolve_transposed
 
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Pictures.", lower_bound=1)
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "Measurements of each form, in turn.", lower_bound=1)
@@ -30,8 +32,9 @@ def convolve_plain(inputs, kernel, bias):
 
 
 FORMS = {"plain": (convolve_plain, lambda kernel: [kernel]),
-         "transposed": (convolve_spread, lambda kernel: [spread_kernel(kernel)]),
-         "parities": (convolve_parities, parity_kernels)}
+         "transposed": (convolve_transposed, lambda kernel: [spread_kernel(kernel)]),
+         "parities": (convolve_parities, parity_kernels),
+         "upsampled": (convolve_upsampled, lambda kernel: [*parity_kernels(kernel), spread_kernel(kernel)])}
 
 
 def calls(side, inputs, outputs, size):
@@ -50,7 +53,9 @@ def calls(side, inputs, outputs, size):
             with tf.GradientTape() as tape:
                 tape.watch(images)
                 loss = forward()
-            return tf.add_n([tf.reduce_sum(gradient) for gradient in tape.gradient(loss, [images, *weights])])
+            # Of two kernels only one gets a gradient.
+            gradients = [each for each in tape.gradient(loss, [images, *weights]) if each is not None]
+            return tf.add_n([tf.reduce_sum(gradient) for gradient in gradients])
 
         made[form, "forward"], made[form, "with backward"] = tf.function(forward), tf.function(backward)
     return made

@@ -111,8 +111,8 @@ class AttributeModel(keras.Model):
         Args:
             storage: tf.float16 or tf.bfloat16 to keep the kernels of convolution blocks and dense layers, nearly all of
                 the model, in half the space, each cast to float32 when it is used. By default they stay as they are.
-            gradients: bool. Whether gradients for the latents are wanted; False is faster where pictures are drawn and
-                nothing else.
+            gradients: bool. Whether gradients for the latents are wanted; False keeps less where pictures are drawn
+                and nothing else.
 
         Raises:
             ValueError: the model is folded otherwise already.

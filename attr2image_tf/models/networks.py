@@ -12,7 +12,7 @@ from attr2image_tf.models.narrow import NarrowConv2D
 from attr2image_tf.models.normalization import BatchNormalization
 from attr2image_tf.models.randomness import replica_dropout
 from attr2image_tf.models.upsampling import (
-    UpsampleConv2D, convolve_parities, convolve_spread, parity_kernels, spread_kernel)
+    UpsampleConv2D, convolve_parities, convolve_upsampled, parity_kernels, spread_kernel)
 
 # exp(log-variance) overflows when training goes astray; beyond this the posterior is a point or the prior many times
 # over, in either case of no use.
@@ -60,7 +60,7 @@ class ConvBlock(keras.layers.Layer):
 
         Args:
             storage: dtype that the kernel is kept in, the compute dtype by default.
-            gradients: bool. Whether upsampled convolutions are computed by `convolve_spread` or `convolve_parities`.
+            gradients: bool. Whether upsampled convolutions keep what their gradients need.
         """
         kernel, bias = self.convolution.kernel.value, self.convolution.bias.value
         if self.normalization is not None:
@@ -68,8 +68,8 @@ class ConvBlock(keras.layers.Layer):
             kernel, bias = kernel * scale, bias * scale + offset
         kernels = [kernel]
         if self.upsample:
-            kernels = [spread_kernel(kernel)] if gradients else parity_kernels(kernel)
-            self._convolve = convolve_spread if gradients else convolve_parities
+            kernels = [*parity_kernels(kernel), *([spread_kernel(kernel)] if gradients else [])]
+            self._convolve = convolve_upsampled if gradients else convolve_parities
         # Variables, so that a SavedModel keeps them once for all signatures.
         self._folded = [tf.Variable(tf.cast(part, dtype or self.compute_dtype), trainable=False)
                         for part, dtype in (*((kernel, storage) for kernel in kernels), (bias, None))]

@@ -19,8 +19,8 @@ def parity_kernels(kernel):
 def convolve_parities(inputs, even_even, even_odd, odd_even, odd_odd, bias):
     """The upsampled convolution [B, 2H, 2W, D] from inputs [B, H, W, C], its `parity_kernels` and a bias [D].
 
-    As in `convolve_spread`, but the convolution of the spread picture is four of the small one, and the sum over 2 x 2
-    has one of each.
+    Repeating every pixel is spreading them apart with zeros between, then summing over 2 x 2. Sum and convolution may
+    change places, and the convolution of the spread picture is four of the small one, of which each sum has one value.
     """
     def convolve(kernel):
         # Odd rows and columns are one more than even ones.
@@ -41,33 +41,47 @@ def _sum_neighbours(even, odd, axis):
 
 
 def spread_kernel(kernel):
-    """The kernel [k, k, D, C] that `convolve_spread` takes, of a convolution's kernel [k, k, C, D]."""
+    """The kernel [k, k, D, C] of the transposed convolution whose average over 2 x 2 is the upsampled convolution."""
     return 4.0 * turned_kernel(kernel)
 
 
-def convolve_spread(inputs, spread, bias):
-    """The upsampled convolution [B, 2H, 2W, D] from inputs [B, H, W, C], a `spread_kernel` and a bias [D].
+def convolve_upsampled(inputs, *weights):
+    """`convolve_parities` with gradients that cost less than those of its parts.
 
-    Repeating every pixel is spreading them apart with zeros between, then summing over 2 x 2. Sum and convolution may
-    change places: a transposed convolution of stride 2 skips the zeros, and average pooling, the factor 4 being in the
-    kernel, sums what comes out.
+    Spreading and convolving are a transposed convolution of stride 2. Its gradients are a convolution of stride 2 and
+    one for the kernel, without slices and sums.
+
+    Args:
+        inputs: [B, H, W, C].
+        weights: the `parity_kernels`, the `spread_kernel` and the bias [D]. Of the kernels the second gets the gradient.
     """
-    batch, height, width = tf.shape(inputs)[0], inputs.shape[1], inputs.shape[2]
-    # A pixel more at the top and the left, which the sum takes away again.
-    crop = (spread.shape[0] - 1) // 2 - 1
-    # The same where nothing is cropped, but oneDNN takes it only by that name.
-    padding = [[0, 0], [crop, crop], [crop, crop], [0, 0]] if crop else "VALID"
-    shape = [batch, 2 * height + 1, 2 * width + 1, spread.shape[2]]
-    outputs = tf.nn.conv2d_transpose(inputs, spread, shape, 2, padding)
-    return tf.nn.bias_add(tf.nn.avg_pool2d(outputs, 2, 1, "VALID"), bias)
+    *parities, spread, bias = weights
+
+    @tf.custom_gradient
+    def compute(inputs, spread, bias):
+        def gradient(upstream):
+            batch, height, width = tf.shape(inputs)[0], inputs.shape[1], inputs.shape[2]
+            # A pixel more at the top and the left than the picture has, which the sum takes away again.
+            crop = (spread.shape[0] - 1) // 2 - 1
+            # The same where nothing is cropped, but oneDNN takes it only by that name.
+            padding = [[0, 0], [crop, crop], [crop, crop], [0, 0]] if crop else "VALID"
+            summed = tf.raw_ops.AvgPoolGrad(
+                orig_input_shape=[batch, 2 * height + 1, 2 * width + 1, spread.shape[2]], grad=upstream,
+                ksize=[1, 2, 2, 1], strides=[1, 1, 1, 1], padding="VALID")
+            return (tf.nn.conv2d(summed, spread, 2, padding),
+                    tf.compat.v1.nn.conv2d_backprop_filter(summed, spread.shape, inputs, [1, 2, 2, 1], padding),
+                    tf.reduce_sum(upstream, [0, 1, 2]))
+
+        return convolve_parities(inputs, *parities, bias), gradient
+
+    return compute(inputs, spread, bias)
 
 
 class UpsampleConv2D(keras.layers.Layer):
     """Nearest upsampling by 2 followed by a "same" k x k convolution, without convolving the large picture.
 
-    `convolve_spread` and `convolve_parities` take k^2 multiply-adds for each small pixel instead of 4 k^2. Both
-    equal the plain form up to rounding, in values and gradients, zero padding included. The first is the faster one
-    where gradients are needed, and so the layer's own; the second without them, in networks that only draw.
+    `convolve_upsampled` takes k^2 multiply-adds for each small pixel instead of 4 k^2, and equals the plain form up to
+    rounding, in values and gradients, zero padding included.
 
     Args:
         filters: int. Output channels.
@@ -90,7 +104,7 @@ class UpsampleConv2D(keras.layers.Layer):
 
     def call(self, inputs):
         kernel, bias = (tf.cast(weight, self.compute_dtype) for weight in (self.kernel, self.bias))
-        return convolve_spread(inputs, spread_kernel(kernel), bias)
+        return convolve_upsampled(inputs, *parity_kernels(kernel), spread_kernel(kernel), bias)
 
     def get_config(self):
         return {**super().get_config(), "filters": self.filters, "kernel_size": self.kernel_size}

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from attr2image_tf.models.upsampling import (
-    UpsampleConv2D, convolve_parities, convolve_spread, parity_kernels, spread_kernel)
+    UpsampleConv2D, convolve_parities, convolve_upsampled, parity_kernels, spread_kernel)
 
 
 def plain(inputs, kernel, bias):
@@ -18,8 +18,8 @@ def parities(inputs, kernel, bias):
     return convolve_parities(inputs, *parity_kernels(kernel), bias)
 
 
-def spread(inputs, kernel, bias):
-    return convolve_spread(inputs, spread_kernel(kernel), bias)
+def upsampled(inputs, kernel, bias):
+    return convolve_upsampled(inputs, *parity_kernels(kernel), spread_kernel(kernel), bias)
 
 
 @pytest.fixture(params=[3, 5, 7])
@@ -31,7 +31,7 @@ def case(request):
     return [tf.constant(random.normal(size=shape), tf.float32) for shape in shapes]
 
 
-@pytest.mark.parametrize("form", [parities, spread])
+@pytest.mark.parametrize("form", [parities, upsampled])
 def test_values_equal_the_plain_form(case, form):
     inputs, kernel, bias, cotangent = case
     outputs = form(inputs, kernel, bias)
@@ -39,7 +39,7 @@ def test_values_equal_the_plain_form(case, form):
     np.testing.assert_allclose(outputs, plain(inputs, kernel, bias), rtol=1e-5, atol=2e-5)
 
 
-@pytest.mark.parametrize("form", [parities, spread])
+@pytest.mark.parametrize("form", [parities, upsampled])
 def test_gradients_equal_the_plain_form(case, form):
     *sources, cotangent = case
 

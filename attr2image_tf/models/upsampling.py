@@ -53,7 +53,7 @@ def convolve_upsampled(inputs, *weights):
 
     Args:
         inputs: [B, H, W, C].
-        weights: the `parity_kernels`, the `spread_kernel` and the bias [D]. Of the kernels the second gets the gradient.
+        weights: the `parity_kernels`, the `spread_kernel`, which is the one that gets the gradient, and the bias [D].
     """
     *parities, spread, bias = weights
 

@@ -55,7 +55,8 @@ def convolve_upsampled(inputs, *weights):
         inputs: [B, H, W, C].
         weights: the `parity_kernels`, the `spread_kernel`, which is the one that gets the gradient, and the bias [D].
     """
-    *parities, spread, bias = weights
+    # Tensors: variables that the function below reads would want gradients of their own.
+    *parities, spread, bias = map(tf.convert_to_tensor, weights)
 
     @tf.custom_gradient
     def compute(inputs, spread, bias):

@@ -54,6 +54,16 @@ def test_gradients_equal_the_plain_form(case, form):
         np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-4)
 
 
+def test_kernels_may_be_variables(case):
+    inputs, kernel, bias, cotangent = case
+    weights = [tf.Variable(each) for each in (*parity_kernels(kernel), spread_kernel(kernel), bias)]
+    with tf.GradientTape() as tape:
+        outputs = convolve_upsampled(inputs, *weights)
+    *parities, spread, offset = tape.gradient(outputs, weights, cotangent)
+    # All of the kernel's gradient goes to one of its forms.
+    assert parities == [None] * 4 and np.abs(spread).max() > 0.1 and np.abs(offset).max() > 0.1
+
+
 def test_the_layer_takes_any_batch():
     layer = UpsampleConv2D(4, 5)
     inputs = np.random.default_rng(0).normal(size=(3, 4, 4, 2)).astype(np.float32)

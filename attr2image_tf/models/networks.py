@@ -12,7 +12,12 @@ from attr2image_tf.models.narrow import NarrowConv2D
 from attr2image_tf.models.normalization import BatchNormalization
 from attr2image_tf.models.randomness import replica_dropout
 from attr2image_tf.models.upsampling import (
-    UpsampleConv2D, convolve_parities, convolve_upsampled, parity_kernels, spread_kernel)
+    UpsampleConv2D,
+    convolve_parities,
+    convolve_upsampled,
+    parity_kernels,
+    spread_kernel,
+)
 
 # exp(log-variance) overflows when training goes astray; beyond this the posterior is a point or the prior many times
 # over, in either case of no use.

@@ -5,7 +5,12 @@ import pytest
 import tensorflow as tf
 
 from attr2image_tf.models.upsampling import (
-    UpsampleConv2D, convolve_parities, convolve_upsampled, parity_kernels, spread_kernel)
+    UpsampleConv2D,
+    convolve_parities,
+    convolve_upsampled,
+    parity_kernels,
+    spread_kernel,
+)
 
 
 def plain(inputs, kernel, bias):

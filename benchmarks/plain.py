@@ -73,7 +73,15 @@ def two_heads(layer, inputs):
 
 
 def undo(model: models.AttributeModel, *rewrites: str):
-    """Puts plain forms into a model, by name: those of FORMS."""
+    """Puts plain forms into a model, by name: those of FORMS.
+
+    Raises:
+        ValueError: "upsampling" and "parities" are both named, which stand for the same layers.
+    """
+    if {"upsampling", "parities"} <= set(rewrites):
+        raise ValueError(f"undo: rewrites={rewrites} names two plain forms of upsampling; choose \"upsampling\" or "
+                         "\"parities\".")
+
     def put(name, layer, form):
         if name in rewrites:
             layer.call = functools.partial(form, layer)
@@ -125,6 +133,8 @@ FORMS = {
     "narrow": "last convolution of the decoders as a transposed one",
     "optimiser": "fused Adam",
 }
+# The paper's network has none of them; "parities" puts in a form that the paper does not have.
+ALL = tuple(name for name in FORMS if name != "parities")
 
 
 def create(config, *rewrites: str) -> models.AttributeModel:

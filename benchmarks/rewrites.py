@@ -43,7 +43,7 @@ def make(undone: tuple[str, ...], width: float, batch_size: int) -> Work:
 
 def compare(name: str) -> dict:
     """The package's step and the one without a rewrite, in turn."""
-    undone = {"all": tuple(each for each in plain.FORMS if each != "parities")}.get(name, (name,))
+    undone = plain.ALL if name == "all" else (name,)
     options = SETTINGS[name][1] if name in SETTINGS else {}
     size = {"width": _WIDTH.value, "batch_size": _BATCH_SIZE.value}
     with Worker(make, undone=(), **size) as ours, Worker(make, undone=undone, **options, **size) as other:

@@ -17,9 +17,9 @@ _create = models.create
 
 
 def create(config):
-    """A model with all rewrites undone."""
+    """A model with all of its rewrites undone; the optimiser is not a part of it."""
     model = _create(config)
-    plain.undo(model, *(name for name in plain.FORMS if name != "parities"))
+    plain.undo(model, *plain.ALL)
     return model
 
 

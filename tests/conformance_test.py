@@ -234,10 +234,15 @@ def test_a_folded_model_is_the_same_function(name, gradients):
         if "moving" in variable.path:
             variable.assign(random.uniform(0.5, 1.5, variable.shape))
     latents = tf.constant(random.normal(size=(4, model.latent_size)), tf.float32)
+    cotangent = tf.constant(random.normal(size=batch["image"].shape), tf.float32)
 
     def values():
         posterior = model.encode(batch["image"], batch["mask"], batch["attributes"])
-        return [posterior.mean(), posterior.stddev(), *model.decode(latents, batch["attributes"]).values()]
+        with tf.GradientTape() as tape:
+            tape.watch(latents)
+            parts = model.decode(latents, batch["attributes"])
+            total = tf.reduce_sum(parts["images"] * cotangent)
+        return [posterior.mean(), posterior.stddev(), *parts.values()] + [tape.gradient(total, latents)] * gradients
 
     before = values()
     model.fold(gradients=gradients)

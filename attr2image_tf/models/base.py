@@ -123,7 +123,6 @@ class AttributeModel(keras.Model):
                 raise ValueError(f"fold: the model is folded already, with {dict(self._folding)}, and cannot be with "
                                  f"{folding}; load it anew.")
             return
-        self._folding = folding
         for network in self.layers:
             for block in network.conv_blocks():
                 block.fold(storage, gradients)
@@ -135,6 +134,7 @@ class AttributeModel(keras.Model):
                     # A matrix product of Keras casts the narrower of its arguments. There is no public way to change
                     # the type of a variable.
                     weight._value = tf.Variable(tf.cast(weight.value, storage), trainable=False)
+        self._folding = folding
 
     def train_step(self, data):
         """One optimiser step on this replica's rows; returns each term's sum over them, and their number."""

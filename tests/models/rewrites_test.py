@@ -10,7 +10,7 @@ from benchmarks import plain
 
 CONFIG = ModelConfig(width=0.0625, image_size=32, latent_size=8, foreground_latent_size=8, background_latent_size=4,
                      attribute_mean=(0.0, 1.0, 2.0), attribute_standard_deviation=(1.0, 1.0, 2.0))
-OF_NETWORKS = [name for name in plain.FORMS if name != "optimiser"]
+OF_NETWORKS = [(name,) for name in plain.FORMS if name != "optimiser"]
 
 
 def compute(*rewrites):
@@ -42,10 +42,10 @@ def rewritten():
     return compute()
 
 
-@pytest.mark.parametrize("name", OF_NETWORKS)
-def test_a_rewrite_is_the_same_function(name, rewritten):
+@pytest.mark.parametrize("names", [*OF_NETWORKS, plain.ALL], ids="-".join)
+def test_a_rewrite_is_the_same_function(names, rewritten):
     bound, gradients, statistics, operations = rewritten
-    plainly = compute(name)
+    plainly = compute(*names)
     # Otherwise the plain form has not been put in, and this would compare the model with itself.
     assert plainly[3] != operations
     np.testing.assert_allclose(bound, plainly[0], rtol=1e-5)
@@ -57,3 +57,8 @@ def test_a_rewrite_is_the_same_function(name, rewritten):
         # Of a bias that normalisation takes away again only rounding is left, of terms as large as any.
         np.testing.assert_allclose(gradient, expected, rtol=1e-3,
                                    atol=2e-4 * np.abs(expected).max() + 2e-6 * largest)
+
+
+def test_two_plain_forms_of_a_layer_are_refused():
+    with pytest.raises(ValueError, match='choose "upsampling" or "parities"'):
+        plain.create(CONFIG, "upsampling", "parities")

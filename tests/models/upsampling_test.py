@@ -44,19 +44,31 @@ def test_values_equal_the_plain_form(case, form):
     np.testing.assert_allclose(outputs, plain(inputs, kernel, bias), rtol=1e-5, atol=2e-5)
 
 
+def compute_gradients(function, sources, cotangent):
+    with tf.GradientTape() as tape:
+        tape.watch(sources)
+        outputs = function(*sources)
+    return tape.gradient(outputs, sources, cotangent)
+
+
 @pytest.mark.parametrize("form", [parities, upsampled])
 def test_gradients_equal_the_plain_form(case, form):
     *sources, cotangent = case
+    found, expected = (compute_gradients(function, sources, cotangent) for function in (form, plain))
+    for one, other in zip(found, expected, strict=True):
+        assert np.abs(other).max() > 0.1
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-4)
 
-    def gradients(function):
-        with tf.GradientTape() as tape:
-            tape.watch(sources)
-            outputs = function(*sources)
-        return tape.gradient(outputs, sources, cotangent)
 
-    for gradient, expected in zip(gradients(form), gradients(plain), strict=True):
-        assert np.abs(expected).max() > 0.1
-        np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-4)
+@pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16])
+def test_gradients_in_half_precision(case, dtype):
+    *sources, cotangent = case
+    expected = compute_gradients(plain, sources, cotangent)
+    found = compute_gradients(upsampled, [tf.cast(each, dtype) for each in sources], tf.cast(cotangent, dtype))
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == dtype
+        # Of bfloat16's eight bits, after sums of up to hundreds of terms.
+        np.testing.assert_allclose(tf.cast(one, tf.float32), other, atol=0.03 * np.abs(other).max())
 
 
 def test_kernels_may_be_variables(case):

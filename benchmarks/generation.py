@@ -69,11 +69,12 @@ def main(arguments):
         forms = exports.make_forms(lambda: exports.paper_size()[0], schema, pathlib.Path(folder), threads=cores)
         sizes = {name: form.size for name, form in forms.items()}
         seconds = measure_all(forms, len(schema))
+    peak = matrix_peak()
     if OUTPUT.value:
         write_text(pathlib.Path(OUTPUT.value), json.dumps(
-            {"tensorflow": tf.__version__, "cores": cores, "matrix_peak_gflops": matrix_peak(), "bytes": sizes,
+            {"tensorflow": tf.__version__, "cores": cores, "matrix_peak_gflops": peak, "bytes": sizes,
              "seconds": seconds}, indent=2))
-    print(table(seconds, sizes))
+    print(f"{table(seconds, sizes)}\n\nMatrix products: {peak:.0f} GFLOP/s")
 
 
 if __name__ == "__main__":

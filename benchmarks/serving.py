@@ -23,6 +23,7 @@ from attr2image_tf import runtime
 from attr2image_tf.errors import clear_errors
 from attr2image_tf.run_folder import RunFolder, write_text
 from benchmarks import exports, generation
+from benchmarks.peer import matrix_peak
 
 _RUN = flags.DEFINE_string("run", None, "Folder of a trained run; optional.")
 _LOADS = flags.DEFINE_integer("loads", 3, "Times that each form is loaded.", lower_bound=1)
@@ -74,11 +75,12 @@ def main(arguments):
         changed = differences(forms, schema)
         sizes = {name: form.size for name, form in forms.items()}
         seconds = generation.measure_all(forms, len(schema))
+    peak = matrix_peak()
     if generation.OUTPUT.value:
         write_text(pathlib.Path(generation.OUTPUT.value), json.dumps(
-            {"run": _RUN.value, "tensorflow": tf.__version__, "cores": cores, "bytes": sizes, "loads": loads,
-             "differences": changed, "seconds": seconds}, indent=2))
-    print(f"{generation.table(seconds, sizes)}\n\n{table(loads, changed)}")
+            {"run": _RUN.value, "tensorflow": tf.__version__, "cores": cores, "matrix_peak_gflops": peak,
+             "bytes": sizes, "loads": loads, "differences": changed, "seconds": seconds}, indent=2))
+    print(f"{generation.table(seconds, sizes)}\n\n{table(loads, changed)}\n\nMatrix products: {peak:.0f} GFLOP/s")
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ def convolve_parities(inputs, even_even, even_odd, odd_even, odd_odd, bias):
 def _sum_neighbours(even, odd, axis):
     """The 2 n sums of neighbours along an axis on which n + 1 odd ones and n even ones between them take turns."""
     skip, shape = (slice(None),) * axis, even.shape.as_list()
+    # Not stacked: XNNPACK, which computes LiteRT files, would have to stop for that.
     sums = tf.concat([even + odd[(*skip, slice(start, start + shape[axis]))] for start in (0, 1)], axis + 1)
     shape[axis] *= 2
     return tf.reshape(sums, [-1, *shape[1:]])

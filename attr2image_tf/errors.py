@@ -1,6 +1,8 @@
 """How mistakes are told at the command line."""
 
 import contextlib
+import os
+import pathlib
 import sys
 
 from absl import logging
@@ -19,3 +21,21 @@ def clear_errors():
             raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def check_folder(path: str | os.PathLike, option: str) -> None:
+    """Complains about a folder for results before any work is done for them.
+
+    Args:
+        path: the folder, there or to be made.
+        option: the flag that named it.
+
+    Raises:
+        ValueError: a file is in its place or above it, or nothing can be written there.
+    """
+    path = pathlib.Path(path).expanduser()
+    there = next(each for each in (path, *path.absolute().parents) if each.exists())
+    if not there.is_dir():
+        raise ValueError(f"{option}={str(path)!r}: {str(there)!r} is a file; name a folder, there or to be made.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(f"{option}={str(path)!r}: nothing can be written to {str(there)!r}; name another folder.")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 
 def model_range_from_uint8(images):
@@ -61,6 +61,27 @@ def compose(foregrounds, gates, backgrounds):
         backgrounds: float32 [..., H, W, 3] in [-1, 1].
     """
     return foregrounds + gates * backgrounds
+
+
+def as_seen(picture: Image.Image) -> Image.Image:
+    """A picture file that Pillow opened, as RGB: upright as its EXIF entry says, what is transparent white.
+
+    16 bits become 8 by their share of the largest value; Pillow itself would clip them to white.
+
+    Raises:
+        ValueError: pixels of 32 bits, of which nobody knows which one is white.
+    """
+    # Of "I", 32 bits, these formats use 16.
+    of_16_bits = picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format in ("PNG", "PPM"))
+    picture = ImageOps.exif_transpose(picture)
+    if of_16_bits:
+        picture = Image.fromarray((np.asarray(picture) / 257.0).round().astype(np.uint8))
+    elif picture.mode in ("I", "F"):
+        raise ValueError("its pixels have 32 bits; expected 8 or 16 bits a channel")
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return picture.convert("RGB")
 
 
 def grid(rows: Sequence[Sequence[np.ndarray]], *, row_labels: Sequence[str] = (), column_labels: Sequence[str] = (),

@@ -9,6 +9,7 @@ import tensorflow as tf
 from attr2image_tf import models
 from attr2image_tf.config import ConfigError, RunConfig
 from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.errors import check_folder
 from attr2image_tf.models.optimizer import WeightAverage
 
 
@@ -28,7 +29,13 @@ class RunFolder:
         self.log = self.path / "log.csv"
 
     def check(self, config: RunConfig):
-        """Raises ConfigError unless the folder is new or holds a run of `config` (of as many epochs or fewer)."""
+        """Complains unless the folder is new or holds a run of `config`, of as many epochs or fewer.
+
+        Raises:
+            ConfigError: it holds something else.
+            ValueError: it cannot be made or written to.
+        """
+        check_folder(self.path, "run")
         if not (self.path / "config.json").exists():
             if self.path.exists() and any(self.path.iterdir()):
                 raise ConfigError(f"run={str(self.path)!r}: the folder exists, is not empty and has no config.json; "
@@ -36,10 +43,10 @@ class RunFolder:
             return
         before = self.read_config()
         old, new = (_flat(each.to_dict()) for each in (before, config))
-        changed = [f"{key}: {old[key]!r} before, {new[key]!r} now" for key in new
-                   if old[key] != new[key] and not (key == "epochs" and new[key] > old[key])]
-        if changed:
-            raise ConfigError(f"run={str(self.path)!r} holds a run of another configuration ({'; '.join(changed)}). "
+        if new["epochs"] > old["epochs"]:
+            del new["epochs"]
+        if changed := changes(old, new):
+            raise ConfigError(f"run={str(self.path)!r} holds a run of another configuration ({changed}). "
                               "Give the same flags to go on with it, or name a new folder.")
 
     def write(self, config: RunConfig, schema: AttributeSchema):
@@ -104,6 +111,16 @@ def write_text(path: pathlib.Path, text: str):
     beside = path.with_name(f".{path.name}.new")
     beside.write_text(text)
     os.replace(beside, path)
+
+
+def changes(old: dict, new: dict) -> str:
+    """What of a configuration is not as it was, for a complaint; empty if nothing. Long values are cut off."""
+    def short(value):
+        text = repr(value)
+        return text if len(text) <= 60 else text[:40] + " ..."
+
+    return "; ".join(f"{key}: {short(old.get(key))} before, {short(value)} now" for key, value in new.items()
+                     if old.get(key) != value)
 
 
 def _flat(values, prefix=""):

@@ -96,3 +96,25 @@ def test_a_failed_save_leaves_what_was_there(tmp_path):
     with pytest.raises((TypeError, ValueError)):
         pixels.save(np.zeros((2, 2, 5), np.uint8), path)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("file", ["grey.png", "grey.tif"])
+def test_16_bits_become_8_by_their_share(tmp_path, file):
+    levels = np.linspace(0, 65535, 64).round().astype(np.uint16).reshape(8, 8)
+    Image.fromarray(levels).save(tmp_path / file)
+    with Image.open(tmp_path / file) as picture:
+        seen = np.asarray(pixels.as_seen(picture))
+    np.testing.assert_array_equal(seen, np.repeat((levels / 257.0).round()[..., None], 3, -1))
+
+
+def test_transparent_pixels_are_seen_as_white():
+    picture = np.full([4, 4, 4], 100, np.uint8)
+    picture[:2, :, 3] = 0
+    picture[2:, :, 3] = 255
+    seen = np.asarray(pixels.as_seen(Image.fromarray(picture)))
+    assert (seen[:2] == 255).all() and (seen[2:] == 100).all()
+
+
+def test_pixels_whose_white_nobody_knows_are_refused():
+    with pytest.raises(ValueError, match="pixels have 32 bits; expected 8 or 16 bits a channel"):
+        pixels.as_seen(Image.fromarray(np.zeros([4, 4], np.float32)))

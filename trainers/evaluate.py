@@ -22,10 +22,10 @@ from absl import app, flags, logging
 import attr2image_tf
 from attr2image_tf import data, runtime
 from attr2image_tf.config import ConfigError
-from attr2image_tf.errors import clear_errors
+from attr2image_tf.errors import check_folder, clear_errors
 from attr2image_tf.evaluation import attribute_regressor, context, experiments, pictures, report, side_by_side
 from attr2image_tf.evaluation.workspace import Workspace
-from attr2image_tf.run_folder import RunFolder, write_text
+from attr2image_tf.run_folder import RunFolder, changes, write_text
 
 DEFAULTS = context.EvaluationConfig()
 
@@ -142,10 +142,9 @@ def keep_settings(output: pathlib.Path, described: dict):
         before = json.loads(path.read_text())
         old, new = (each["settings"] | {"regressors": each["regressors"]} | {
             f"training step of {label}": step for label, step in each["runs"].items()} for each in (before, now))
-        changed = [f"{key}: {old[key]!r} before, {value!r} now" for key, value in new.items()
-                   if old.get(key, value) != value]
-        if changed:
-            raise ConfigError(f"output={str(output)!r} holds an evaluation of other things ({'; '.join(changed)}). "
+        # Runs that were not there before are added.
+        if changed := changes(old, {key: value for key, value in new.items() if key in old}):
+            raise ConfigError(f"output={str(output)!r} holds an evaluation of other things ({changed}). "
                               "Give the same flags to go on with it, or name a new folder.")
         now["runs"] = before["runs"] | now["runs"]
     output.mkdir(parents=True, exist_ok=True)
@@ -167,11 +166,14 @@ def introduction(folders, judges, accuracies, material, command) -> list[report.
              *(f"{figures[part]:.3f}" for part in ("cosine_similarity", "raw_cosine_similarity", "squared_error",
                                                    "correlation", "sign_accuracy")), f"{figures['pictures']:,}"]
             for name, figures in accuracies.items()]
-    people = len(set(material.test.people))
+    test, people = f"{len(material.test):,} test pictures", len(set(material.test.people))
+    # Only some data sets know people; in the others each picture stands for itself.
+    known = people < len(material.test)
+    seen = f"{test} of {people:,} people whom" if known else f"{test} that"
     return [report.Section(
-        "Runs", f"{len(material.test):,} test pictures of {people:,} people whom neither runs nor judges have seen; "
-        f"{len(material.train):,} training pictures. Intervals hold 95 % of a bootstrap over people. Command: "
-        f"{command}", [(header, runs)]), report.Section(
+        "Runs", f"{seen} neither runs nor judges have seen; {len(material.train):,} training pictures. Intervals hold "
+        f"95 % of a bootstrap over {'people' if known else 'pictures'}. Command: {command}", [(header, runs)]),
+        report.Section(
         "Judges", "How well the regressors tell the attributes of all real test pictures.",
         [(["judge", "width", "seed", "cosine similarity", "raw cosine similarity", "squared error", "correlation",
            "sign accuracy", "pictures"], told)])]
@@ -189,6 +191,8 @@ def evaluate(values) -> pathlib.Path:
     if not values.output and len(folders) > 1:
         raise ValueError("--output is missing; name the folder of the evaluation of several runs.")
     first = next(iter(folders.values()))
+    output = pathlib.Path(values.output or first.path / "evaluation")
+    check_folder(output, "output")
     run, schema = first.read_config(), first.read_schema()
     config = settings(values, run)
     for name in (*config.attributes, *config.background_attributes):
@@ -201,7 +205,6 @@ def evaluate(values) -> pathlib.Path:
                          "others; name the files that the runs were trained on.")
     steps = {label: int(tf.train.latest_checkpoint(str(folder.checkpoints)).rpartition("-")[2])
              for label, folder in folders.items()}
-    output = pathlib.Path(values.output or first.path / "evaluation")
     keep_settings(output, {"settings": config.to_dict(), "regressors": list(judges), "runs": steps})
     material = context.Material(
         pictures.read(dataset, "test", config.test_pictures),

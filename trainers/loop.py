@@ -65,7 +65,7 @@ class Loop:
         self._test = tf.function(self._test_step)
         # A signal came to this process; the next steps tell all workers, which then stop together.
         self._signalled = self._stopping = False
-        self._rate = 0.0
+        self._rate, self._tracing = 0.0, True
         self._validation_error = None
 
     @property
@@ -125,19 +125,19 @@ class Loop:
         bar = keras.utils.Progbar(per_epoch, verbose=1 if self.chief else 0, unit_name="step",
                                   stateful_metrics=("bound", "pictures/s"))
         saved = time.monotonic()
-        started, done = None, first
+        started, done = (saved, first), first
         while done < per_epoch:
-            now = min(self.steps_per_execution, per_epoch - done)
-            totals, stopping = self._train(batches, tf.constant(now), tf.constant(float(self._signalled)))
+            count = min(self.steps_per_execution, per_epoch - done)
+            totals, stopping = self._train(batches, tf.constant(count), tf.constant(float(self._signalled)))
             self._totals.assign_add(totals)
             self._stopping = bool(stopping)
-            done += now
+            done += count
             means = self._means(self._totals.numpy())
-            # The first execution traces the graph, which says nothing of speed.
-            started = started or (time.monotonic(), done)
-            seconds = time.monotonic() - started[0]
-            if seconds > 0:
-                self._rate = (done - started[1]) * self.config.batch_size / seconds
+            now = time.monotonic()
+            self._rate = (done - started[1]) * self.config.batch_size / max(now - started[0], 1e-9)
+            if self._tracing:
+                # The first execution traces the graph, which says nothing of speed.
+                self._tracing, started = False, (now, done)
             bar.update(done, [("bound", means["lower_bound"]), ("pictures/s", self._rate)])
             if self._stopping or time.monotonic() - saved > self.checkpoint_seconds:
                 self.save()

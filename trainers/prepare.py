@@ -23,7 +23,7 @@ from absl import app, flags, logging
 from attr2image_tf import images as pixels
 from attr2image_tf.data import folder, folder_check, folder_chunks, folder_report
 from attr2image_tf.data.folder_table import read_table
-from attr2image_tf.errors import clear_errors
+from attr2image_tf.errors import check_folder, clear_errors
 from attr2image_tf.evaluation import attribute_regressor
 from attr2image_tf.run_folder import write_text
 
@@ -122,13 +122,16 @@ def prepare(values) -> str | None:
             return None
         raise ValueError("--name is missing; give the prepared set one, such as --name=shoes.")
 
+    check_folder(values.output, "output")
     table = read_table(values.attributes, values.group)
     found = folder_check.check_folder(values.images, table, values.masks, threads=values.threads, progress=shown)
     shares = {"validation_share": values.validation_share, "test_share": values.test_share}
     output = pathlib.Path(values.output) / (values.name or "unnamed")
     chunks = folder_chunks.Chunks(output, found.pictures, image_size=values.image_size, fit=fit)
-    text = folder_report.report(found, table, folder.make_source(found, table, chunks, {}, **shares))
+    source = folder.make_source(found, table, chunks, {}, **shares)
+    text = folder_report.report(found, table, source)
     print(text)
+    folder.check_output(found, source, output)
     if values.dry_run:
         return None
     sheet = folder_report.contact_sheet(found, image_size=values.image_size, fit=fit)

@@ -13,11 +13,11 @@ from absl import app, flags, logging
 
 from attr2image_tf import runtime
 from attr2image_tf.config import ConfigError
-from attr2image_tf.errors import clear_errors
+from attr2image_tf.errors import check_folder, clear_errors
 from attr2image_tf.evaluation import attribute_regressor, faithfulness, pictures
 from attr2image_tf.evaluation.attribute_regressor import RegressorConfig
 from attr2image_tf.evaluation.regressor_training import RegressorTraining
-from attr2image_tf.run_folder import RunFolder, write_text
+from attr2image_tf.run_folder import RunFolder, changes, write_text
 from trainers.flags import define_dataset_flags, load_dataset
 
 define_dataset_flags()
@@ -66,7 +66,7 @@ def main(arguments):
         attribute_regressor.save(training.network, folder.path)
         figures = accuracy(attribute_regressor.load(folder.path), pictures.read(dataset, "test"))
         write_text(folder.path / "metrics.json", json.dumps(figures, indent=2))
-    print("On {pictures} test pictures of {people} people: cosine similarity {cosine_similarity:.3f} (raw attributes "
+    print("On {pictures} test pictures: cosine similarity {cosine_similarity:.3f} (raw attributes "
           "{raw_cosine_similarity:.3f}), mean squared error of standardised attributes {squared_error:.3f}, "
           "correlation {correlation:.3f}, sign accuracy {sign_accuracy:.3f}".format(**figures))
     print(folder.path)
@@ -74,6 +74,7 @@ def main(arguments):
 
 def check(folder: RunFolder, config: RegressorConfig):
     """Raises ConfigError unless the folder is new or holds a regressor of `config`."""
+    check_folder(folder.path, "output")
     path = folder.path / "config.json"
     if not path.exists():
         if folder.path.exists() and any(folder.path.iterdir()):
@@ -81,10 +82,9 @@ def check(folder: RunFolder, config: RegressorConfig):
                               "name a new folder.")
         return
     old, new = RegressorConfig.from_json(path.read_text()).to_dict(), config.to_dict()
-    changed = [f"{key}: {old[key]!r} before, {new[key]!r} now" for key in new if old[key] != new[key]]
-    if changed:
-        raise ConfigError(f"output={str(folder.path)!r} holds a regressor of another configuration "
-                          f"({'; '.join(changed)}). Give the same flags to go on with it, or name a new folder.")
+    if changed := changes(old, new):
+        raise ConfigError(f"output={str(folder.path)!r} holds a regressor of another configuration ({changed}). "
+                          "Give the same flags to go on with it, or name a new folder.")
 
 
 if __name__ == "__main__":

@@ -5,11 +5,12 @@
     data = open_celeba(source_dir="/folder/that/holds/celeba", masks="predicted")
 """
 
-import collections
 import dataclasses
-import math
 import os
 import pathlib
+import shutil
+import zipfile
+import zlib
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -46,7 +47,8 @@ class CelebaAttributes(tfds.core.GeneratorBasedBuilder):
 
     Features of an example: image uint8 [H, W, 3], mask uint8 [H, W, 1] (255 on the foreground; all 0 where the
     configuration has no masks), attributes float32 [40] of 0 and 1, name.
-    Metadata: `schema` (AttributeSchema as JSON, measured on the training split), `skipped` (number by kind).
+    Metadata: `schema` (AttributeSchema as JSON, measured on the training split), `skipped` (number by kind). Pictures
+    that are skipped are named in `skipped.txt` beside the prepared files.
 
     Args:
         source_dir: the folder that holds `celeba/` with the official files. If None tfds downloads them.
@@ -81,13 +83,14 @@ class CelebaAttributes(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager):
         del dl_manager
-        self._skipped = collections.defaultdict(list)
         make = {"none": self._aligned, "drawn": self._drawn, "predicted": self._predicted}
         return make[self.builder_config.masks]()
 
     def _aligned(self):
         source = self._celeb_a()
-        preparing.check_space(self.data_dir, source.info.splits.total_num_examples, self.builder_config.image_size)
+        total = source.info.splits.total_num_examples
+        preparing.check_space(self.data_dir, total, self.builder_config.image_size)
+        self._unusable = preparing.Unusable(total)
         return {split: self._generate_examples(source, split) for split in SPLITS}
 
     def _celeb_a(self):
@@ -96,9 +99,10 @@ class CelebaAttributes(tfds.core.GeneratorBasedBuilder):
         if not builder.is_prepared():
             try:
                 builder.download_and_prepare()
-            except (KeyError, IndexError, UnicodeDecodeError) as error:
+            # What `celeba_files.check_files` does not see, such as a wrong checksum within the archive.
+            except (KeyError, IndexError, ValueError, zipfile.BadZipFile, zlib.error) as error:
                 raise DataError(f"the files of CelebA in {self.source_dir or 'the download'} do not belong together or "
-                                f"are damaged ({type(error).__name__}: {error}). Fetch them again from "
+                                f"are damaged ({type(error).__name__}: {_last_line(error)}). Fetch them again from "
                                 f"{celeba_files.HOME}.") from error
             except tfds.core.download.download_manager.NonMatchingChecksumError as error:
                 raise DataError("CelebA cannot be downloaded: its host answers with something else when too many ask. "
@@ -110,14 +114,23 @@ class CelebaAttributes(tfds.core.GeneratorBasedBuilder):
         """Of the aligned pictures; `_drawn_examples` and `_predicted_examples` are the others."""
         size = self.builder_config.image_size
         no_mask, rows = preparing.empty_mask(size), []
-        config = tfds.ReadConfig(try_autocache=False, add_tfds_id=True)
         names = list(source.info.features["attributes"])
-        for example in source.as_dataset(split=split, read_config=config).as_numpy_iterator():
-            image = Image.fromarray(example["image"]).resize((size, size), Image.Resampling.LANCZOS, box=CROP)
-            attributes = np.array([example["attributes"][name] for name in names], np.float32)
-            rows.append(attributes)
+        # tfds would end at the first picture that does not decode.
+        dataset = source.as_dataset(split=split, read_config=tfds.ReadConfig(try_autocache=False, add_tfds_id=True),
+                                    decoders={"image": tfds.decode.SkipDecoding()})
+        for example in dataset.as_numpy_iterator():
             # Unique in tfds' set, whose examples have no name.
             name = example["tfds_id"].decode()
+            try:
+                image = _aligned_picture(example["image"])
+            except ValueError as error:
+                self._unusable.leave_out(name, error, source.data_dir, f"Fetch {celeba_files.PICTURES}.zip again from "
+                                         f"{celeba_files.HOME}, and delete {source.data_dir}, which holds the "
+                                         "broken ones.")
+                continue
+            image = image.resize((size, size), Image.Resampling.LANCZOS, box=CROP)
+            attributes = np.array([example["attributes"][name] for name in names], np.float32)
+            rows.append(attributes)
             yield name, {"image": source_files.encode_png(np.asarray(image)), "mask": no_mask, "name": name,
                          "attributes": attributes}
         self._finish(split, names, rows)
@@ -134,21 +147,16 @@ class CelebaAttributes(tfds.core.GeneratorBasedBuilder):
                 raise DataError(f"{celeba_files.celeba_dir(self.source_dir)}: the {split} split of CelebAMask-HQ has "
                                 f"{len(pictures[split])} pictures; at least 2 are needed.")
         preparing.check_space(self.data_dir, total, self.builder_config.image_size)
-        self._largest_unusable = math.floor(preparing.LARGEST_UNDECODABLE_SHARE * total)
+        self._unusable = preparing.Unusable(total)
         return {split: self._drawn_examples(split, names, pictures[split]) for split in SPLITS}
 
     def _drawn_examples(self, split, names, pictures):
         rows = []
-        unusable = self._skipped["pictures that cannot be used"]
         for picture in pictures:
             try:
                 image, mask = celeba_files.read_picture(picture, self.builder_config.image_size)
             except ValueError as error:
-                unusable.append(f"{picture.name} {error}")
-                if len(unusable) > self._largest_unusable:
-                    raise DataError(f"{picture.path.parent}: {len(unusable)} pictures cannot be used, more than "
-                                    f"{preparing.LARGEST_UNDECODABLE_SHARE:.0%}; the last: {unusable[-1]}. Unpack "
-                                    "CelebAMask-HQ again.") from error
+                self._unusable.leave_out(picture.name, error, picture.path.parent, "Unpack CelebAMask-HQ again.")
                 continue
             rows.append(picture.attributes)
             yield picture.name, {"image": source_files.encode_png(image), "mask": source_files.encode_png(mask),
@@ -162,6 +170,8 @@ class CelebaAttributes(tfds.core.GeneratorBasedBuilder):
             preparing.prepare(base)
         network = foreground.load(preparing.network_dir(size, self.data_dir_root))
         self.info.metadata.update(dict(base.info.metadata))
+        # What the aligned pictures lack is lacking here too.
+        shutil.copy(pathlib.Path(base.data_dir) / "skipped.txt", self.data_dir)
         preparing.check_space(self.data_dir, base.info.splits.total_num_examples, size)
         return {split: self._predicted_examples(base, split, network) for split in SPLITS}
 
@@ -172,13 +182,12 @@ class CelebaAttributes(tfds.core.GeneratorBasedBuilder):
                                                      strict=True):
                 yield name.decode(), {"image": source_files.encode_png(image), "mask": source_files.encode_png(mask),
                                       "attributes": attributes, "name": name}
-        preparing.record_skipped(self, self._skipped)
 
     def _finish(self, split, names, rows):
         if split == "train":
             schema = AttributeSchema.measure([celeba_files.readable(name) for name in names], rows)
             self.info.metadata["schema"] = schema.to_json()
-        preparing.record_skipped(self, self._skipped)
+        preparing.record_skipped(self, {preparing.UNUSABLE: self._unusable})
 
 
 def open_celeba(*, image_size: int = 64, source_dir: str | os.PathLike | None = None,
@@ -219,9 +228,29 @@ def _check(image_size, masks, source_dir, root):
     if masks == "predicted" and not foreground.is_trained(preparing.network_dir(image_size, root)):
         raise DataError(f"{preparing.network_dir(image_size, root)} holds no foreground network, which predicts the "
                         "masks. Train one on the drawn masks of LFW: python -m trainers.train_foreground.")
-    if masks == "drawn" or source_dir is None or (pathlib.Path(root) / "celeb_a").is_dir():
+    # What is prepared needs no files any more. A folder `celeb_a` alone says nothing: a failed run leaves an empty one.
+    if (masks == "drawn" or source_dir is None or celeba_files.celeb_a_builder(None, root).is_prepared()
+            or masks == "predicted" and _builder(image_size, "none", source_dir, root).is_prepared()):
         return
     celeba_files.check_files(celeba_files.find_files(source_dir))
+
+
+def _aligned_picture(content):
+    """A picture of CelebA, in RGB.
+
+    Raises:
+        ValueError: it does not decode, or has another size.
+    """
+    image = source_files.decode(content)
+    if image.size != celeba_files.PICTURE_SIZE:
+        raise ValueError(f"is {image.width} x {image.height} pixels, expected "
+                         f"{' x '.join(map(str, celeba_files.PICTURE_SIZE))}")
+    return image
+
+
+def _last_line(error):
+    """tfds puts lines of its own before the text of an error."""
+    return (str(error).strip().splitlines() or [""])[-1]
 
 
 def _builder(image_size, masks, source_dir, prepared_dir):

@@ -3,10 +3,13 @@
 Liu et al. 2015 (pictures, attributes, split); Lee et al. 2020 (masks of parts, drawn on 30,000 pictures cut anew).
 """
 
+import collections
 import dataclasses
 import os
 import pathlib
+import re
 import zipfile
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -24,10 +27,15 @@ MASKED = "CelebAMask-HQ"
 
 SPLIT_NUMBERS = {"train": 0, "validation": 1, "test": 2}
 ATTRIBUTE_COUNT = 40
+LANDMARK_COUNT = 10  # Two coordinates each of eyes, nose and the corners of the mouth.
+# Width and height of an aligned picture.
+PICTURE_SIZE = (178, 218)
 # Parts that are no foreground: attributes are about the person, of whom clothes hide most.
 BACKGROUND_PARTS = ("cloth",)
 HOME = "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
 MASKED_HOME = "https://github.com/switchablenorms/CelebAMask-HQ"
+# No longer than what fits int64.
+_NUMBER = "-?[0-9]{1,18}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,21 +82,61 @@ def celeba_dir(source_dir: str | os.PathLike) -> pathlib.Path:
 def check_files(files: dict[str, pathlib.Path]) -> None:
     """Looks through the lists and the names of the pictures, before any picture is read.
 
+    Stricter than the reader of tfds, which ends in a traceback where a list is not as it should be.
+
     Raises:
         DataError: a line is not what it should be, a picture is missing, or the archive is damaged.
     """
-    _, attributes = read_attributes(files[ATTRIBUTES])
+    attribute_names, attributes = read_attributes(files[ATTRIBUTES])
+    landmark_names, landmarks = read_landmarks(files[LANDMARKS])
+    identities = read_identities(files[IDENTITIES])
+    features = tfds.builder("celeb_a").info.features
+    _check_names(files[ATTRIBUTES], attribute_names, features["attributes"])
+    _check_names(files[LANDMARKS], landmark_names, features["landmarks"])
+    for name in (ATTRIBUTES, LANDMARKS, IDENTITIES):
+        _check_end(files[name])
     partition = read_partition(files[PARTITION])
+    splits = collections.Counter(partition.values())
+    for split, number in SPLIT_NUMBERS.items():
+        # As many as the covariance of attributes needs.
+        if splits[split] < 2:
+            raise DataError(f"{files[PARTITION]} lists {splits[split]} pictures of the {split} split ({number}), "
+                            f"expected at least 2; the file may be cut off. Fetch it again from {HOME}.")
     pictures = files[PICTURES]
-    try:
-        names = zipfile.ZipFile(pictures).namelist() if pictures.is_file() else os.listdir(pictures)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise DataError(f"{pictures} is truncated or damaged ({error}). Fetch it again from {HOME}.") from error
-    for kind, known in (("row in " + ATTRIBUTES, attributes), ("picture in " + str(pictures),
-                                                               {name.rpartition("/")[2] for name in names})):
+    for kind, known in ((f"row in {ATTRIBUTES}", attributes), (f"row in {LANDMARKS}", landmarks),
+                        (f"row in {IDENTITIES}", identities), (f"picture in {pictures}", _picture_names(pictures))):
         if missing := sorted(set(partition) - set(known)):
             raise DataError(f"{files[PARTITION]} lists {missing[0]}, which has no {kind} ({len(missing):,} in all); "
                             f"expected files that belong together. Fetch them again from {HOME}.")
+
+
+def _picture_names(pictures):
+    """The names of the files in img_align_celeba.zip or its folder."""
+    if pictures.suffix != ".zip":
+        return {path.name for path in _unpacked(pictures)}
+    try:
+        with zipfile.ZipFile(pictures) as archive:
+            return {name.rpartition("/")[2] for name in archive.namelist()}
+    except (zipfile.BadZipFile, OSError) as error:
+        raise DataError(f"{pictures} is truncated or damaged ({error}). Fetch it again from {HOME}.") from error
+
+
+def _unpacked(folder):
+    return sorted(folder.glob("*.jpg"))
+
+
+def _check_names(path, names, official):
+    if missing := [name for name in official if name not in names]:
+        raise DataError(f"{path}, line 2: expected the {len(official)} official names, but {missing[0]} is not among "
+                        f"them. Fetch it again from {HOME}.")
+
+
+def _check_end(path):
+    """The reader of tfds passes over what follows the last line break; and a cut number looks like a number."""
+    *lines, rest = path.read_text(encoding="utf-8").split("\n")
+    if rest:
+        raise DataError(f"{path}, line {len(lines) + 1}: expected a line break after {rest[:60]!r}; the file may be "
+                        f"cut off. Fetch it again from {HOME}.")
 
 
 def read_attributes(path: pathlib.Path) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
@@ -100,43 +148,104 @@ def read_attributes(path: pathlib.Path) -> tuple[tuple[str, ...], dict[str, np.n
     Raises:
         DataError: it is not like that; the line is named.
     """
-    lines = _lines(path)
-    names = tuple(lines[1].split()) if len(lines) > 1 else ()
-    if len(names) != ATTRIBUTE_COUNT:
-        raise DataError(f"{path}, line 2: expected the names of {ATTRIBUTE_COUNT} attributes, found {len(names)}.")
-    attributes = {}
-    for line, text in enumerate(lines[2:], start=3):
-        file, *values = text.split()
-        if len(values) != ATTRIBUTE_COUNT or not set(values) <= {"1", "-1"}:
-            raise DataError(f"{path}, line {line}: expected a file name and {ATTRIBUTE_COUNT} times 1 or -1, found "
-                            f"{text[:60]!r}.")
-        attributes[file] = np.array([value == "1" for value in values], np.float32)
-    if lines[0].strip() != str(len(attributes)):
-        raise DataError(f"{path}, line 1: expected the number of rows, {len(attributes)}, found {lines[0][:20]!r}; the "
-                        "file may be cut off.")
+    lines, names = _headed(path, ATTRIBUTE_COUNT, "attributes")
+    rows = _rows(path, lines, "-?1", ATTRIBUTE_COUNT, f"{ATTRIBUTE_COUNT} times 1 or -1", first=3)
+    attributes = {file: np.array([value == "1" for value in values], np.float32) for file, values in rows}
+    _check_count(path, lines, len(attributes))
     return names, attributes
+
+
+def read_landmarks(path: pathlib.Path) -> tuple[tuple[str, ...], set[str]]:
+    """The list of landmarks: the number of pictures, the names, then a row of 10 whole numbers a picture.
+
+    Returns:
+        10 names, and the file names; nothing here needs the numbers.
+
+    Raises:
+        DataError: it is not like that; the line is named.
+    """
+    lines, names = _headed(path, LANDMARK_COUNT, "coordinates")
+    rows = _rows(path, lines, _NUMBER, LANDMARK_COUNT, f"{LANDMARK_COUNT} whole numbers", first=3)
+    files = {file for file, _ in rows}
+    _check_count(path, lines, len(files))
+    return names, files
+
+
+def read_identities(path: pathlib.Path) -> set[str]:
+    """The file names in the list of persons, whose lines are a file name and a number.
+
+    Raises:
+        DataError: a line is not like that.
+    """
+    return {file for file, _ in _rows(path, _lines(path), _NUMBER, 1, "a whole number")}
 
 
 def read_partition(path: pathlib.Path) -> dict[str, str]:
     """The split by file name.
 
     Raises:
-        DataError: a line is no file name and 0, 1 or 2.
+        DataError: a line is no file name and 0, 1 or 2, or a file has two lines.
     """
     splits = {str(number): split for split, number in SPLIT_NUMBERS.items()}
     partition = {}
-    for line, text in enumerate(_lines(path), start=1):
-        file, _, number = text.partition(" ")
-        if number.strip() not in splits:
-            raise DataError(f"{path}, line {line}: expected a file name and 0, 1 or 2, found {text[:60]!r}.")
-        partition[file] = splits[number.strip()]
+    for line, (file, [number]) in enumerate(_rows(path, _lines(path), "[012]", 1, "0, 1 or 2"), start=1):
+        if file in partition:
+            raise DataError(f"{path}, line {line}: {file} is listed for the second time, expected one line a picture. "
+                            "Fetch the file again.")
+        partition[file] = splits[number]
     return partition
 
 
+def _headed(path, count, kind):
+    """The lines of a list and the names in its second line; the rows begin with the third."""
+    lines = _lines(path)
+    names = tuple(lines[1].split()) if len(lines) > 1 else ()
+    if len(names) != count:
+        raise DataError(f"{path}, line 2: expected the names of {count} {kind}, found {len(names)}. Fetch it again.")
+    return lines, names
+
+
+def _rows(path: pathlib.Path, lines: Sequence[str], value: str, count: int, expected: str,
+          first: int = 1) -> Iterator[tuple[str, list[str]]]:
+    """File name and values by row.
+
+    Args:
+        path: for complaints.
+        lines: of the whole file.
+        value: regular expression of a value.
+        count: of the values of a row.
+        expected: the values of a row in words.
+        first: the line of the first row, from 1.
+
+    Raises:
+        DataError: a row is not like that.
+    """
+    row = re.compile(rf"\s*(\S+)((?:\s+{value}){{{count}}})\s*")
+    for line, text in enumerate(lines[first - 1:], start=first):
+        match = row.fullmatch(text)
+        if not match:
+            raise DataError(f"{path}, line {line}: expected a file name and {expected}, found {text[:60]!r}. Fetch the "
+                            "file again.")
+        yield match[1], match[2].split()
+
+
+def _check_count(path, lines, count):
+    if lines[0].strip() != str(count):
+        raise DataError(f"{path}, line 1: expected the number of rows, {count}, found {lines[0][:20]!r}; the file may "
+                        "be cut off. Fetch it again.")
+
+
 def celeb_a_builder(source_dir: str | os.PathLike | None, data_dir: str | os.PathLike) -> tfds.core.DatasetBuilder:
-    """The `celeb_a` builder of tfds; with a folder it reads the files there instead of downloading them."""
-    if source_dir is None:
-        return tfds.builder("celeb_a", data_dir=data_dir)
+    """The `celeb_a` builder of tfds; with a folder it reads the files there instead of downloading them.
+
+    A prepared set needs no files, so where there is one they may be gone.
+
+    Raises:
+        DataError: it is not prepared and a file is missing.
+    """
+    builder = tfds.builder("celeb_a", data_dir=data_dir)
+    if source_dir is None or builder.is_prepared():
+        return builder
     kind = tfds.builder_cls("celeb_a")
     files = find_files(source_dir)
 
@@ -164,7 +273,8 @@ class _Files:
     def iter_archive(self, path):
         if path.is_file():
             return self._manager.iter_archive(path)
-        return ((file.name, open(file, "rb")) for file in sorted(path.glob("*.jpg")))
+        # tfds collects them before it reads any; so many open files no system allows.
+        return ((file.name, file) for file in _unpacked(path))
 
 
 def read_masked(source_dir: str | os.PathLike) -> tuple[tuple[str, ...], dict[str, list[MaskedPicture]]]:
@@ -224,6 +334,7 @@ def read_picture(picture: MaskedPicture, image_size: int) -> tuple[np.ndarray, n
 
 def _lines(path):
     try:
-        return pathlib.Path(path).read_text(encoding="utf-8").splitlines()
+        lines = pathlib.Path(path).read_text(encoding="utf-8").split("\n")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not a text file ({error}). Fetch it again.") from error
+    return lines[:-1] if lines[-1] == "" else lines

@@ -10,7 +10,6 @@ paper), all others are cropped in the middle.
 
 import collections
 import dataclasses
-import math
 import os
 
 import numpy as np
@@ -116,7 +115,7 @@ class CubAttributes(tfds.core.GeneratorBasedBuilder):
                                 f"{len(index.pictures):,} listed pictures, {len(training):,} of them for training. "
                                 f"{cub_files.where_to_get(cub_files.PICTURES)}.")
         preparing.check_space(self.data_dir, len(numbers), bordered_size(self.builder_config.image_size))
-        self._largest_unusable = math.floor(preparing.LARGEST_UNDECODABLE_SHARE * len(numbers))
+        self._skipped[preparing.UNUSABLE] = preparing.Unusable(len(numbers))
         masks = dict(cub_files.read_pictures(files[cub_files.SEGMENTATIONS], ".png", set(numbers)))
         species = {name: index.species[number] for name, number in numbers.items()}
         self._names = index.attribute_names
@@ -126,18 +125,14 @@ class CubAttributes(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, split, names, files, masks, attributes, species):
         size = bordered_size(self.builder_config.image_size)
         written = []
-        unusable = self._skipped["pictures that cannot be used"]
         for name, content in cub_files.read_pictures(files[cub_files.PICTURES], ".jpg", names):
             try:
                 if name not in masks:
                     raise ValueError("has no segmentation")
                 image, mask = cub_files.crop(content, masks[name], size)
             except ValueError as error:
-                unusable.append(f"{name} {error}")
-                if len(unusable) > self._largest_unusable:
-                    raise DataError(f"{files[cub_files.PICTURES]}: {len(unusable)} pictures cannot be used, more than "
-                                    f"{preparing.LARGEST_UNDECODABLE_SHARE:.0%} of those wanted; the last: "
-                                    f"{unusable[-1]}. {cub_files.where_to_get(cub_files.PICTURES)}.") from error
+                self._skipped[preparing.UNUSABLE].leave_out(name, error, files[cub_files.PICTURES],
+                                                            f"{cub_files.where_to_get(cub_files.PICTURES)}.")
                 continue
             written.append(name)
             yield name, {"image": source_files.encode_png(image), "mask": source_files.encode_png(mask),

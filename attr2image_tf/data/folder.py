@@ -20,10 +20,12 @@ import tensorflow_datasets as tfds
 from attr2image_tf.data import preparing
 from attr2image_tf.data.dataset import SPLITS, AttributeDataset
 from attr2image_tf.data.errors import DataError
-from attr2image_tf.data.folder_check import Found
+from attr2image_tf.data.folder_check import Found, check_share, summary
 from attr2image_tf.data.folder_chunks import Chunks
 from attr2image_tf.data.folder_table import Table
+from attr2image_tf.data.preparing import UNUSABLE
 from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.errors import check_folder
 
 
 @dataclasses.dataclass(eq=False)
@@ -135,7 +137,8 @@ def make_source(found: Found, table: Table, chunks: Chunks, problems: Mapping[st
         if len(splits[split]) < (2 if split == "train" else 1):
             raise DataError(f"the {split} split would have {len(splits[split])} pictures: {len(pictures):,} pictures "
                             f"can be used, in {len(set(groups.values())):,} groups; add some, or change "
-                            "--validation_share and --test_share.")
+                            "--validation_share and --test_share. Not used: "
+                            f"{'; '.join(summary(found.problems)) or 'nothing'}.")
     rows = {picture.name: picture.row for picture in pictures}
     training = table.values[[rows[name] for name in sorted(splits["train"])]]
     known = np.isfinite(training)
@@ -146,8 +149,8 @@ def make_source(found: Found, table: Table, chunks: Chunks, problems: Mapping[st
     mean = np.where(known, training, 0.0).sum(0, dtype=np.float64) / known.sum(0)
     attributes = {name: np.where(np.isfinite(table.values[row]), table.values[row], mean).astype(np.float32)
                   for name, row in rows.items()}
-    skipped = found.problems | {"pictures that cannot be scaled": [f"{name} {problem}" for name, problem in
-                                                                   problems.items()]}
+    unusable = [f"{name} {problem}" for name, problem in problems.items()]
+    skipped = found.problems | {UNUSABLE: found.problems.get(UNUSABLE, []) + unusable}
     return FolderSource(
         chunks, splits, AttributeSchema.measure(table.names, [attributes[name] for name in sorted(splits["train"])]),
         attributes, groups, has_masks=found.pictures[0].mask is not None,
@@ -194,26 +197,53 @@ def prepare_folder(found: Found, table: Table, output: str | os.PathLike, *, ima
         progress: as in `check_folder`.
 
     Raises:
-        DataError: another set of this size is there, a split is empty, or there is no disk space.
+        DataError: another set of this size is there, a split is empty, too many pictures cannot be used, or there is
+            no disk space.
+        ValueError: the folder cannot be made or written to.
     """
     output = pathlib.Path(output).expanduser()
     chunks = Chunks(output / f".chunks-{image_size}", found.pictures, image_size=image_size, fit=fit)
     shares = {"validation_share": validation_share, "test_share": test_share}
-    source = make_source(found, table, chunks, {}, **shares)  # Complains before any folder is made.
-    builder = FolderPictures(source=source, data_dir=output, config=FolderConfig(
-        name=str(image_size), image_size=image_size, attribute_count=len(table.names),
-        description=f"{image_size} x {image_size} pixels."))
+    source = make_source(found, table, chunks, {}, **shares)
+    check_output(found, source, output)
+    builder = _builder(source, output)
     with preparing.only_one(builder):
         if not builder.is_prepared():
             with preparing.clear_disk_errors(chunks.folder, "--output"):
                 problems = chunks.make(threads, progress)
             builder.source = make_source(found, table, chunks, problems, **shares)
+            check_share(builder.source.skipped.get(UNUSABLE, []), found.looked_at)
             preparing.prepare(builder, "--output")
-        elif builder.info.metadata["fingerprint"] != source.fingerprint:
-            raise DataError(f"{output} holds a set of {image_size} x {image_size} pixels prepared from other files or "
-                            f"settings; give another --name, or delete {builder.data_dir}.")
+        else:
+            _check_same(builder, source)
         chunks.remove()
     return open_folder(output, image_size=image_size)
+
+
+def check_output(found: Found, source: FolderSource, output: str | os.PathLike) -> None:
+    """What `prepare_folder` refuses, told before anything is written.
+
+    Raises:
+        DataError: too many pictures cannot be used, or another set of this size is there.
+        ValueError: the folder cannot be made or written to.
+    """
+    output = pathlib.Path(output).expanduser()
+    check_share(found.problems.get(UNUSABLE, []), found.looked_at)
+    check_folder(output, "output")
+    _check_same(_builder(source, output), source)
+
+
+def _builder(source, output):
+    size, names = source.chunks.image_size, source.schema.names
+    return FolderPictures(source=source, data_dir=output, config=FolderConfig(
+        name=str(size), image_size=size, attribute_count=len(names), description=f"{size} x {size} pixels."))
+
+
+def _check_same(builder, source):
+    if builder.is_prepared() and builder.info.metadata["fingerprint"] != source.fingerprint:
+        size = builder.builder_config.image_size
+        raise DataError(f"{builder.data_dir_root} holds a set of {size} x {size} pixels prepared from other files or "
+                        f"settings; give another --name, or delete {builder.data_dir}.")
 
 
 def open_folder(path: str | os.PathLike, *, image_size: int = 64) -> AttributeDataset:

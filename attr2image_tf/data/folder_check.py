@@ -7,17 +7,23 @@ import hashlib
 import io
 import os
 import pathlib
+import unicodedata
 from collections.abc import Callable, Iterable
 
 from PIL import Image
 
+from attr2image_tf import images as pixels
 from attr2image_tf.data.errors import DataError
 from attr2image_tf.data.folder_table import Table
-from attr2image_tf.data.source_files import clear_decoding
+from attr2image_tf.data.preparing import LARGEST_UNDECODABLE_SHARE, UNUSABLE
+from attr2image_tf.data.source_files import clear_decoding, decode
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 # Of EXIF orientations, those that turn a picture by a quarter.
 _QUARTER_TURNS = (5, 6, 7, 8)
+# A few bad pictures are left out, also of a small folder; more than this or the share says that something is wrong.
+_FEW = 3
+_EXAMPLES = 3
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,14 +59,19 @@ class Found:
     pictures: list[Picture]
     problems: dict[str, list[str]]
 
+    @property
+    def looked_at(self) -> int:
+        """Pictures that have a row and a mask, where masks are wanted, whether they can be used or not."""
+        return len(self.pictures) + len(self.problems.get(UNUSABLE, []))
+
 
 def check_folder(images: str | os.PathLike, table: Table, masks: str | os.PathLike | None = None, *, threads: int = 0,
                  progress: Callable[[Iterable, int, str], Iterable] = lambda items, *_: items) -> Found:
     """Joins pictures, rows and masks, and looks into each file.
 
     A row finds its picture by the path below the folder, or where no other picture has it by the file name alone, with
-    or without its ending; a picture finds its mask in the same ways, the ending never mattering. Of pictures with the
-    same content the first is used.
+    or without its ending, and failing that in upper or lower case; a picture finds its mask in the same ways, the
+    ending never mattering. Of pictures with the same content the first is used.
 
     Args:
         images: the folder of pictures; folders within it are searched too.
@@ -88,7 +99,7 @@ def check_folder(images: str | os.PathLike, table: Table, masks: str | os.PathLi
         looks = in_order(pool, _look, ((files[name], masks_of.get(name)) for name in names))
         for name, look in zip(names, progress(looks, len(names), "Checking"), strict=True):
             if isinstance(look, str):
-                problems["pictures that cannot be used"].append(f"{name} {look}")
+                problems[UNUSABLE].append(f"{name} {look}")
             elif first_with.setdefault(look[2], name) != name:
                 problems["copies of a picture, of which the first is used"].append(f"{name} is {first_with[look[2]]}")
             elif masks is not None and name not in masks_of:
@@ -97,7 +108,7 @@ def check_folder(images: str | os.PathLike, table: Table, masks: str | os.PathLi
                 pictures.append(Picture(name, files[name], masks_of.get(name), rows[name], *look[:2]))
     if not pictures:
         raise DataError(f"{images} has {len(files):,} pictures and none can be used: "
-                        f"{summary(problems) or 'expected files ending in ' + ', '.join(ENDINGS)}.")
+                        f"{'; '.join(summary(problems)) or 'expected files ending in ' + ', '.join(ENDINGS)}.")
     return Found(pictures, {kind: names for kind, names in problems.items() if names})
 
 
@@ -110,9 +121,18 @@ def find_pictures(folder: str | os.PathLike) -> dict[str, pathlib.Path]:
     return _files(_folder(folder, "pictures"))
 
 
-def summary(problems: dict[str, list[str]]) -> str:
-    """The numbers of what cannot be used, in one line."""
-    return ", ".join(f"{len(names):,} {kind}" for kind, names in problems.items() if names)
+def summary(problems: dict[str, list[str]]) -> list[str]:
+    """What cannot be used, or looks like a mistake: how many of each kind, with examples."""
+    return [f"{len(names):,} {kind}: {', '.join(names[:_EXAMPLES])}{', ...' if len(names) > _EXAMPLES else ''}"
+            for kind, names in problems.items() if names]
+
+
+def check_share(unusable: list[str], total: int) -> None:
+    """Raises DataError where more pictures cannot be used than a few that one leaves out."""
+    if len(unusable) > max(_FEW, LARGEST_UNDECODABLE_SHARE * total):
+        raise DataError(f"{len(unusable):,} of {total:,} pictures cannot be used, more than "
+                        f"{LARGEST_UNDECODABLE_SHARE:.0%}; the first: {unusable[0]}. Mend them, or take them and "
+                        "their rows out.")
 
 
 def core_count() -> int:
@@ -134,7 +154,7 @@ def in_order(pool: concurrent.futures.Executor, function: Callable, arguments: I
 def _folder(path, content):
     path = pathlib.Path(path).expanduser()
     if not path.is_dir():
-        raise DataError(f"{path} is missing; expected a folder of {content}.")
+        raise DataError(f"{path} is {'a file' if path.exists() else 'missing'}; expected a folder of {content}.")
     return path
 
 
@@ -150,26 +170,40 @@ def _files(folder):
 
 
 class _Finder:
-    """Finds names by path, by path without ending, by file name and by file name without ending, in this order."""
+    """Finds names by path, by path without ending, by file name and by file name without ending, in this order.
+
+    Upper and lower case do not matter where nothing else is found. A letter with an accent is one, whether a system
+    writes it in one character or two.
+    """
 
     def __init__(self, names):
-        self._by = [collections.defaultdict(list) for _ in range(4)]
+        self._by = [[collections.defaultdict(list) for _ in range(4)] for _ in range(2)]
         for name in names:
-            for known, key in zip(self._by, self._keys(name), strict=True):
-                known[key].append(name)
+            for by, same in zip(self._by, (_composed, _folded), strict=True):
+                for known, key in zip(by, self._keys(same(name)), strict=True):
+                    known[key].append(name)
 
     def find(self, key, ways=(0, 1, 2, 3)):
         """The names that a key may mean: none, one or several."""
-        for way in ways:
-            # A key as it is, or without its ending where an ending does not matter.
-            if names := self._by[way].get(key if way in (0, 2) else _without_ending(key), []):
-                return names
+        for by, same in zip(self._by, (_composed, _folded), strict=True):
+            for way in ways:
+                # A key as it is, or without its ending where an ending does not matter.
+                if names := by[way].get(same(key if way in (0, 2) else _without_ending(key)), []):
+                    return names
         return []
 
     @staticmethod
     def _keys(name):
         file = name.rpartition("/")[2]
         return name, _without_ending(name), file, _without_ending(file)
+
+
+def _composed(name):
+    return unicodedata.normalize("NFC", name)
+
+
+def _folded(name):
+    return _composed(name).casefold()
 
 
 def _without_ending(name):
@@ -219,17 +253,34 @@ def _look(path, mask):
                 size, kind = picture.size, picture.format
                 if picture.getexif().get(0x0112) in _QUARTER_TURNS:
                     size = size[::-1]
+                # All of it, since a file may break off; a JPEG at an eighth of its size, which costs less.
+                picture.draft("RGB", (1, 1))
+                pixels.as_seen(picture)
     except ValueError as error:
         return str(error)
     if mask is not None:
         try:
-            with clear_decoding(), Image.open(mask) as drawn:
-                mask_size = drawn.size
+            mask_size = read_mask(mask).size
         except ValueError as error:
-            return f"has a mask that {error}"
+            return str(error)
         if not same_shape(size, mask_size):
             return f"is {size[0]} x {size[1]}, its mask {mask_size[0]} x {mask_size[1]}"
     return size, kind, hashlib.blake2b(content, digest_size=16).digest()
+
+
+def read_mask(path: pathlib.Path) -> Image.Image:
+    """A mask as 255 on the foreground, where it is above 127, and 0 elsewhere; of mode "L".
+
+    Raises:
+        ValueError: it does not decode, or has no foreground.
+    """
+    try:
+        mask = decode(path, "L")
+    except ValueError as error:
+        raise ValueError(f"has a mask that {error}") from error
+    if (largest := mask.getextrema()[1]) <= 127:
+        raise ValueError(f"has a mask without foreground (its largest value is {largest}; expected 255 on the object)")
+    return mask.point(lambda value: 255 if value > 127 else 0)
 
 
 def same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:

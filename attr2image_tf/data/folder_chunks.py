@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from absl import logging
-from PIL import Image, ImageOps
+from PIL import Image
 
+from attr2image_tf import images as pixels
 from attr2image_tf.data.errors import DataError
-from attr2image_tf.data.folder_check import Picture, core_count, in_order, same_shape
-from attr2image_tf.data.source_files import box_around, clear_decoding, decode, encode_png
+from attr2image_tf.data.folder_check import Picture, core_count, in_order, read_mask, same_shape
+from attr2image_tf.data.source_files import box_around, clear_decoding, encode_png
 
 FITS = ("middle", "mask", "whole")
 CHUNK = 500
@@ -45,7 +46,7 @@ def make_small(path: pathlib.Path, mask_path: pathlib.Path | None, image_size: i
     """A picture and its mask, uint8 [H, W, 3] and uint8 [H, W, 1] (share of each pixel that is foreground times 255).
 
     Args:
-        path: of the picture; what its EXIF says of its orientation is followed, and what is transparent is white.
+        path: of the picture (`images.as_seen`).
         mask_path: of the mask, of the picture's shape as it is shown; above 127 is foreground. Or None.
         image_size: pixels.
         fit: "middle" for the largest square in the middle, "mask" for the foreground with some space around it,
@@ -57,11 +58,9 @@ def make_small(path: pathlib.Path, mask_path: pathlib.Path | None, image_size: i
     image = _open(path, image_size if fit != "mask" else None)
     mask = None
     if mask_path is not None:
-        mask = decode(mask_path, "L").point(lambda value: 255 if value > 127 else 0)
+        mask = read_mask(mask_path)
         if not same_shape(image.size, mask.size):
             raise ValueError(f"is {image.size[0]} x {image.size[1]}, its mask {mask.size[0]} x {mask.size[1]}")
-        if mask.getbbox() is None:
-            raise ValueError("has a mask without foreground")
     if fit == "whole":
         box = (0, 0, *image.size)
     elif fit == "mask":
@@ -85,11 +84,7 @@ def _open(path, image_size):
         if image_size is not None:
             # A JPEG is decoded at the smallest scale that has twice the pixels wanted: several times as fast.
             picture.draft("RGB", (2 * image_size, 2 * image_size))
-        picture = ImageOps.exif_transpose(picture)
-        if picture.has_transparency_data:
-            picture = picture.convert("RGBA")
-            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-        return picture.convert("RGB")
+        return pixels.as_seen(picture)
 
 
 class Chunks:

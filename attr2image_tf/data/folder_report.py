@@ -7,17 +7,16 @@ import numpy as np
 from attr2image_tf import images as pixels
 from attr2image_tf.data.dataset import SPLITS
 from attr2image_tf.data.folder import FolderSource
-from attr2image_tf.data.folder_check import Found
+from attr2image_tf.data.folder_check import Found, summary
 from attr2image_tf.data.folder_chunks import make_small
 from attr2image_tf.data.folder_table import Table
 from attr2image_tf.data.source_files import problems_text
 
-_EXAMPLES = 3
-
 
 def report(found: Found, table: Table, source: FolderSource) -> str:
     """Counts, sizes, problems, attributes and splits as text."""
-    parts = [_pictures(found, source), _problems(found.problems), _attributes(found, table), _splits(table, source)]
+    problems = "\n".join(f"not used: {line}" for line in summary(found.problems))
+    parts = [_pictures(found, source), problems, _attributes(found, table), _splits(table, source)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -63,14 +62,6 @@ def _pictures(found, source):
                  *(figure for side in sides.T for figure in (side.min(), side.max(), np.median(side))))]
     if small := int((sides.min(1) < size).sum()):
         lines.append(f"{small:,} are smaller than {size} pixels and will be blurred")
-    return "\n".join(lines)
-
-
-def _problems(problems):
-    lines = []
-    for kind, names in problems.items():
-        more = ", ..." if len(names) > _EXAMPLES else ""
-        lines.append(f"not used: {len(names):,} {kind}: {', '.join(names[:_EXAMPLES])}{more}")
     return "\n".join(lines)
 
 

@@ -2,9 +2,11 @@
 
 import csv
 import dataclasses
+import io
 import math
 import os
 import pathlib
+import re
 
 import numpy as np
 
@@ -49,19 +51,20 @@ def read_table(path: str | os.PathLike, group: str | None = None) -> Table:
     """
     path = pathlib.Path(path).expanduser()
     if not path.is_file():
-        raise DataError(f"{path} is missing; expected a CSV file with a header, file names in its first column and an "
-                        "attribute in each other.")
+        raise DataError(f"{path} is {'a folder' if path.is_dir() else 'missing'}; expected a CSV file with a header, "
+                        "file names in its first column and an attribute in each other.")
     try:
         # What Excel writes begins with a byte order mark.
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            first = file.readline()
-            file.seek(0)
-            rows = csv.reader(file, delimiter=max(",;\t", key=first.count))
-            header = [name.strip() for name in next(rows, [])]
-            columns, group_column = _columns(path, header, group)
-            return _read_rows(path, header, columns, group_column, rows)
+        text = path.read_bytes().decode("utf-8-sig")
+        first = text.partition("\n")[0]
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
+        header = [name.strip() for name in next(rows, [])]
+        columns, group_column = _columns(path, header, group)
+        return _read_rows(path, header, columns, group_column, rows)
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not a text in UTF-8 ({error}); save it as CSV in UTF-8.") from error
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}, line {line}: not a text in UTF-8 ({error.reason}); save it as CSV in "
+                        "UTF-8.") from error
     except csv.Error as error:
         raise DataError(f"{path} cannot be read as CSV ({error}).") from error
 
@@ -93,12 +96,16 @@ def _columns(path, header, group):
 
 def _read_rows(path, header, columns, group_column, rows):
     keys, lines, values, groups, known = [], [], [], [], {}
+    last = rows.line_num
     for row in rows:
-        line = rows.line_num
+        # A cell in quotation marks may hold line breaks.
+        line, last = last + 1, rows.line_num
         if not any(cell.strip() for cell in row):
             continue
         if len(row) != len(header):
-            raise DataError(f"{path}, line {line}: expected {len(header)} columns as in the header, found {len(row)}.")
+            open_quote = f"; a quotation mark that is opened there reaches to line {last}" if last > line else ""
+            raise DataError(f"{path}, line {line}: expected {len(header)} columns as in the header, found "
+                            f"{len(row)}{open_quote}.")
         key = row[0].strip().replace("\\", "/").removeprefix("./")
         if not key:
             raise DataError(f"{path}, line {line}: the file name is missing.")
@@ -130,6 +137,8 @@ def _value(path, line, name, text):
     except ValueError:
         value = np.nan
     if not math.isfinite(value) or abs(value) > 1e30:
+        hint = ("Write decimals with a point." if re.fullmatch(r"[+-]?\d*,\d+", plain) else
+                "(A column of texts can only be the one of --group.)")
         raise DataError(f"{path}, line {line}, column {name!r}: expected a number, yes or no, or nothing where it is "
-                        f"not known; found {text!r}. (A column of texts can only be the one of --group.)")
+                        f"not known; found {text!r}. {hint}")
     return value

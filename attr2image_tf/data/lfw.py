@@ -10,7 +10,6 @@ Two prepared sets lie below the prepared folder: `lfw_attributes/<size>` with th
 
 import collections
 import dataclasses
-import math
 import os
 import pathlib
 import shutil
@@ -121,7 +120,7 @@ class LfwAttributes(tfds.core.GeneratorBasedBuilder):
                                 f"{lfw_files.where_to_get(lfw_files.PICTURES)}.")
         wanted = set().union(*names.values())
         preparing.check_space(self.data_dir, len(wanted), size)
-        self._largest_undecodable = math.floor(preparing.LARGEST_UNDECODABLE_SHARE * len(wanted))
+        self._skipped[preparing.UNUSABLE] = preparing.Unusable(len(wanted))
 
         masks = {}
         for name, content in lfw_files.read_archive(files[lfw_files.LABELS], ".ppm"):
@@ -139,18 +138,14 @@ class LfwAttributes(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, split, names, pictures, scores, masks):
         no_mask = preparing.empty_mask(self.builder_config.image_size)
         written = []
-        undecodable = self._skipped["pictures that cannot be used"]
         for name, content in lfw_files.read_archive(pictures, ".jpg"):
             if name not in names:
                 continue
             try:
                 image = lfw_files.decode_picture(content, self.builder_config.image_size)
             except ValueError as error:
-                undecodable.append(f"{name} {error}")
-                if len(undecodable) > self._largest_undecodable:
-                    raise DataError(f"{pictures}: {len(undecodable)} pictures cannot be used, more than "
-                                    f"{preparing.LARGEST_UNDECODABLE_SHARE:.0%} of those wanted; the last: "
-                                    f"{undecodable[-1]}. {lfw_files.where_to_get(lfw_files.PICTURES)}.") from error
+                self._skipped[preparing.UNUSABLE].leave_out(name, error, pictures,
+                                                            f"{lfw_files.where_to_get(lfw_files.PICTURES)}.")
                 continue
             self.info.metadata["drawn"][split] += name in masks
             written.append(name)

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import hashlib
+import math
 import os
 import pathlib
 import shutil
@@ -22,6 +23,7 @@ READ = tfds.ReadConfig(try_autocache=False, add_tfds_id=False)
 VALIDATION_SHARE = 0.1
 # One bad picture of thousands is skipped; more than this says that the files are broken.
 LARGEST_UNDECODABLE_SHARE = 0.02
+UNUSABLE = "pictures that cannot be used"
 
 
 def prepare(builder: tfds.core.DatasetBuilder, option: str = "--prepared_dir") -> None:
@@ -48,6 +50,25 @@ def prepare(builder: tfds.core.DatasetBuilder, option: str = "--prepared_dir") -
     logging.info("Prepared %s in %.0f s: %s. Skipped: %s.", builder.info.full_name, time.monotonic() - started,
                  ", ".join(f"{builder.info.splits[split].num_examples:,} {split}" for split in SPLITS),
                  f"{skipped} (named in {version / 'skipped.txt'})" if skipped else "nothing")
+
+
+class Unusable(list):
+    """Pictures that are left out, each with the reason; more than the share of all end the run.
+
+    Args:
+        total: int, of the pictures that are wanted.
+    """
+
+    def __init__(self, total: int):
+        super().__init__()
+        self.largest = math.floor(LARGEST_UNDECODABLE_SHARE * total)
+
+    def leave_out(self, name: str, error: ValueError, place: str | os.PathLike, advice: str) -> None:
+        """Counts one; raises DataError, which names the place and ends in the advice, when there are too many."""
+        self.append(f"{name} {error}")
+        if len(self) > self.largest:
+            raise DataError(f"{place}: {len(self)} pictures cannot be used, more than {LARGEST_UNDECODABLE_SHARE:.0%} "
+                            f"of those wanted; the last: {self[-1]}. {advice}") from error
 
 
 def record_skipped(builder: tfds.core.DatasetBuilder, skipped: Mapping[str, list[str]]) -> None:

@@ -6,6 +6,8 @@ import os
 import numpy as np
 from PIL import Image, ImageOps
 
+from attr2image_tf import images as pixels
+
 # Above this a file of a few kilobytes can unfold into gigabytes.
 LARGEST_PIXELS = 100_000_000
 
@@ -81,18 +83,24 @@ class Square:
 
 
 def read(path: str | os.PathLike) -> np.ndarray:
-    """A picture file as uint8 [H, W, 3], turned upright as its EXIF entry says.
+    """A picture file as uint8 [H, W, 3], as data sets are prepared (`images.as_seen`).
 
     Raises:
         PictureError: it cannot be opened, does not decode, or is larger than 100 megapixels.
     """
+    return _read(path, pixels.as_seen)
+
+
+def _read(path, convert):
     try:
         with Image.open(path) as picture:
             if picture.width * picture.height > LARGEST_PIXELS:
                 raise PictureError(f"{os.fspath(path)!r} has {picture.width} x {picture.height} pixels; expected at "
                                    f"most {LARGEST_PIXELS // 10**6} megapixels.")
-            return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+            return np.asarray(convert(picture))
+    except PictureError:
+        raise
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise PictureError(f"{os.fspath(path)!r} cannot be read as a picture ({error}).") from None
 
 
@@ -102,4 +110,5 @@ def read_hidden(path: str | os.PathLike) -> np.ndarray:
     Raises:
         PictureError: as `read`.
     """
-    return read(path).max(-1) > 127
+    # Transparent or not: what a program leaves clear around a mask it has drawn is not white.
+    return _read(path, lambda picture: ImageOps.exif_transpose(picture).convert("RGB")).max(-1) > 127

@@ -3,6 +3,8 @@
 import io
 import os
 import pathlib
+import re
+import shutil
 import zipfile
 
 import numpy as np
@@ -23,6 +25,8 @@ LISTED = ("5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bang
           "Receding_Hairline Rosy_Cheeks Sideburns Smiling Straight_Hair Wavy_Hair Wearing_Earrings Wearing_Hat "
           "Wearing_Lipstick Wearing_Necklace Wearing_Necktie Young")
 NAMES = LISTED.split()
+LANDMARK_NAMES = ("lefteye_x lefteye_y righteye_x righteye_y nose_x nose_y leftmouth_x leftmouth_y rightmouth_x "
+                  "rightmouth_y")
 FILES = [f"{number:06d}.jpg" for number in range(1, 1 + sum(COUNTS.values()))]
 
 
@@ -41,23 +45,22 @@ def jpeg(picture):
 
 
 class Source:
-    """The official files of 15 pictures, and CelebAMask-HQ for all of them."""
+    """The official files of 15 pictures, and CelebAMask-HQ for all of them; `write` writes `pictures` as they are."""
 
     def __init__(self, folder):
         self.folder = folder / "source"
         self.celeba = self.folder / "celeba"
         self.celeba.mkdir(parents=True)
         self.attributes = np.random.default_rng(0).integers(0, 2, [len(FILES), 40])
+        self.pictures = {file: jpeg(face(index)) for index, file in enumerate(FILES)}
         self.splits = [number for number, count in zip((0, 1, 2), COUNTS.values(), strict=True) for _ in range(count)]
 
     def write(self):
         with zipfile.ZipFile(self.celeba / "img_align_celeba.zip", "w") as archive:
-            for index, file in enumerate(FILES):
-                archive.writestr(f"img_align_celeba/{file}", jpeg(face(index)))
+            for file, content in self.pictures.items():
+                archive.writestr(f"img_align_celeba/{file}", content)
         self.table("list_attr_celeba.txt", NAMES, 2 * self.attributes - 1)
-        landmarks = [f"{name}_{axis}" for name in ("lefteye", "righteye", "nose", "leftmouth", "rightmouth")
-                     for axis in "xy"]
-        self.table("list_landmarks_align_celeba.txt", landmarks, np.full([len(FILES), 10], 90))
+        self.table("list_landmarks_align_celeba.txt", LANDMARK_NAMES.split(), np.full([len(FILES), 10], 90))
         self.lines("list_eval_partition.txt", [f"{file} {split}" for file, split in
                                                zip(FILES, self.splits, strict=True)])
         self.lines("identity_CelebA.txt", [f"{file} {index}" for index, file in enumerate(FILES)])
@@ -80,12 +83,6 @@ class Source:
         self.lines("CelebAMask-HQ/CelebA-HQ-to-CelebA-mapping.txt", ["idx orig_idx orig_file"] + [
             f"{index} {index} {file}" for index, file in enumerate(FILES)])
         return self
-
-    def without(self, file):
-        with zipfile.ZipFile(self.celeba / "img_align_celeba.zip", "w") as archive:
-            for other in FILES:
-                if other != file:
-                    archive.writestr(f"img_align_celeba/{other}", b"")
 
     def table(self, name, header, rows, files=FILES):
         self.lines(name, [str(len(rows)), " ".join(header)] + [
@@ -165,6 +162,15 @@ def test_the_folder_that_comes_out_of_the_archive_serves_too(tmp_path, small):
     assert sorted(map(shade, read(dataset, "train"))) == sorted(map(shade, read(small[2], "train")))
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts open files as Linux lists them")
+def test_the_pictures_of_a_folder_are_not_open_all_at_once(tmp_path):
+    for file in FILES:
+        (tmp_path / file).write_bytes(b"")
+    before = len(os.listdir("/proc/self/fd"))
+    members = list(celeba_files._Files({}, None).iter_archive(tmp_path))
+    assert [name for name, _ in members] == FILES and len(os.listdir("/proc/self/fd")) == before
+
+
 def test_drawn_masks_are_all_parts_but_clothes(small):
     source, prepared, _ = small
     dataset = data.load("celeba:drawn", image_size=SIZE, source_dir=source.folder, prepared_dir=prepared)
@@ -202,17 +208,77 @@ def test_without_a_network_nothing_is_predicted(tmp_path, small):
 
 
 def line(name, number, text):
+    """Puts a line in the place of another, or after the last."""
     def damage(source):
         lines = (source.celeba / name).read_text().splitlines()
-        lines[number - 1] = text
+        lines[number - 1:number] = [text]
         source.lines(name, lines)
     return damage
 
 
+def cut(name, characters, end=""):
+    """Takes characters from the end of a list."""
+    def damage(source):
+        text = (source.celeba / name).read_text()
+        (source.celeba / name).write_text(text[:-characters] + end)
+    return damage
+
+
+def page(name):
+    def damage(source):
+        (source.celeba / name).write_text("<!DOCTYPE html>\n<html>\n<body>Too many requests</body>\n</html>\n")
+    return damage
+
+
+def without(file):
+    def damage(source):
+        del source.pictures[file]
+        source.write()
+    return damage
+
+
+def flip_a_byte(source):
+    """Of a picture within the archive, whose checksum then is another."""
+    path = source.celeba / "img_align_celeba.zip"
+    content = path.read_bytes()
+    at = content.index(source.pictures[FILES[3]]) + 300
+    path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1:])
+
+
+ATTRIBUTES, PARTITION, LANDMARKS, IDENTITIES = ("list_attr_celeba.txt", "list_eval_partition.txt",
+                                                "list_landmarks_align_celeba.txt", "identity_CelebA.txt")
 BROKEN = {
     **{f"no {name}": (lambda source, name=name: (source.celeba / name).unlink(), [name, "is missing", "FOLDER/celeba/"])
-       for name in ("list_attr_celeba.txt", "list_eval_partition.txt", "list_landmarks_align_celeba.txt",
-                    "identity_CelebA.txt")},
+       for name in (ATTRIBUTES, PARTITION, LANDMARKS, IDENTITIES)},
+    **{f"a page for {name}": (page(name), [name, f"line {number}: expected", "again"])
+       for name, number in ((ATTRIBUTES, 2), (PARTITION, 1), (LANDMARKS, 2), (IDENTITIES, 1))},
+    **{f"an empty {name}": (lambda source, name=name: (source.celeba / name).write_text(""), [name, *words])
+       for name, words in ((ATTRIBUTES, ["line 2"]), (PARTITION, ["0 pictures of the train split", "cut off"]),
+                           (LANDMARKS, ["line 2"]), (IDENTITIES, ["lists 000001.jpg", "no row in", "15 in all"]))},
+    **{f"a blank line {where} {name}": (line(name, number, ""), [name, f"line {number}:", "found ''"])
+       for name, header in ((ATTRIBUTES, 2), (PARTITION, 0), (LANDMARKS, 2), (IDENTITIES, 0))
+       for where, number in (("within", header + 4), ("at the end of", header + len(FILES) + 1))},
+    # The reader of tfds would pass over this row, which may be a part of one.
+    **{f"{name} without its last line break": (cut(name, 1), [name, f"line {number}:", "cut off", "000015.jpg"])
+       for name, number in ((ATTRIBUTES, 17), (LANDMARKS, 17), (IDENTITIES, 15))},
+    **{f"{name} cut off within a row": (cut(name, 3), [name, f"line {number}:", "found '000015.jpg"])
+       for name, number in ((ATTRIBUTES, 17), (LANDMARKS, 17), (PARTITION, 15))},
+    "identities cut off within a row": (cut(IDENTITIES, 2), [IDENTITIES, "line 15", "line break after '000015.jpg 1'"]),
+    "landmarks cut off between rows": (cut(LANDMARKS, 42, "\n"), [LANDMARKS, "line 1:", "14, found '15'", "cut off"]),
+    "identities cut off between rows": (cut(IDENTITIES, 15, "\n"), ["lists 000015.jpg", "no row in identity_"]),
+    "a landmark less": (line(LANDMARKS, 4, "000002.jpg" + 9 * " 90"), [LANDMARKS, "line 4", "10 whole numbers"]),
+    "a landmark that is no number": (line(LANDMARKS, 4, "000002.jpg x" + 9 * " 90"), [LANDMARKS, "line 4", ".jpg x"]),
+    "a broken landmark": (line(LANDMARKS, 4, "000002.jpg 1.5" + 9 * " 90"), [LANDMARKS, "line 4", ".jpg 1.5"]),
+    "a huge landmark": (line(LANDMARKS, 4, f"000002.jpg {2**63}" + 9 * " 90"), [LANDMARKS, "line 4"]),
+    "a landmark's name less": (line(LANDMARKS, 2, "lefteye_x"), [LANDMARKS, "line 2", "10 coordinates, found 1"]),
+    "another landmark": (line(LANDMARKS, 2, LANDMARK_NAMES.replace("nose_x", "chin")), [LANDMARKS, "line 2", "nose_x"]),
+    "another picture's landmarks": (line(LANDMARKS, 4, "000098.jpg" + 10 * " 90"),
+                                    ["lists 000002.jpg", "no row in list_landmarks_align"]),
+    "an identity that is no number": (line(IDENTITIES, 3, "000003.jpg Ann"), [IDENTITIES, "line 3", "a whole number"]),
+    "two identities": (line(IDENTITIES, 3, "000003.jpg 5 6"), [IDENTITIES, "line 3", "'000003.jpg 5 6'"]),
+    "another attribute": (line(ATTRIBUTES, 2, LISTED.replace("Male", "Tall")), [ATTRIBUTES, "line 2", "Male"]),
+    "a picture twice": (line(PARTITION, 2, "000001.jpg 0"), [PARTITION, "line 2", "000001.jpg", "second time"]),
+    "no test pictures": (cut(PARTITION, 4 * 13), [PARTITION, "0 pictures of the test split", "cut off"]),
     "no pictures": (lambda source: (source.celeba / "img_align_celeba.zip").unlink(),
                     ["img_align_celeba", "is missing", "img_align_celeba.zip"]),
     "a short row": (line("list_attr_celeba.txt", 5, "000003.jpg 1 -1"), ["list_attr_celeba.txt", "line 5"]),
@@ -220,7 +286,7 @@ BROKEN = {
     "a name less": (line("list_attr_celeba.txt", 2, " ".join(NAMES[1:])), ["line 2", "40 attributes, found 39"]),
     "another split": (line("list_eval_partition.txt", 2, "000002.jpg 3"), ["list_eval_partition.txt", "line 2"]),
     "a picture less": (line("list_eval_partition.txt", 2, "000099.jpg 0"), ["lists 000099.jpg", "no row in list_attr"]),
-    "a picture missing": (lambda source: source.without("000004.jpg"), ["lists 000004.jpg", "no picture in"]),
+    "a picture missing": (without("000004.jpg"), ["lists 000004.jpg", "no picture in"]),
     "no archive": (lambda source: (source.celeba / "img_align_celeba.zip").write_bytes(b"PK"), ["damaged"]),
 }
 
@@ -235,7 +301,136 @@ def test_broken_files_end_in_one_sentence_and_leave_nothing(case, tmp_path):
     for word in words:
         assert word in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert not (tmp_path / "prepared").exists()
+
+
+def opened(source, tmp_path, **options):
+    return celeba.open_celeba(image_size=SIZE, source_dir=source.folder, prepared_dir=tmp_path / "prepared", **options)
+
+
+def builder_of(tmp_path, masks="none"):
+    return celeba._builder(SIZE, masks, None, tmp_path / "prepared")
+
+
+@pytest.mark.parametrize("folder", ["celeb_a", "celeb_a/2.1.0", "celeb_a/incomplete.ABC_2.1.0"])
+def test_what_a_failed_run_left_is_no_prepared_set(folder, tmp_path):
+    source = Source(tmp_path).write()
+    damage, words = BROKEN["a short row"]
+    damage(source)
+    (tmp_path / "prepared" / folder).mkdir(parents=True)
+    with pytest.raises(DataError) as caught:
+        opened(source, tmp_path)
+    assert all(word in str(caught.value) for word in words)
+
+
+@pytest.mark.parametrize("case", ["a short row", "a page for identity_CelebA.txt", "no archive"])
+def test_the_same_command_works_once_the_files_are_mended(case, tmp_path, small):
+    source = Source(tmp_path).write()
+    BROKEN[case][0](source)
+    for _ in range(2):
+        with pytest.raises(DataError):
+            opened(source, tmp_path)
+    source.write()
+    assert sorted(map(shade, read(opened(source, tmp_path), "test"))) == sorted(map(shade, read(small[2], "test")))
+
+
+def test_a_wrong_checksum_in_the_archive_ends_in_one_sentence_and_leaves_nothing(tmp_path):
+    source = Source(tmp_path).write()
+    flip_a_byte(source)
+    with pytest.raises(DataError, match=r"^the files of CelebA in .*source.* damaged \(BadZipFile: .*"
+                                        r"000004.jpg.*\)\. Fetch them again from http[^\n]*$"):
+        opened(source, tmp_path)
     assert not [path for path in (tmp_path / "prepared").rglob("*") if "tfrecord" in path.name]
+    assert opened(source.write(), tmp_path).counts == COUNTS
+
+
+def test_a_prepared_celeb_a_needs_no_files(tmp_path, small):
+    dataset = celeba.open_celeba(image_size=16, source_dir=tmp_path / "gone", prepared_dir=small[1])
+    assert dataset.counts == COUNTS
+
+
+GOOD = jpeg(face(2))
+UNUSABLE = {
+    "truncated": (GOOD[:len(GOOD) // 2], "does not decode (image file is truncated"),
+    "garbage": (bytes(range(256)), "does not decode (it is in no known format)"),
+    "empty": (b"", "does not decode (it is in no known format)"),
+    "another size": (jpeg(face(2)[:, :170]), "is 170 x 218 pixels, expected 178 x 218"),
+    "turned": (jpeg(face(2).swapaxes(0, 1)), "is 218 x 178 pixels, expected 178 x 218"),
+}
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_a_picture_that_cannot_be_used_is_counted_named_and_left_out(case, tmp_path, monkeypatch):
+    monkeypatch.setattr(preparing, "LARGEST_UNDECODABLE_SHARE", 0.1)
+    source = Source(tmp_path)
+    source.pictures[FILES[2]], reason = UNUSABLE[case]
+    dataset = opened(source.write(), tmp_path)
+    assert dataset.counts == {**COUNTS, "train": COUNTS["train"] - 1}
+    examples = read(dataset, "train")
+    kept = sorted(map(shade, examples))
+    assert kept == [0, 1, 3, 4, 5, 6, 7]
+    for example in examples:
+        np.testing.assert_array_equal(example["attributes"], source.attributes[shade(example)])
+    np.testing.assert_allclose(dataset.schema.mean, source.attributes[kept].mean(0), rtol=1e-6)
+    builder = builder_of(tmp_path)
+    assert dict(builder.info.metadata["skipped"]) == {"pictures that cannot be used": 1}
+    [_, named] = (builder.data_path / "skipped.txt").read_text().splitlines()
+    assert re.match(rf"  celeb_a-train\S+ {re.escape(reason)}", named)
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_too_many_pictures_that_cannot_be_used_end_in_one_sentence_that_helps(case, tmp_path, monkeypatch):
+    monkeypatch.setattr(preparing, "LARGEST_UNDECODABLE_SHARE", 0.1)
+    source = Source(tmp_path)
+    good = dict(source.pictures)
+    source.pictures[FILES[2]] = source.pictures[FILES[9]] = UNUSABLE[case][0]
+    with pytest.raises(DataError) as caught:
+        opened(source.write(), tmp_path)
+    message = str(caught.value)
+    # Of two splits: the share is of all pictures.
+    for word in ("2 pictures cannot be used, more than 10%", "the last: celeb_a-validation", UNUSABLE[case][1],
+                 "Fetch img_align_celeba.zip again"):
+        assert word in message
+    assert "\n" not in message
+    assert not [path for path in (tmp_path / "prepared" / "celeba_attributes").rglob("*") if "tfrecord" in path.name]
+    folder = pathlib.Path(re.search(r"delete (\S+),", message)[1])
+    assert folder == tmp_path / "prepared" / "celeb_a" / folder.name and (folder / "dataset_info.json").is_file()
+
+    source.pictures = good
+    source.write()
+    shutil.rmtree(folder)
+    assert opened(source, tmp_path).counts == COUNTS
+
+
+def test_masked_pictures_that_cannot_be_used_are_left_out_up_to_a_share(tmp_path, monkeypatch):
+    source = Source(tmp_path).write().write_masked()
+    folder = source.celeba / "CelebAMask-HQ" / "CelebA-HQ-img"
+    (folder / "2.jpg").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=rf"^{re.escape(str(folder))}: 1 pictures cannot be used, more than 2% "
+                                        r"of those wanted; the last: 2 does not decode \([^\n]*\)\. Unpack "
+                                        r"CelebAMask-HQ again\.$"):
+        opened(source, tmp_path, masks="drawn")
+    monkeypatch.setattr(preparing, "LARGEST_UNDECODABLE_SHARE", 0.1)
+    assert opened(source, tmp_path, masks="drawn").counts == {**COUNTS, "train": COUNTS["train"] - 1}
+    assert dict(builder_of(tmp_path, "drawn").info.metadata["skipped"]) == {"pictures that cannot be used": 1}
+
+
+def test_predicted_masks_lack_what_the_pictures_lack_and_need_no_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(preparing, "LARGEST_UNDECODABLE_SHARE", 0.1)
+    source = Source(tmp_path)
+    source.pictures[FILES[2]] = b"no picture"
+    dataset = opened(source.write(), tmp_path)
+    settings = foreground.Settings(widths=(4, 8))
+    foreground.save(foreground.build(SIZE, settings.widths), preparing.network_dir(SIZE, tmp_path / "prepared"),
+                    settings, {"pixel_accuracy": 0.0})
+    shutil.rmtree(source.folder)
+    shutil.rmtree(tmp_path / "prepared" / "celeb_a")
+    predicted = opened(source, tmp_path, masks="predicted")
+    assert predicted.counts == dataset.counts == {**COUNTS, "train": COUNTS["train"] - 1}
+    base, masked = builder_of(tmp_path), builder_of(tmp_path, "predicted")
+    assert dict(masked.info.metadata["skipped"]) == {"pictures that cannot be used": 1}
+    text = (masked.data_path / "skipped.txt").read_text()
+    assert "does not decode" in text and text == (base.data_path / "skipped.txt").read_text()
 
 
 def test_broken_masks_end_in_one_sentence(tmp_path):

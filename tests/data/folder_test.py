@@ -162,7 +162,7 @@ def test_what_does_not_belong_together_is_named(own):
     (own.images / own.names[3]).write_bytes(b"no picture")
     (own.images / own.names[6]).write_bytes((own.images / own.names[12]).read_bytes())
     (own.masks / "picture 06.png").write_bytes((own.masks / "picture 12.png").read_bytes())
-    Image.new("L", (10, 10)).save(own.masks / "picture 07.png")
+    Image.new("L", (10, 10), 255).save(own.masks / "picture 07.png")
     (own.images / "notes.txt").write_text("not a picture")
     own.write()
     problems = own.found().problems
@@ -186,10 +186,61 @@ def test_a_picture_that_breaks_off_is_left_out_and_named(own):
     Image.fromarray(noise).save(path)
     path.write_bytes(path.read_bytes()[:-5000])
     Image.new("L", (200, 200), 255).save(own.masks / "picture 01.png")
+    [problem] = own.found().problems["pictures that cannot be used"]
+    assert problem.startswith(f"{own.names[1]} does not decode")
     dataset = own.prepared()
     assert sum(dataset.counts.values()) == 29
     [text] = [each.read_text() for each in own.output.rglob("skipped.txt")]
     assert f"{own.names[1]} does not decode" in text
+
+
+@pytest.mark.parametrize("largest", [1, 0])
+def test_masks_without_foreground_stop_the_check(own, largest):
+    for index in range(30):
+        path = own.masks / f"picture {index:02d}.png"
+        if index < 3 or index % 2:
+            Image.fromarray(np.asarray(Image.open(path)) // 255 * largest).save(path)
+    found = own.found()
+    reason = f"has a mask without foreground (its largest value is {largest}; expected 255 on the object)"
+    assert f"{own.names[1]} {reason}" in found.problems["pictures that cannot be used"]
+    with pytest.raises(DataError, match="17 of 30 pictures cannot be used, more than 2%; the first: .*Mend them"):
+        own.prepared()
+    assert not own.output.exists()
+
+
+def test_too_many_that_cannot_be_scaled_stop_the_run(own, monkeypatch):
+    found, table = own.found(), own.table()
+    for name in own.names[:4]:
+        (own.images / name).write_bytes(b"damaged since")
+    with pytest.raises(DataError, match="4 of 30 pictures cannot be used"):
+        folder.prepare_folder(found, table, own.output, image_size=SIZE, fit="mask")
+    assert not list(own.output.rglob("*.tfrecord*"))
+
+
+def test_names_that_look_alike_are_the_same(own):
+    # As Windows and macOS take them: whatever the case, and "ö" in one character or two.
+    Image.new("RGB", (50, 50), "red").save(own.images / "Gro\u0308\u00dfe.JPG", "jpeg")
+    own.rows = {name.upper(): row for name, row in own.rows.items()} | {
+        "gr\u00f6\u00dfe.jpg": ["7", "no", "group 1"]}
+    own.write()
+    found = own.found(masks=False)
+    assert len(found.pictures) == 31 and not found.problems
+    [picture] = [picture for picture in found.pictures if picture.name not in own.names]
+    assert own.table().values[picture.row, 0] == 7.0
+    # But a picture of that very name comes first.
+    Image.new("RGB", (50, 50), "blue").save(own.images / "gr\u00f6\u00dfe.jpg")
+    assert own.found(masks=False).problems["pictures without a row"] == ["Gro\u0308\u00dfe.JPG"]
+
+
+def test_a_table_of_other_pictures_is_told_with_examples(own):
+    own.rows = {f"other {name}": row for name, row in own.rows.items()}
+    own.write()
+    with pytest.raises(DataError, match="none can be used: 30 pictures without a row: more/picture 00.jpg, .*; 30 rows "
+                                        "without a picture: other more/picture 00.jpg .line 2., "):
+        own.found()
+    own.rows[own.names[0]] = ["1", "no", "group 1"]
+    with pytest.raises(DataError, match="1 pictures can be used, in 1 groups.*Not used: 29 pictures without a row"):
+        own.write().prepared()
 
 
 def test_pictures_are_turned_as_their_camera_says_and_transparency_is_white(tmp_path):
@@ -226,6 +277,10 @@ BAD_TABLES = {
     "a word": ("file,red\na.jpg,1\n\nb.jpg,reddish\n", "line 4, column 'red': expected a number.*'reddish'"),
     "infinity": ("file,red\na.jpg,inf\n", "line 2, column 'red': .*'inf'"),
     "a file twice": ("file,red\na.jpg,1\na.jpg,2\n", "line 3: 'a.jpg' has a row already, line 2"),
+    "a decimal comma": ("file;red\na.jpg;0,64\n", "line 2, column 'red': .*'0,64'. Write decimals with a point"),
+    "an open quote": ('file,red,blue\na.jpg,1,2\nb.jpg,"1,2\nc.jpg,1,2\nd.jpg,1,2\n',
+                      "line 3: expected 3 columns as in the header, found 2; a quotation mark that is opened there "
+                      "reaches to line 5"),
     "no file": ("file,red\n,1\n", "line 2: the file name is missing"),
     "no group": ("file,red,group\na.jpg,1,\n", "line 2: 'group' is empty"),
     "no group column": ("file,red,blue\na.jpg,1,2\n", "line 1: there is no column 'group' .*; known: red, blue"),
@@ -245,8 +300,10 @@ def test_a_table_that_is_none_is_told(tmp_path):
     with pytest.raises(DataError, match="attributes.csv is missing"):
         read_table(tmp_path / "attributes.csv")
     (tmp_path / "attributes.csv").write_bytes("file,größe\na.jpg,1\n".encode("latin-1"))
-    with pytest.raises(DataError, match="not a text in UTF-8.*save it as CSV in UTF-8"):
+    with pytest.raises(DataError, match="line 1: not a text in UTF-8.*save it as CSV in UTF-8"):
         read_table(tmp_path / "attributes.csv")
+    with pytest.raises(DataError, match="is a folder; expected a CSV file"):
+        read_table(tmp_path)
 
 
 def test_what_may_mean_two_pictures_is_told(own):
@@ -274,7 +331,14 @@ def test_what_cannot_be_prepared_leaves_nothing(own):
         own.prepared()
     with pytest.raises(DataError, match="nowhere is missing; expected a folder of pictures"):
         check_folder(own.images / "nowhere", own.table())
+    with pytest.raises(DataError, match="attributes.csv is a file; expected a folder of pictures"):
+        check_folder(own.csv, own.table())
     assert not own.output.exists()
+
+
+def test_a_folder_that_cannot_be_made_is_told(own):
+    with pytest.raises(ValueError, match=f"output='{own.csv}/own': '{own.csv}' is a file; name a folder"):
+        folder.prepare_folder(own.found(), own.table(), own.csv / "own", image_size=SIZE)
 
 
 def test_another_set_is_not_written_over_and_the_same_one_is_left(own):

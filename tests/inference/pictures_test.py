@@ -72,11 +72,19 @@ def test_files_are_read_upright_and_in_colour(tmp_path, picture):
     np.testing.assert_array_equal(read(tmp_path / "turned.png"), np.rot90(picture, -1))
     Image.fromarray(picture[..., 0]).save(tmp_path / "grey.png")
     np.testing.assert_array_equal(read(tmp_path / "grey.png"), np.repeat(picture[..., :1], 3, -1))
+    # As prepared data sets have them.
+    Image.fromarray(np.zeros([8, 8, 4], np.uint8)).save(tmp_path / "clear.png")
+    assert read(tmp_path / "clear.png").min() == 255
+    Image.fromarray(np.full([8, 8], 25700, np.uint16)).save(tmp_path / "deep.png")
+    assert (read(tmp_path / "deep.png") == 100).all()
 
 
 def test_masks_hide_where_they_are_bright(tmp_path):
     Image.fromarray(np.array([[0, 100], [200, 255]], np.uint8)).save(tmp_path / "mask.png")
     np.testing.assert_array_equal(read_hidden(tmp_path / "mask.png"), [[False, False], [True, True]])
+    # What is clear is not white here.
+    Image.new("RGBA", (2, 2)).save(tmp_path / "mask.png")
+    assert not read_hidden(tmp_path / "mask.png").any()
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n" + bytes(30)])

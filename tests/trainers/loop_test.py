@@ -37,8 +37,10 @@ def weights(run):
 
 def log(run):
     with open(run / "log.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+        assert all(float(row[name]) > 0.0 for row in rows for name in TIMED)
         return [{name: float(value) for name, value in row.items() if name not in TIMED}
-                for row in csv.DictReader(file)]
+                for row in rows]
 
 
 def wait_for(condition, process, seconds=120):

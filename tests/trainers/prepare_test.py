@@ -53,6 +53,11 @@ def test_from_a_folder_to_an_exported_generator(user):
     assert done.stdout.splitlines()[-1] == "Train on it with --dataset=folder:prepared/squares"
     assert np.asarray(Image.open(user / "prepared/squares/contact_sheet.png")).std() > 10
     assert "splits: 32 train, 4 validation, 4 test" in (user / "prepared/squares/report.txt").read_text()
+    # Another set under that name is refused, and what there is to look at stays.
+    report = (user / "prepared/squares/report.txt").read_bytes()
+    done = run("-m", "trainers.prepare", *files, "--masks=masks", "--name=squares", folder=user, expected=2)
+    assert "prepared from other files or settings" in done.stderr
+    assert (user / "prepared/squares/report.txt").read_bytes() == report
     training = ["-m", "trainers.train", "--dataset=folder:prepared/squares", "--run=run", "--image_size=32",
                 "--width=0.0625", "--epochs=1", "--batch_size=8", "--latent_size=4"]
     refused = run(*training, folder=user, expected=2).stderr

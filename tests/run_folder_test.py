@@ -1,0 +1,55 @@
+"""Laws of the folder of a run: what is there stays, and what cannot be used is told in a sentence."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from attr2image_tf.config import ConfigError, ModelConfig, RunConfig
+from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.errors import check_folder
+from attr2image_tf.run_folder import RunFolder
+
+
+@pytest.fixture
+def schema():
+    return AttributeSchema.measure([f"attribute {i}" for i in range(312)],
+                                   np.random.default_rng(0).normal(size=(5, 312)))
+
+
+def make_config(schema, **options):
+    return RunConfig(model=ModelConfig(attribute_mean=tuple(schema.mean.tolist()), attribute_standard_deviation=tuple(
+        schema.standard_deviation.tolist())), **{"dataset": "cub:image", "epochs": 3} | options)
+
+
+def test_a_run_goes_on_with_as_many_epochs_or_more_and_nothing_else(tmp_path, schema):
+    folder, config = RunFolder(tmp_path / "run"), make_config(schema)
+    folder.check(config)
+    folder.write(config, schema)
+    folder.check(config)
+    folder.check(make_config(schema, epochs=4))
+    with pytest.raises(ConfigError, match="epochs: 3 before, 2 now.. Give the same flags"):
+        folder.check(make_config(schema, epochs=2))
+    assert folder.read_config() == config
+
+
+def test_another_data_set_is_told_without_its_hundreds_of_figures(tmp_path, schema):
+    folder, config = RunFolder(tmp_path / "run"), make_config(schema)
+    folder.write(config, schema)
+    other = dataclasses.replace(config, dataset="folder:birds", model=dataclasses.replace(
+        config.model, attribute_mean=tuple(1.0 + mean for mean in config.model.attribute_mean)))
+    with pytest.raises(ConfigError, match="dataset: 'cub:image' before, 'folder:birds' now; .*attribute_mean") as told:
+        folder.check(other)
+    assert len(str(told.value)) < 500
+
+
+@pytest.mark.parametrize("place", ["file", "file/below/it"])
+def test_a_file_in_the_place_of_a_folder_is_told(tmp_path, place):
+    (tmp_path / "file").write_text("mine")
+    told = f"^output='{tmp_path / place}': '{tmp_path / 'file'}' is a file; name a folder"
+    with pytest.raises(ValueError, match=told):
+        check_folder(tmp_path / place, "output")
+    with pytest.raises(ValueError, match="^run=.* is a file; name a folder"):
+        RunFolder(tmp_path / place).check(None)
+    check_folder(tmp_path / "new/below/it", "output")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

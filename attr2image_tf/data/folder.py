@@ -230,7 +230,8 @@ def check_output(found: Found, source: FolderSource, output: str | os.PathLike) 
     output = pathlib.Path(output).expanduser()
     check_share(found.problems.get(UNUSABLE, []), found.looked_at)
     check_folder(output, "output")
-    _check_same(_builder(source, output), source)
+    if (output / FolderPictures.name).is_dir():
+        _check_same(_builder(source, output), source)
 
 
 def _builder(source, output):

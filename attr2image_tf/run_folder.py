@@ -9,7 +9,6 @@ import tensorflow as tf
 from attr2image_tf import models
 from attr2image_tf.config import ConfigError, RunConfig
 from attr2image_tf.data.schema import AttributeSchema
-from attr2image_tf.errors import check_folder
 from attr2image_tf.models.optimizer import WeightAverage
 
 
@@ -29,13 +28,7 @@ class RunFolder:
         self.log = self.path / "log.csv"
 
     def check(self, config: RunConfig):
-        """Complains unless the folder is new or holds a run of `config`, of as many epochs or fewer.
-
-        Raises:
-            ConfigError: it holds something else.
-            ValueError: it cannot be made or written to.
-        """
-        check_folder(self.path, "run")
+        """Raises ConfigError unless the folder is new or holds a run of `config` (of as many epochs or fewer)."""
         if not (self.path / "config.json").exists():
             if self.path.exists() and any(self.path.iterdir()):
                 raise ConfigError(f"run={str(self.path)!r}: the folder exists, is not empty and has no config.json; "

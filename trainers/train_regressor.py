@@ -53,6 +53,7 @@ def main(arguments):
         if not values.output:
             raise ValueError("--output is missing; name the folder of the regressor, for example "
                              "--output=runs/regressor_a.")
+        check_folder(values.output, "output")
         dataset = load_dataset(values)
         names = ("image_size", "width", "blocks", "epochs", "batch_size", "learning_rate", "weight_decay",
                  "dropout", "flip", "rotation", "shift", "seed")
@@ -74,7 +75,6 @@ def main(arguments):
 
 def check(folder: RunFolder, config: RegressorConfig):
     """Raises ConfigError unless the folder is new or holds a regressor of `config`."""
-    check_folder(folder.path, "output")
     path = folder.path / "config.json"
     if not path.exists():
         if folder.path.exists() and any(folder.path.iterdir()):

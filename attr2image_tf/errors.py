@@ -23,7 +23,7 @@ def clear_errors():
         sys.exit(2)
 
 
-def check_folder(path: str | os.PathLike, option: str) -> None:
+def check_writable(path: str | os.PathLike, option: str) -> None:
     """Complains about a folder for results before any work is done for them.
 
     Args:
@@ -31,11 +31,12 @@ def check_folder(path: str | os.PathLike, option: str) -> None:
         option: the flag that named it.
 
     Raises:
-        ValueError: a file is in its place or above it, or nothing can be written there.
+        ValueError: something else is in its place or above it, or nothing can be written there.
     """
-    path = pathlib.Path(path).expanduser()
-    there = next(each for each in (path, *path.absolute().parents) if each.exists())
+    absolute = pathlib.Path(path).absolute()
+    # A link to nothing is there, too: it cannot be made a folder.
+    there = next(each for each in (absolute, *absolute.parents) if os.path.lexists(each))
     if not there.is_dir():
-        raise ValueError(f"{option}={str(path)!r}: {str(there)!r} is a file; name a folder, there or to be made.")
+        raise ValueError(f"{option}={str(path)!r}: {str(there)!r} is no folder; name one, there or to be made.")
     if not os.access(there, os.W_OK | os.X_OK):
         raise ValueError(f"{option}={str(path)!r}: nothing can be written to {str(there)!r}; name another folder.")

@@ -63,21 +63,30 @@ def compose(foregrounds, gates, backgrounds):
     return foregrounds + gates * backgrounds
 
 
-def as_seen(picture: Image.Image) -> Image.Image:
-    """A picture file that Pillow opened, as RGB: upright as its EXIF entry says, what is transparent white.
+def upright(picture: Image.Image) -> Image.Image:
+    """A picture or mask file that Pillow opened, turned as its EXIF entry says and with 8 bits a channel.
 
-    16 bits become 8 by their share of the largest value; Pillow itself would clip them to white.
+    16 bits become 8 by their share of the largest value; Pillow itself would clip them to white. Open it from the
+    content, not the path: Pillow maps some TIFF files into memory and then turns them wrongly.
 
     Raises:
-        ValueError: pixels of 32 bits, of which nobody knows which one is white.
+        ValueError: pixels of which nobody knows which one is white.
     """
-    # Of "I", 32 bits, these formats use 16.
-    of_16_bits = picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format in ("PNG", "PPM"))
+    deep, tags = picture.mode.startswith("I;16"), getattr(picture, "tag_v2", {})
+    # Of a TIFF also the bits that are used, and whether 0 is black.
+    if picture.mode in ("I", "F") or deep and (tags.get(258, (16,)) != (16,) or tags.get(262, 1) != 1):
+        raise ValueError("its pixels are of another kind than 8 or 16 bits a channel; save it as PNG or JPEG")
     picture = ImageOps.exif_transpose(picture)
-    if of_16_bits:
-        picture = Image.fromarray((np.asarray(picture) / 257.0).round().astype(np.uint8))
-    elif picture.mode in ("I", "F"):
-        raise ValueError("its pixels have 32 bits; expected 8 or 16 bits a channel")
+    return Image.fromarray((np.asarray(picture) / 257.0).round().astype(np.uint8)) if deep else picture
+
+
+def as_seen(picture: Image.Image) -> Image.Image:
+    """A picture file that Pillow opened as RGB: `upright`, and what is transparent white.
+
+    Raises:
+        ValueError: as `upright`.
+    """
+    picture = upright(picture)
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)

@@ -107,13 +107,16 @@ def write_text(path: pathlib.Path, text: str):
 
 
 def changes(old: dict, new: dict) -> str:
-    """What of a configuration is not as it was, for a complaint; empty if nothing. Long values are cut off."""
-    def short(value):
-        text = repr(value)
-        return text if len(text) <= 60 else text[:40] + " ..."
+    """Which values of `new` are not as they were, for a complaint; empty if none. Of long ones where they differ."""
+    def told(key):
+        before, now = repr(old.get(key)), repr(new[key])
+        start = max(0, len(os.path.commonprefix([before, now])) - 20)
+        before, now = (text if len(text) <= 60 else
+                       f"{'... ' * (start > 0)}{text[start:start + 60]}{' ...' * (len(text) > start + 60)}"
+                       for text in (before, now))
+        return f"{key}: {before} before, {now} now"
 
-    return "; ".join(f"{key}: {short(old.get(key))} before, {short(value)} now" for key, value in new.items()
-                     if old.get(key) != value)
+    return "; ".join(told(key) for key in new if old.get(key) != new[key])
 
 
 def _flat(values, prefix=""):

@@ -8,7 +8,7 @@ above the largest that is there.
 
 from absl import app, flags
 
-from attr2image_tf.errors import check_folder, clear_errors
+from attr2image_tf.errors import check_writable, clear_errors
 from attr2image_tf.inference.latent_optimizer import OptimizerConfig
 from export.publishing import STORAGE, export_run, picture_difference
 
@@ -29,7 +29,7 @@ def main(arguments):
     with clear_errors():
         if not _RUN.value:
             raise ValueError("--run is missing; name the folder of a trained run.")
-        check_folder(_OUTPUT.value, "output")
+        check_writable(_OUTPUT.value, "output")
         versions = export_run(_RUN.value, _OUTPUT.value, keep=_KEEP.value, weights=_WEIGHTS.value,
                               inference=OptimizerConfig(iterations=_ITERATIONS.value))
         print(*versions.values(), sep="\n")

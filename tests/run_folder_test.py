@@ -7,8 +7,8 @@ import pytest
 
 from attr2image_tf.config import ConfigError, ModelConfig, RunConfig
 from attr2image_tf.data.schema import AttributeSchema
-from attr2image_tf.errors import check_folder
-from attr2image_tf.run_folder import RunFolder
+from attr2image_tf.errors import check_writable
+from attr2image_tf.run_folder import RunFolder, changes
 
 
 @pytest.fixture
@@ -41,13 +41,18 @@ def test_another_data_set_is_told_without_its_hundreds_of_figures(tmp_path, sche
     with pytest.raises(ConfigError, match="dataset: 'cub:image' before, 'folder:birds' now; .*attribute_mean") as told:
         folder.check(other)
     assert len(str(told.value)) < 500
+    names = [f"attribute {index}" for index in range(99)]
+    assert changes({"names": names}, {"names": [*names[:-1], "beard"]}).endswith(", 'beard'] now")
 
 
 @pytest.mark.parametrize("place", ["file", "file/below/it"])
 def test_a_file_in_the_place_of_a_folder_is_told(tmp_path, place):
     (tmp_path / "file").write_text("mine")
-    told = f"^output='{tmp_path / place}': '{tmp_path / 'file'}' is a file; name a folder"
+    told = f"^output='{tmp_path / place}': '{tmp_path / 'file'}' is no folder; name one"
     with pytest.raises(ValueError, match=told):
-        check_folder(tmp_path / place, "output")
-    check_folder(tmp_path / "new/below/it", "output")
+        check_writable(tmp_path / place, "output")
+    check_writable(tmp_path / "new/below/it", "output")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(ValueError, match="link' is no folder"):
+        check_writable(tmp_path / "link", "output")

@@ -22,7 +22,7 @@ from absl import app, flags, logging
 import attr2image_tf
 from attr2image_tf import data, runtime
 from attr2image_tf.config import ConfigError
-from attr2image_tf.errors import check_folder, clear_errors
+from attr2image_tf.errors import check_writable, clear_errors
 from attr2image_tf.evaluation import attribute_regressor, context, experiments, pictures, report, side_by_side
 from attr2image_tf.evaluation.workspace import Workspace
 from attr2image_tf.run_folder import RunFolder, changes, write_text
@@ -192,7 +192,7 @@ def evaluate(values) -> pathlib.Path:
         raise ValueError("--output is missing; name the folder of the evaluation of several runs.")
     first = next(iter(folders.values()))
     output = pathlib.Path(values.output or first.path / "evaluation")
-    check_folder(output, "output")
+    check_writable(output, "output")
     run, schema = first.read_config(), first.read_schema()
     config = settings(values, run)
     for name in (*config.attributes, *config.background_attributes):

@@ -21,7 +21,7 @@ from absl import app, flags, logging
 
 from attr2image_tf import images as pixels
 from attr2image_tf import runtime
-from attr2image_tf.errors import check_folder, clear_errors
+from attr2image_tf.errors import check_writable, clear_errors
 from attr2image_tf.inference.minimizers import STOP_REASONS
 from attr2image_tf.inference.pictures import PictureError, Square, read
 from attr2image_tf.run_folder import write_text
@@ -98,7 +98,7 @@ def main(arguments):
     with clear_errors():
         if not _OUTPUT.value:
             raise ValueError("--output is missing; name a folder for the results.")
-        check_folder(_OUTPUT.value, "output")
+        check_writable(_OUTPUT.value, "output")
         files = find_pictures(_IMAGES.value)
         region = Square(*parse_numbers(_REGION.value, 3, "region", "left,top,side")) if _REGION.value else None
         hidden = parse_hidden(_HIDE.value)

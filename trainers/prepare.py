@@ -23,7 +23,7 @@ from absl import app, flags, logging
 from attr2image_tf import images as pixels
 from attr2image_tf.data import folder, folder_check, folder_chunks, folder_report
 from attr2image_tf.data.folder_table import read_table
-from attr2image_tf.errors import check_folder, clear_errors
+from attr2image_tf.errors import check_writable, clear_errors
 from attr2image_tf.evaluation import attribute_regressor
 from attr2image_tf.run_folder import write_text
 
@@ -113,6 +113,7 @@ def prepare(values) -> str | None:
     fit = values.fit or ("mask" if values.masks else "middle")
     if fit == "mask" and not values.masks:
         raise ValueError("fit='mask' needs --masks.")
+    check_writable(pathlib.Path(values.output).expanduser(), "output")
     if values.predict_attributes:
         if fit == "mask":
             raise ValueError("--predict_attributes looks at whole pictures; use --fit=middle or --fit=whole.")
@@ -122,7 +123,6 @@ def prepare(values) -> str | None:
             return None
         raise ValueError("--name is missing; give the prepared set one, such as --name=shoes.")
 
-    check_folder(values.output, "output")
     table = read_table(values.attributes, values.group)
     found = folder_check.check_folder(values.images, table, values.masks, threads=values.threads, progress=shown)
     shares = {"validation_share": values.validation_share, "test_share": values.test_share}

@@ -20,7 +20,7 @@ from attr2image_tf import images as pixels
 from attr2image_tf import runtime
 from attr2image_tf.data.augmentation import AugmentationConfig
 from attr2image_tf.data.batches import BatchReader
-from attr2image_tf.errors import check_folder, clear_errors
+from attr2image_tf.errors import check_writable, clear_errors
 from attr2image_tf.evaluation import sheets
 from attr2image_tf.run_folder import RunFolder
 from export.publishing import export_run
@@ -153,7 +153,7 @@ def main(arguments):
         if not values.run and not values.dry_run:
             raise ValueError("--run is missing; name the folder of the run, for example --run=runs/first.")
         if values.run:
-            check_folder(values.run, "run")
+            check_writable(values.run, "run")
         # Before anything else touches the devices: a cluster must know its peers first.
         strategy = strategies.create(values.strategy)
         dataset = load_dataset(values)

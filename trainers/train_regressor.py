@@ -13,7 +13,7 @@ from absl import app, flags, logging
 
 from attr2image_tf import runtime
 from attr2image_tf.config import ConfigError
-from attr2image_tf.errors import check_folder, clear_errors
+from attr2image_tf.errors import check_writable, clear_errors
 from attr2image_tf.evaluation import attribute_regressor, faithfulness, pictures
 from attr2image_tf.evaluation.attribute_regressor import RegressorConfig
 from attr2image_tf.evaluation.regressor_training import RegressorTraining
@@ -53,7 +53,7 @@ def main(arguments):
         if not values.output:
             raise ValueError("--output is missing; name the folder of the regressor, for example "
                              "--output=runs/regressor_a.")
-        check_folder(values.output, "output")
+        check_writable(values.output, "output")
         dataset = load_dataset(values)
         names = ("image_size", "width", "blocks", "epochs", "batch_size", "learning_rate", "weight_decay",
                  "dropout", "flip", "rotation", "shift", "seed")

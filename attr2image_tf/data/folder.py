@@ -25,7 +25,7 @@ from attr2image_tf.data.folder_chunks import Chunks
 from attr2image_tf.data.folder_table import Table
 from attr2image_tf.data.preparing import UNUSABLE
 from attr2image_tf.data.schema import AttributeSchema
-from attr2image_tf.errors import check_folder
+from attr2image_tf.errors import check_writable
 
 
 @dataclasses.dataclass(eq=False)
@@ -229,7 +229,7 @@ def check_output(found: Found, source: FolderSource, output: str | os.PathLike) 
     """
     output = pathlib.Path(output).expanduser()
     check_share(found.problems.get(UNUSABLE, []), found.looked_at)
-    check_folder(output, "output")
+    check_writable(output, "output")
     if (output / FolderPictures.name).is_dir():
         _check_same(_builder(source, output), source)
 

@@ -16,7 +16,7 @@ from attr2image_tf import images as pixels
 from attr2image_tf.data.errors import DataError
 from attr2image_tf.data.folder_table import Table
 from attr2image_tf.data.preparing import LARGEST_UNDECODABLE_SHARE, UNUSABLE
-from attr2image_tf.data.source_files import clear_decoding, decode
+from attr2image_tf.data.source_files import clear_decoding
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 # Of EXIF orientations, those that turn a picture by a quarter.
@@ -61,7 +61,7 @@ class Found:
 
     @property
     def looked_at(self) -> int:
-        """Pictures that have a row and a mask, where masks are wanted, whether they can be used or not."""
+        """Pictures that can be used, and those that cannot because of what is in their files."""
         return len(self.pictures) + len(self.problems.get(UNUSABLE, []))
 
 
@@ -172,24 +172,25 @@ def _files(folder):
 class _Finder:
     """Finds names by path, by path without ending, by file name and by file name without ending, in this order.
 
-    Upper and lower case do not matter where nothing else is found. A letter with an accent is one, whether a system
-    writes it in one character or two.
+    Args:
+        names: texts.
+        same: one of _SAME; names are equal where its results are.
     """
 
-    def __init__(self, names):
-        self._by = [[collections.defaultdict(list) for _ in range(4)] for _ in range(2)]
+    def __init__(self, names, same):
+        self._same = same
+        self._by = [collections.defaultdict(list) for _ in range(4)]
         for name in names:
-            for by, same in zip(self._by, (_composed, _folded), strict=True):
-                for known, key in zip(by, self._keys(same(name)), strict=True):
-                    known[key].append(name)
+            for known, key in zip(self._by, self._keys(same(name)), strict=True):
+                known[key].append(name)
 
     def find(self, key, ways=(0, 1, 2, 3)):
         """The names that a key may mean: none, one or several."""
-        for by, same in zip(self._by, (_composed, _folded), strict=True):
-            for way in ways:
-                # A key as it is, or without its ending where an ending does not matter.
-                if names := by[way].get(same(key if way in (0, 2) else _without_ending(key)), []):
-                    return names
+        key = self._same(key)
+        for way in ways:
+            # A key as it is, or without its ending where an ending does not matter.
+            if names := self._by[way].get(key if way in (0, 2) else _without_ending(key), []):
+                return names
         return []
 
     @staticmethod
@@ -202,8 +203,13 @@ def _composed(name):
     return unicodedata.normalize("NFC", name)
 
 
-def _folded(name):
-    return _composed(name).casefold()
+def _lower(name):
+    return _composed(name).lower()
+
+
+# A letter with an accent is one, whether a system writes it in one character or two. Upper and lower case do not matter
+# for what is left then.
+_SAME = (_composed, _lower)
 
 
 def _without_ending(name):
@@ -212,36 +218,46 @@ def _without_ending(name):
 
 
 def _rows_of_pictures(table, files, folder_name):
-    finder, rows = _Finder(files), {}
-    for index, (key, line) in enumerate(zip(table.keys, table.lines, strict=True)):
-        # A key with an ending means this very file; one without may mean any ending.
-        ended = key.lower().endswith(ENDINGS)
-        ways = (0, 2) if ended else (1, 3)
-        names = finder.find(key, ways) or finder.find(key.removeprefix(f"{folder_name}/"), ways)
-        if len(names) > 1:
-            raise DataError(f"{table.path}, line {line}: {key!r} may be {names[0]!r} or {names[1]!r}; write the path "
-                            "below the folder of pictures.")
-        for name in names:
-            if name in rows:
-                raise DataError(f"{table.path}, line {line}: {name!r} has a row already, line "
-                                f"{table.lines[rows[name]]}; keep one of them.")
-            rows[name] = index
+    rows, left = {}, list(range(len(table.keys)))
+    for same in _SAME:
+        finder, tried, left = _Finder([name for name in files if name not in rows], same), left, []
+        for index in tried:
+            key, line = table.keys[index], table.lines[index]
+            # A key with an ending means this very file; one without may mean any ending.
+            ended = key.lower().endswith(ENDINGS)
+            ways = (0, 2) if ended else (1, 3)
+            names = finder.find(key, ways) or finder.find(same(key).removeprefix(f"{same(folder_name)}/"), ways)
+            if len(names) > 1:
+                raise DataError(f"{table.path}, line {line}: {key!r} may be {names[0]!r} or {names[1]!r}; write the "
+                                "path below the folder of pictures.")
+            if not names:
+                left.append(index)
+            elif names[0] in rows:
+                raise DataError(f"{table.path}, line {line}: {names[0]!r} has a row already, line "
+                                f"{table.lines[rows[names[0]]]}; keep one of them.")
+            else:
+                rows[names[0]] = index
     return rows
 
 
 def _masks_of_pictures(folder, files):
-    masks = _files(folder)
-    finder, found = _Finder(masks), {}
-    once = collections.Counter(_without_ending(name.rpartition("/")[2]) for name in files)
-    for name in files:
-        stem = _without_ending(name.rpartition("/")[2])
-        names = finder.find(name, (1,)) or (finder.find(stem, (3,)) if once[stem] == 1 else [])
-        if len(names) > 1:
-            raise DataError(f"the mask of {name!r} may be {folder / names[0]} or {folder / names[1]}; keep one of "
-                            "them.")
-        if names:
-            found[name] = masks[names[0]]
-    return found
+    masks, found = _files(folder), {}
+    for same in _SAME:
+        finder = _Finder(set(masks) - set(found.values()), same)
+        stems = {name: _without_ending(same(name)) for name in files if name not in found}
+        paths, alone = (collections.Counter(kind) for kind in (
+            stems.values(), [_without_ending(same(name).rpartition("/")[2]) for name in files]))
+        for name, stem in stems.items():
+            file = stem.rpartition("/")[2]
+            # A mask of the same path serves all endings, but not names that only look alike.
+            names = finder.find(stem, (1,)) if same is _composed or paths[stem] == 1 else []
+            names = names or (finder.find(file, (3,)) if alone[file] == 1 else [])
+            if len(names) > 1:
+                raise DataError(f"the mask of {name!r} may be {folder / names[0]} or {folder / names[1]}; keep one of "
+                                "them.")
+            if names:
+                found[name] = names[0]
+    return {name: masks[mask] for name, mask in found.items()}
 
 
 def _look(path, mask):
@@ -251,7 +267,8 @@ def _look(path, mask):
             content = path.read_bytes()
             with Image.open(io.BytesIO(content)) as picture:
                 size, kind = picture.size, picture.format
-                if picture.getexif().get(0x0112) in _QUARTER_TURNS:
+                # Of a TIFF, Pillow gives the size as it is shown.
+                if kind != "TIFF" and picture.getexif().get(0x0112) in _QUARTER_TURNS:
                     size = size[::-1]
                 # All of it, since a file may break off; a JPEG at an eighth of its size, which costs less.
                 picture.draft("RGB", (1, 1))
@@ -275,7 +292,9 @@ def read_mask(path: pathlib.Path) -> Image.Image:
         ValueError: it does not decode, or has no foreground.
     """
     try:
-        mask = decode(path, "L")
+        # Transparent or not: what is clear around an object is not white.
+        with clear_decoding(), Image.open(io.BytesIO(path.read_bytes())) as picture:
+            mask = pixels.upright(picture).convert("L")
     except ValueError as error:
         raise ValueError(f"has a mask that {error}") from error
     if (largest := mask.getextrema()[1]) <= 127:

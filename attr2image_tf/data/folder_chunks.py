@@ -6,6 +6,7 @@ A chunk is a .zip of a few hundred pictures and masks, complete or absent; memor
 import concurrent.futures
 import dataclasses
 import hashlib
+import io
 import json
 import os
 import pathlib
@@ -80,7 +81,7 @@ def make_small(path: pathlib.Path, mask_path: pathlib.Path | None, image_size: i
 
 
 def _open(path, image_size):
-    with clear_decoding(), Image.open(path) as picture:
+    with clear_decoding(), Image.open(io.BytesIO(path.read_bytes())) as picture:
         if image_size is not None:
             # A JPEG is decoded at the smallest scale that has twice the pixels wanted: several times as fast.
             picture.draft("RGB", (2 * image_size, 2 * image_size))

@@ -56,17 +56,30 @@ def read_table(path: str | os.PathLike, group: str | None = None) -> Table:
     try:
         # What Excel writes begins with a byte order mark.
         text = path.read_bytes().decode("utf-8-sig")
-        first = text.partition("\n")[0]
+        first = text.splitlines()[0] if text else ""
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
-        header = [name.strip() for name in next(rows, [])]
+        lines = _numbered(path, rows)
+        header = [name.strip() for name in next(lines, (1, 1, []))[2]]
         columns, group_column = _columns(path, header, group)
-        return _read_rows(path, header, columns, group_column, rows)
+        return _read_rows(path, header, columns, group_column, lines)
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise DataError(f"{path}, line {line}: not a text in UTF-8 ({error.reason}); save it as CSV in "
                         "UTF-8.") from error
-    except csv.Error as error:
-        raise DataError(f"{path} cannot be read as CSV ({error}).") from error
+
+
+def _numbered(path, rows):
+    """Rows with the numbers of their first and last line, which differ where a cell in quotation marks has a break."""
+    while True:
+        first = rows.line_num + 1
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise DataError(f"{path}, line {first}: cannot be read as CSV ({error}); look for a quotation mark that is "
+                            "opened there and not closed.") from error
+        yield first, rows.line_num, row
 
 
 def _columns(path, header, group):
@@ -94,12 +107,9 @@ def _columns(path, header, group):
     return columns, group_column
 
 
-def _read_rows(path, header, columns, group_column, rows):
+def _read_rows(path, header, columns, group_column, lines_of_file):
     keys, lines, values, groups, known = [], [], [], [], {}
-    last = rows.line_num
-    for row in rows:
-        # A cell in quotation marks may hold line breaks.
-        line, last = last + 1, rows.line_num
+    for line, last, row in lines_of_file:
         if not any(cell.strip() for cell in row):
             continue
         if len(row) != len(header):
@@ -107,6 +117,9 @@ def _read_rows(path, header, columns, group_column, rows):
             raise DataError(f"{path}, line {line}: expected {len(header)} columns as in the header, found "
                             f"{len(row)}{open_quote}.")
         key = row[0].strip().replace("\\", "/").removeprefix("./")
+        if len(key.splitlines()) > 1:
+            raise DataError(f"{path}, line {line}: the file name reaches to line {last}; look for a quotation mark "
+                            "that is opened there and not closed.")
         if not key:
             raise DataError(f"{path}, line {line}: the file name is missing.")
         if key in known:

@@ -1,10 +1,12 @@
 """Pictures of any size: the square that a model sees, and the way back into the whole picture."""
 
 import dataclasses
+import io
 import os
+import pathlib
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from attr2image_tf import images as pixels
 
@@ -93,7 +95,7 @@ def read(path: str | os.PathLike) -> np.ndarray:
 
 def _read(path, convert):
     try:
-        with Image.open(path) as picture:
+        with Image.open(io.BytesIO(pathlib.Path(path).read_bytes())) as picture:
             if picture.width * picture.height > LARGEST_PIXELS:
                 raise PictureError(f"{os.fspath(path)!r} has {picture.width} x {picture.height} pixels; expected at "
                                    f"most {LARGEST_PIXELS // 10**6} megapixels.")
@@ -111,4 +113,4 @@ def read_hidden(path: str | os.PathLike) -> np.ndarray:
         PictureError: as `read`.
     """
     # Transparent or not: what a program leaves clear around a mask it has drawn is not white.
-    return _read(path, lambda picture: ImageOps.exif_transpose(picture).convert("RGB")).max(-1) > 127
+    return _read(path, lambda picture: pixels.upright(picture).convert("RGB")).max(-1) > 127

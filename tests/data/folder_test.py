@@ -1,5 +1,6 @@
 """The user's own pictures: what is read, joined, complained about, scaled and written."""
 
+import io
 import pathlib
 import signal
 import subprocess
@@ -12,11 +13,13 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from attr2image_tf import data
-from attr2image_tf.data import folder, folder_chunks, folder_report
+from attr2image_tf import images as pixels
+from attr2image_tf.data import folder, folder_check, folder_chunks, folder_report
 from attr2image_tf.data.dataset import SPLITS
 from attr2image_tf.data.errors import DataError
 from attr2image_tf.data.folder_check import check_folder
 from attr2image_tf.data.folder_table import read_table
+from attr2image_tf.inference import pictures
 
 SIZE = 32
 ENDINGS = ("jpg", "png", "webp", "bmp", "gif", "tif")
@@ -227,9 +230,63 @@ def test_names_that_look_alike_are_the_same(own):
     assert len(found.pictures) == 31 and not found.problems
     [picture] = [picture for picture in found.pictures if picture.name not in own.names]
     assert own.table().values[picture.row, 0] == 7.0
+    # Rows that differ in nothing else are two.
+    own.rows["GR\u00d6\u00dfE.jpg"] = ["8", "no", "group 1"]
+    with pytest.raises(DataError, match="has a row already, line 32"):
+        own.write().found(masks=False)
+    del own.rows["GR\u00d6\u00dfE.jpg"]
+    own.write()
     # But a picture of that very name comes first.
     Image.new("RGB", (50, 50), "blue").save(own.images / "gr\u00f6\u00dfe.jpg")
     assert own.found(masks=False).problems["pictures without a row"] == ["Gro\u0308\u00dfe.JPG"]
+
+
+def test_a_mask_that_fits_by_its_letters_alone_goes_to_one_picture_or_none(own):
+    (own.masks / "picture 01.png").rename(own.masks / "PICTURE 01.png")
+    assert "pictures without a mask" not in own.found().problems
+    # The mask of `lone.png` is not that of `LONE.png`; and nobody knows whose that of `pair.png` is.
+    for name in ("lone.png", "LONE.png", "d/Pair.png", "e/pAIR.png"):
+        (own.images / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (50, 50), (len(own.rows), 9, 9)).save(own.images / name)
+        own.rows[name] = ["1", "no", "group 1"]
+    for name in ("lone.png", "pair.png"):
+        Image.new("L", (50, 50), 255).save(own.masks / name)
+    found = own.write().found()
+    assert found.problems == {"pictures without a mask": ["LONE.png", "d/Pair.png", "e/pAIR.png"]}
+    assert {picture.name: picture.mask.name for picture in found.pictures}["lone.png"] == "lone.png"
+    # The row of the one is not that of the other, either.
+    (own.images / "LONE.png").unlink()
+    assert own.found().problems["rows without a picture"] == ["LONE.png (line 33)"]
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "CMYK", "I;16"])
+def test_a_tiff_is_turned_once(tmp_path, mode):
+    levels = np.arange(40 * 20).reshape(20, 40) % 256
+    stored = Image.fromarray((levels * 257).astype(np.uint16)) if mode == "I;16" else Image.fromarray(
+        levels.astype(np.uint8)).convert(mode)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "images").mkdir()
+    (tmp_path / "masks").mkdir()
+    stored.save(tmp_path / "images" / "a.tif", exif=exif)
+    Image.new("L", (20, 40), 255).save(tmp_path / "masks" / "a.png")
+    (tmp_path / "attributes.csv").write_text("file,red\na.tif,1\n")
+    [picture] = check_folder(tmp_path / "images", read_table(tmp_path / "attributes.csv"), tmp_path / "masks").pictures
+    assert picture.size == (20, 40)
+    expected = np.rot90(levels, -1)
+    with Image.open(io.BytesIO(picture.path.read_bytes())) as opened:
+        np.testing.assert_allclose(np.asarray(pixels.as_seen(opened))[..., 0], expected, atol=1)
+    np.testing.assert_allclose(pictures.read(picture.path)[..., 0], expected, atol=1)
+    small, _ = folder_chunks.make_small(picture.path, picture.mask, 20, "middle")
+    np.testing.assert_allclose(small[..., 0], expected[10:30], atol=1)
+
+
+def test_a_mask_of_16_bits_has_the_foreground_that_it_shows(tmp_path):
+    levels = np.full([40, 40], 300, np.uint16)
+    levels[:10, :10] = 65535
+    Image.fromarray(levels).save(tmp_path / "mask.png")
+    assert (np.asarray(folder_check.read_mask(tmp_path / "mask.png")) > 0).sum() == 100
+    assert pictures.read_hidden(tmp_path / "mask.png").sum() == 100
 
 
 def test_a_table_of_other_pictures_is_told_with_examples(own):
@@ -281,6 +338,10 @@ BAD_TABLES = {
     "an open quote": ('file,red,blue\na.jpg,1,2\nb.jpg,"1,2\nc.jpg,1,2\nd.jpg,1,2\n',
                       "line 3: expected 3 columns as in the header, found 2; a quotation mark that is opened there "
                       "reaches to line 5"),
+    "an open quote in a long table": ('file,red\na.jpg,1\nb.jpg,"1\n' + 20_000 * "c.jpg,1\n",
+                                      "line 3: cannot be read as CSV .*quotation mark that is opened there"),
+    "a name over two lines": ('file,red\n"a.jpg,1\nb.jpg",1\n', "line 2: the file name reaches to line 3"),
+    "old line ends": ('file;red\r"a,b.jpg";1\rc.jpg;reddish\r', "line 3, column 'red': .*'reddish'"),
     "no file": ("file,red\n,1\n", "line 2: the file name is missing"),
     "no group": ("file,red,group\na.jpg,1,\n", "line 2: 'group' is empty"),
     "no group column": ("file,red,blue\na.jpg,1,2\n", "line 1: there is no column 'group' .*; known: red, blue"),
@@ -337,7 +398,7 @@ def test_what_cannot_be_prepared_leaves_nothing(own):
 
 
 def test_a_folder_that_cannot_be_made_is_told(own):
-    with pytest.raises(ValueError, match=f"output='{own.csv}/own': '{own.csv}' is a file; name a folder"):
+    with pytest.raises(ValueError, match=f"output='{own.csv}/own': '{own.csv}' is no folder; name one"):
         folder.prepare_folder(own.found(), own.table(), own.csv / "own", image_size=SIZE)
 
 

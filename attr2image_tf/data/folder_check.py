@@ -195,8 +195,7 @@ class _Finder:
 
     @staticmethod
     def _keys(name):
-        file = name.rpartition("/")[2]
-        return name, _without_ending(name), file, _without_ending(file)
+        return name, _without_ending(name), _file(name), _without_ending(_file(name))
 
 
 def _composed(name):
@@ -210,6 +209,10 @@ def _lower(name):
 # A letter with an accent is one, whether a system writes it in one character or two. Upper and lower case do not matter
 # for what is left then.
 _SAME = (_composed, _lower)
+
+
+def _file(name):
+    return name.rpartition("/")[2]
 
 
 def _without_ending(name):
@@ -243,15 +246,18 @@ def _rows_of_pictures(table, files, folder_name):
 def _masks_of_pictures(folder, files):
     masks, found = _files(folder), {}
     for same in _SAME:
-        finder = _Finder(set(masks) - set(found.values()), same)
-        stems = {name: _without_ending(same(name)) for name in files if name not in found}
-        paths, alone = (collections.Counter(kind) for kind in (
-            stems.values(), [_without_ending(same(name).rpartition("/")[2]) for name in files]))
-        for name, stem in stems.items():
-            file = stem.rpartition("/")[2]
+        claimed = set(found.values())
+        finder = _Finder([mask for mask in masks if mask not in claimed], same)
+        rest = [name for name in files if name not in found]
+        paths = collections.Counter(_without_ending(same(name)) for name in rest)
+        names_alone = collections.Counter(_without_ending(same(_file(name))) for name in files)
+        for name in rest:
+            names = []
             # A mask of the same path serves all endings, but not names that only look alike.
-            names = finder.find(stem, (1,)) if same is _composed or paths[stem] == 1 else []
-            names = names or (finder.find(file, (3,)) if alone[file] == 1 else [])
+            if same is _composed or paths[_without_ending(same(name))] == 1:
+                names = finder.find(name, (1,))
+            if not names and names_alone[_without_ending(same(_file(name)))] == 1:
+                names = finder.find(_file(name), (3,))
             if len(names) > 1:
                 raise DataError(f"the mask of {name!r} may be {folder / names[0]} or {folder / names[1]}; keep one of "
                                 "them.")

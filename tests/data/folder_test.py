@@ -244,6 +244,11 @@ def test_names_that_look_alike_are_the_same(own):
 def test_a_mask_that_fits_by_its_letters_alone_goes_to_one_picture_or_none(own):
     (own.masks / "picture 01.png").rename(own.masks / "PICTURE 01.png")
     assert "pictures without a mask" not in own.found().problems
+    # An ending within a name is a part of it.
+    (own.images / own.names[3]).rename(own.images / "shoe.jpg.bmp")
+    (own.masks / "picture 03.png").rename(own.masks / "shoe.jpg.png")
+    own.rows["shoe.jpg.bmp"] = own.rows.pop(own.names[3])
+    assert not own.write().found().problems
     # The mask of `lone.png` is not that of `LONE.png`; and nobody knows whose that of `pair.png` is.
     for name in ("lone.png", "LONE.png", "d/Pair.png", "e/pAIR.png"):
         (own.images / name).parent.mkdir(exist_ok=True)

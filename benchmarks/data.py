@@ -1,12 +1,14 @@
 """Pictures per second of the input pipeline: reading, order, augmentation, batches.
 
-    python -m benchmarks.data --dataset=lfw --data_dir=DATA
+    python -m benchmarks.data --dataset=lfw --data_dir=DATA --output=data.json
 
 The first pass reads the prepared files, later ones memory. Training consumes what its log calls pictures per second.
 """
 
 import json
 import os
+import pathlib
+import statistics
 import time
 
 from absl import app, flags
@@ -15,9 +17,12 @@ from attr2image_tf import runtime
 from attr2image_tf.data.augmentation import AugmentationConfig
 from attr2image_tf.data.batches import BatchReader
 from attr2image_tf.errors import clear_errors
+from attr2image_tf.run_folder import write_text
+from benchmarks.memory import peak_gib
 from trainers.flags import define_dataset_flags, load_dataset
 
 define_dataset_flags()
+_OUTPUT = flags.DEFINE_string("output", None, "JSON file for the results; optional.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Examples of a batch.", lower_bound=1)
 _EPOCHS = flags.DEFINE_integer("epochs", 3, "Passes over the training split; the first one is cold.", lower_bound=2)
 _ROTATION = flags.DEFINE_float("rotation", 0.0, "Largest angle of random rotation, in radians.")
@@ -34,6 +39,17 @@ def measure(reader: BatchReader, epochs: int) -> list[float]:
     return rates
 
 
+def table(results: dict) -> str:
+    """The figures as Markdown."""
+    warm = results["warm_pictures_per_second"]
+    cells = [results["dataset"], f"{results['pictures']:,}", results["image_size"], results["rotation"],
+             f"{results['cold_pictures_per_second']:,.0f}",
+             f"{statistics.median(warm):,.0f} ({min(warm):,.0f} to {max(warm):,.0f})",
+             f"{results['peak_memory_gib']:.2f}"]
+    return "\n".join(["| data set | pictures | pixels | rotation | cold, pictures a second | warm | GiB |",
+                      "| --- " * 7 + "|", f"| {' | '.join(map(str, cells))} |"])
+
+
 def main(arguments):
     if len(arguments) > 1:
         raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
@@ -42,10 +58,14 @@ def main(arguments):
         dataset = load_dataset(flags.FLAGS)
         reader = BatchReader(dataset, batch_size=_BATCH_SIZE.value, seed=0,
                              augmentation=AugmentationConfig(flip_probability=0.5, maximum_rotation=_ROTATION.value))
-    rates = measure(reader, _EPOCHS.value)
-    print(json.dumps({"dataset": dataset.name, "image_size": dataset.image_size, "cores": len(os.sched_getaffinity(0)),
-                      "batch_size": _BATCH_SIZE.value, "cold_pictures_per_second": round(rates[0]),
-                      "warm_pictures_per_second": [round(rate) for rate in rates[1:]]}))
+        rates = measure(reader, _EPOCHS.value)
+        results = {"dataset": dataset.name, "image_size": dataset.image_size, "pictures": dataset.counts["train"],
+                   "cores": len(os.sched_getaffinity(0)), "batch_size": _BATCH_SIZE.value, "rotation": _ROTATION.value,
+                   "cold_pictures_per_second": rates[0], "warm_pictures_per_second": rates[1:],
+                   "peak_memory_gib": peak_gib()}
+        if _OUTPUT.value:
+            write_text(pathlib.Path(_OUTPUT.value), json.dumps(results, indent=2))
+    print(table(results))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
     python -m benchmarks.rewrites --output=rewrites.json
 
 Both steps run in turn, each in a process of its own, on the paper's layered model and a batch of noise. Rows on
-settings of the process (freed memory kept, oneDNN) are measured in the same way. That each is the same function is
-what tests/models/rewrites_test.py, upsampling_test.py, normalization_test.py and optimizer_test.py show.
+settings of the process (freed memory kept, oneDNN, threads) are measured in the same way. That each is the same
+function is what tests/models/rewrites_test.py, upsampling_test.py, normalization_test.py and optimizer_test.py show.
 """
 
 import json
@@ -23,6 +23,8 @@ from benchmarks.workers import Work, Worker
 SETTINGS = {
     "memory": ("freed memory kept with the process", {"keep_memory": False}),
     "onednn": ("oneDNN", {"environment": {"TF_ENABLE_ONEDNN_OPTS": "0"}}),
+    "threads": ("an operation on all cores", {"environment": {"TF_NUM_INTRAOP_THREADS": "1"}}),
+    "operations": ("several operations at once", {"environment": {"TF_NUM_INTEROP_THREADS": "1"}}),
 }
 KNOWN = (*plain.FORMS, "all", *SETTINGS)
 

@@ -94,12 +94,14 @@ class ModelConfig(Config):
         background_latent_size: Z_B of DisCVAE.
         width: factor on the channels and hidden units of all networks; 1 is the paper's.
         dropout: rate at the end of the encoders' image streams, in [0, 1).
-        observation_noise: how the one standard deviation of p(x | .) that all pixels share is found: "fixed" keeps it
-            (the paper), "learned" takes gradient steps on its logarithm, "running" follows the root mean squared
-            reconstruction error of training, which is its maximum-likelihood value, by a moving average; "validation"
-            takes in each epoch the error on the validation split after the epoch before, where the weights are
-            averaged and no dropout blurs the pictures.
+        observation_noise: how the standard deviation that all pixels of a likelihood, p(x | .) or p(x_F | .), share is
+            found: "fixed" keeps it (the paper), "learned" takes gradient steps on its logarithm, "running" follows the
+            root mean squared reconstruction error of training, which is its maximum-likelihood value, by a moving
+            average; "validation" takes in each epoch the error on the validation split after the epoch before, where
+            the weights are averaged and no dropout blurs the pictures.
         observation_standard_deviation: its (first) value, above 0, in units of pixels in [-1, 1].
+        shared_observation_noise: whether p(x | .) and p(x_F | .) of DisCVAE share one standard deviation, as in the
+            paper and in runs of version 1.
         gate_weight: alpha, the weight of log p(g | y, z_F) in the objective; 0.3 in the authors' release.
         kl_warmup_steps: the weight of the KL terms rises linearly from 0 to 1 over so many steps; 0 switches it off.
         precision: Keras dtype policy: "float32", "mixed_bfloat16" or "mixed_float16".
@@ -117,6 +119,7 @@ class ModelConfig(Config):
     dropout: float = 0.5
     observation_noise: str = "validation"
     observation_standard_deviation: float = 0.5
+    shared_observation_noise: bool = False
     gate_weight: float = 0.3
     kl_warmup_steps: int = 0
     precision: str = "float32"
@@ -168,6 +171,8 @@ class RunConfig(Config):
         flip: whether pictures are mirrored at random; off where left and right are attributes.
         rotation: largest angle of a random rotation, in radians.
         crop: whether training pictures are cropped at random; for data sets whose pictures have a border.
+        version: of this format. 1, whose files do not say so, had one standard deviation for both likelihoods of
+            DisCVAE.
     """
 
     dataset: str
@@ -181,9 +186,17 @@ class RunConfig(Config):
     flip: bool = True
     rotation: float = 0.0
     crop: bool = False
+    version: int = 2
+
+    @classmethod
+    def from_dict(cls, values: dict):
+        if isinstance(values, dict) and isinstance(values.get("model"), dict) and "version" not in values:
+            values = values | {"version": 1, "model": {"shared_observation_noise": True} | values["model"]}
+        return super().from_dict(values)
 
     def __post_init__(self):
         super().__post_init__()
+        self.require(1 <= self.version <= 2, "version", "1 or 2; a newer one needs a newer version of this package")
         for name in ("epochs", "batch_size"):
             self.require(getattr(self, name) >= 1, name, "at least 1")
         self.require(self.learning_rate > 0, "learning_rate", "above 0")

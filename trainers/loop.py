@@ -16,6 +16,7 @@ from absl import logging
 from attr2image_tf import models
 from attr2image_tf.config import RunConfig
 from attr2image_tf.data.batches import BatchReader
+from attr2image_tf.models.observation_noise import IMAGE
 from attr2image_tf.models.optimizer import Adam, WeightAverage
 from attr2image_tf.run_folder import RunFolder
 
@@ -66,7 +67,7 @@ class Loop:
         # A signal came to this process; the next steps tell all workers, which then stop together.
         self._signalled = self._stopping = False
         self._rate, self._tracing = 0.0, True
-        self._validation_error = None
+        self._validation = None
 
     @property
     def step(self) -> int:
@@ -83,7 +84,8 @@ class Loop:
         try:
             epochs, per_epoch = self.config.epochs, self.reader.steps_per_epoch
             if rows := self.folder.read_log():
-                self._validation_error = float(rows[-1]["validation_squared_error"])
+                self._validation = {name.removeprefix("validation_"): float(value)
+                                    for name, value in rows[-1].items() if name.startswith("validation_")}
             # A run killed between an epoch's last step and its row of the log still owes that row.
             for epoch in range(min(len(self.folder.read_log()), self.step // per_epoch), epochs):
                 if self.step < (epoch + 1) * per_epoch:
@@ -117,8 +119,8 @@ class Loop:
         per_epoch = self.reader.steps_per_epoch
         first = self.step - epoch * per_epoch
         if first == 0:
-            if self.config.model.observation_noise == "validation" and self._validation_error is not None:
-                self._set_observation_variance(self._validation_error)
+            if self.config.model.observation_noise == "validation" and self._validation is not None:
+                self._set_observation_noise()
             self._totals.assign(tf.zeros_like(self._totals))
         batches = iter(self.strategy.distribute_datasets_from_function(
             lambda context: self.reader.training(epoch, first, context)))
@@ -155,10 +157,10 @@ class Loop:
                            "clip_norm, and start again in a new folder.")
         self.exchange_average()
         try:
-            validation = self.evaluate("validation")
-            self._validation_error = validation["squared_error"]
+            validation = self._validation = self.evaluate("validation")
             row = {"epoch": epoch + 1, "step": self.step, "skipped_steps": int(self.model.optimizer.skipped.numpy()),
-                   "observation_standard_deviation": float(self.model.observation_standard_deviation),
+                   **{f"observation_standard_deviation{'' if name == IMAGE else f'_{name}'}": deviation
+                      for name, deviation in self.model.observation_noise.standard_deviations().items()},
                    "pictures_per_second": round(self._rate, 2),
                    **{f"train_{name}": value for name, value in train.items()},
                    **{f"validation_{name}": value for name, value in validation.items()}}
@@ -169,10 +171,11 @@ class Loop:
         finally:
             self.exchange_average()
 
-    def _set_observation_variance(self, variance):
+    def _set_observation_noise(self):
+        noise = self.model.observation_noise
         # In the average too, so that the two never differ.
         for _ in range(2):
-            self.model.set_observation_variance(variance)
+            noise.assign(noise.squared_errors(self._validation))
             self.exchange_average()
 
     def _train_steps(self, batches, count, stop):

@@ -40,6 +40,7 @@ flags.DEFINE_enum("observation_noise", "validation", configs.OBSERVATION_NOISES,
                   "How the pixels' standard deviation is found: fixed, learned by gradient, the running root mean "
                   "squared error of training, or that of the validation split after the epoch before.")
 flags.DEFINE_float("observation_standard_deviation", 0.5, "Its (first) value; pixels are in [-1, 1].")
+flags.DEFINE_bool("shared_observation_noise", False, "One standard deviation for p(x | .) and p(x_F | .) of discvae.")
 flags.DEFINE_float("gate_weight", 0.3, "Weight of the gate's log-likelihood in the objective of discvae.")
 flags.DEFINE_float("kl_warmup_epochs", 0.0, "Epochs over which the weight of the KL terms rises from 0 to 1.")
 flags.DEFINE_integer("epochs", 20, "Passes over the training split.", lower_bound=1)
@@ -78,7 +79,8 @@ def run_config(values, dataset) -> configs.RunConfig:
         attribute_standard_deviation=tuple(deviation.tolist()), latent_size=values.latent_size,
         foreground_latent_size=values.foreground_latent_size, background_latent_size=values.background_latent_size,
         width=values.width, dropout=values.dropout, observation_noise=values.observation_noise,
-        observation_standard_deviation=values.observation_standard_deviation, gate_weight=values.gate_weight,
+        observation_standard_deviation=values.observation_standard_deviation,
+        shared_observation_noise=values.shared_observation_noise, gate_weight=values.gate_weight,
         kl_warmup_steps=round(values.kl_warmup_epochs * steps_per_epoch), precision=values.precision,
         seed=values.seed)
     return configs.RunConfig(

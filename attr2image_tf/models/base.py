@@ -1,13 +1,13 @@
 """AttributeModel: what VAE, CVAE and DisCVAE have in common."""
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from attr2image_tf import images as pixels
 from attr2image_tf.models import lower_bound as bounds
 from attr2image_tf.models import randomness
 from attr2image_tf.models.narrow import NarrowConv2D
+from attr2image_tf.models.observation_noise import ObservationNoise
 
 
 class AttributeModel(keras.Model):
@@ -31,12 +31,7 @@ class AttributeModel(keras.Model):
     def __init__(self, config, **kwargs):
         super().__init__(dtype=config.precision, **kwargs)
         self.config = config
-        learned = config.observation_noise == "learned"
-        # Log for gradient steps; the moving average is of the variance itself.
-        self.observation_log_variance = self.add_weight(
-            name="observation_log_variance", shape=(), trainable=learned, dtype="float32", autocast=False,
-            initializer=keras.initializers.Constant(2.0 * np.log(config.observation_standard_deviation)),
-            aggregation="only_first_replica")
+        self.observation_noise = ObservationNoise(self, self.layered)
         # Assigned here, as a tf.Module that Keras does not look into, by whoever trains.
         self.optimizer = None
         self._folding = None
@@ -44,7 +39,7 @@ class AttributeModel(keras.Model):
     @property
     def observation_standard_deviation(self):
         """Float32 scalar: the standard deviation of p(x | .), in units of pixels in [-1, 1]."""
-        return tf.exp(0.5 * self.observation_log_variance.value)
+        return self.observation_noise.standard_deviation()
 
     def standardise(self, attributes):
         """Attributes [B, A] from the data set's units to mean 0 and standard deviation 1, as the networks see them."""
@@ -150,7 +145,7 @@ class AttributeModel(keras.Model):
         weights = [variable.value for variable in self.trainable_variables]
         self.optimizer.apply(tape.gradient(loss, weights), weights)
         if self.config.observation_noise == "running":
-            self._follow_error(tf.reduce_mean(terms["squared_error"]), context)
+            self.observation_noise.follow({name: tf.reduce_mean(term) for name, term in terms.items()})
         return self._sums(terms, batch["weight"])
 
     def test_step(self, data):
@@ -166,26 +161,10 @@ class AttributeModel(keras.Model):
         step = tf.cast(self.optimizer.iterations, tf.float32) + 1.0
         return tf.minimum(1.0, step / self.config.kl_warmup_steps)
 
-    def set_observation_variance(self, variance: float):
-        """Sets sigma^2 of p(x | .), in squared units of pixels in [-1, 1]; values below 1e-6 become that."""
-        self.observation_log_variance.assign(np.log(max(variance, 1e-6)))
 
-    def _follow_error(self, squared_error, context):
-        # The maximum-likelihood variance is the mean squared error; by gradient steps on a scalar it would creep.
-        if context.num_replicas_in_sync > 1:
-            squared_error = context.all_reduce(tf.distribute.ReduceOp.MEAN, squared_error)
-        variance = tf.exp(self.observation_log_variance.value)
-        followed = 0.98 * variance + 0.02 * tf.maximum(squared_error, 1e-6)
-        self.observation_log_variance.assign(
-            tf.where(tf.math.is_finite(followed), tf.math.log(followed), self.observation_log_variance.value))
-
-    def _gaussian(self, images, mean):
-        return bounds.gaussian_log_likelihood(images, mean, self.observation_standard_deviation)
-
-
-def mean_squared_error(images, mean):
-    """Mean over pixels and channels of (x - mean)^2, float32 [B], pixels in [-1, 1]."""
-    return tf.reduce_mean(tf.square(images - mean), [1, 2, 3])
+def mean_squared_error(images, mean, mask=1.0):
+    """Mean over pixels and channels of mask (x - mean)^2, float32 [B], pixels in [-1, 1]."""
+    return tf.reduce_mean(mask * tf.square(images - mean), [1, 2, 3])
 
 
 def observed_gate(masks):

@@ -55,7 +55,7 @@ class CVAE(AttributeModel):
         images = self.decode(latents, batch["attributes"], training)["images"]
         prior = bounds.standard_normal(self.latent_size)
         kl = bounds.kl_divergence(posterior, prior)
-        log_likelihood = self._gaussian(batch["image"], images)
+        log_likelihood = bounds.gaussian_log_likelihood(batch["image"], images, self.observation_standard_deviation)
         return {
             "objective": log_likelihood - self._kl_weight() * kl,
             "lower_bound": log_likelihood - kl,

@@ -7,13 +7,14 @@ from attr2image_tf.models import lower_bound as bounds
 from attr2image_tf.models import randomness
 from attr2image_tf.models.base import AttributeModel, mean_squared_error, observed_foreground, observed_gate
 from attr2image_tf.models.networks import BackgroundDecoder, BackgroundEncoder, ForegroundDecoder, ForegroundEncoder
+from attr2image_tf.models.observation_noise import FOREGROUND
 
 
 class DisCVAE(AttributeModel):
     """Foreground and gate from attributes and z_F, background from z_B alone, composed.
 
         z_F, z_B ~ N(0, I)
-        x_F ~ N(mu_F(y, z_F), sigma^2 I)
+        x_F ~ N(mu_F(y, z_F), sigma_F^2 I)
         g   ~ Bernoulli(gamma(y, z_F))
         x   ~ N(mu_F(y, z_F) + gamma(y, z_F) * mu_B(z_B), sigma^2 I)                          (eq. 4)
 
@@ -96,9 +97,10 @@ class DisCVAE(AttributeModel):
         kl_foreground = bounds.kl_divergence(q_foreground, p_foreground)
         kl_background = bounds.kl_divergence(q_background, p_background)
         foreground = observed_foreground(image, mask)
-        log_foreground = self._gaussian(foreground, layers["foregrounds"])
+        log_foreground = bounds.gaussian_log_likelihood(
+            foreground, layers["foregrounds"], self.observation_noise.standard_deviation(FOREGROUND))
         log_gate = bounds.bernoulli_log_likelihood(observed_gate(mask), layers["gate_logits"])
-        log_image = self._gaussian(image, layers["images"])
+        log_image = bounds.gaussian_log_likelihood(image, layers["images"], self.observation_standard_deviation)
         log_likelihood = log_foreground + log_gate + log_image
         kl = kl_foreground + kl_background
         log_ratio = (p_foreground.log_prob(foreground_latents) - q_foreground.log_prob(foreground_latents)
@@ -113,7 +115,12 @@ class DisCVAE(AttributeModel):
             "log_likelihood_foreground": log_foreground,
             "log_likelihood_gate": log_gate,
             "log_likelihood_image": log_image,
-            # Of both Gaussian terms, which share one standard deviation.
-            "squared_error": 0.5 * (mean_squared_error(foreground, layers["foregrounds"])
-                                    + mean_squared_error(image, layers["images"])),
+            **self._squared_errors(image, foreground, mask, layers),
         }
+
+    def _squared_errors(self, image, foreground, mask, layers):
+        error = mean_squared_error(image, layers["images"])
+        if self.config.shared_observation_noise:
+            return {"squared_error": 0.5 * (mean_squared_error(foreground, layers["foregrounds"]) + error)}
+        return {"squared_error": error, "foreground_share": tf.reduce_mean(mask, [1, 2, 3]),
+                "squared_error_foreground": mean_squared_error(foreground, layers["foregrounds"], mask)}

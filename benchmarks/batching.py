@@ -15,11 +15,11 @@ import pathlib
 import tensorflow as tf
 from absl import app, flags, logging
 
+from attr2image_tf.client.local import LocalModels
 from attr2image_tf.errors import clear_errors
 from attr2image_tf.run_folder import write_text
 from benchmarks.joined import Graph, compare, markdown
-from benchmarks.requests_mix import Mix
-from export.local import LocalModels
+from benchmarks.load.requests_mix import Mix
 
 _MODELS = flags.DEFINE_string("models", None, "Folder of exports.")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for batching.json and batching.md.")

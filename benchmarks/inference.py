@@ -22,8 +22,7 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags, logging
 
-from attr2image_tf import images as pixels
-from attr2image_tf import models, runtime
+from attr2image_tf import models, pixels, runtime
 from attr2image_tf.errors import clear_errors
 from attr2image_tf.inference.amortised import amortised_start
 from attr2image_tf.inference.attribute_prior import AttributePrior

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from benchmarks.requests_mix import Mix
+from benchmarks.load.requests_mix import Mix
 
 
 class Graph:

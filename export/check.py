@@ -126,7 +126,7 @@ def _differences(answers, records, reference):
 
 def run_reference(run: str):
     """`reference` of check_version from a run folder, for the generator's deterministic signatures."""
-    from attr2image_tf import images as pixels
+    from attr2image_tf import pixels
     model = RunFolder(run).load_model()
 
     def reference(signature, inputs):

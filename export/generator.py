@@ -6,11 +6,11 @@ a row of seeds give the same picture at any batch size, on any replica.
 
 import tensorflow as tf
 
-from attr2image_tf import images as pixels
+from attr2image_tf import pixels
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.models import AttributeModel
 from export import encoded
-from export.checks import check_finite, check_rows, check_unit_range
+from export.request_checks import check_finite, check_rows, check_unit_range
 
 # More rows are refused: one request must not take the memory of all others.
 MAXIMUM_BATCH = 256

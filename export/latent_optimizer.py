@@ -8,7 +8,7 @@ import functools
 
 import tensorflow as tf
 
-from attr2image_tf import images as pixels
+from attr2image_tf import pixels
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.inference.amortised import amortised_start
 from attr2image_tf.inference.attribute_prior import AttributePrior
@@ -17,8 +17,8 @@ from attr2image_tf.inference.latent_optimizer import LatentOptimizer, OptimizerC
 from attr2image_tf.inference.minimizers import STOP_REASONS
 from attr2image_tf.models import AttributeModel
 from export import encoded
-from export.checks import check_each, check_finite, check_rows, check_unit_range
 from export.generator import Generator
+from export.request_checks import check_each, check_finite, check_rows, check_unit_range
 
 _SUMMARY = ("latents", "images", "energy", "reconstruction_energy", "prior_energy", "iterations", "evaluations",
             "stopped")

@@ -14,7 +14,7 @@ import tempfile
 import numpy as np
 import tensorflow as tf
 
-from attr2image_tf import images as pixels
+from attr2image_tf import pixels
 from attr2image_tf.models import AttributeModel
 from attr2image_tf.run_folder import RunFolder, write_text
 from export.publishing import save_quietly

@@ -12,7 +12,7 @@ as they go with these in the training data; with --novaried they stay at the mea
 import numpy as np
 from absl import app, flags
 
-from attr2image_tf import images as pixels
+from attr2image_tf import pixels
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.errors import clear_errors
 from attr2image_tf.evaluation import sheets

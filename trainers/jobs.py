@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from attr2image_tf import images as pixels
+from attr2image_tf import pixels
+from attr2image_tf.client.local import LocalModels
+from attr2image_tf.client.photos import PictureError, Square, read_hidden
 from attr2image_tf.inference.completion import fill_in
-from attr2image_tf.inference.pictures import PictureError, Square, read_hidden
-from export.local import LocalModels
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
 

@@ -20,9 +20,12 @@ import time
 import numpy as np
 from absl import app, flags, logging
 
-from attr2image_tf import images as pixels
-from attr2image_tf.data import folder, folder_check, folder_chunks, folder_report
-from attr2image_tf.data.folder_table import read_table
+from attr2image_tf import pixels
+from attr2image_tf.data.folder import builder as folder
+from attr2image_tf.data.folder import check as folder_check
+from attr2image_tf.data.folder import chunks as folder_chunks
+from attr2image_tf.data.folder import report as folder_report
+from attr2image_tf.data.folder.table import read_table
 from attr2image_tf.errors import check_writable, clear_errors
 from attr2image_tf.evaluation import attribute_regressor
 from attr2image_tf.run_folder import write_text

@@ -16,8 +16,7 @@ import tensorflow as tf
 from absl import app, flags, logging
 
 from attr2image_tf import config as configs
-from attr2image_tf import images as pixels
-from attr2image_tf import runtime
+from attr2image_tf import pixels, runtime
 from attr2image_tf.data.augmentation import AugmentationConfig
 from attr2image_tf.data.batches import BatchReader
 from attr2image_tf.errors import check_writable, clear_errors

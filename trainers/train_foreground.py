@@ -12,9 +12,9 @@ import pathlib
 import numpy as np
 from absl import app, flags, logging
 
-from attr2image_tf import images as pixels
-from attr2image_tf import runtime
-from attr2image_tf.data import foreground, lfw
+from attr2image_tf import pixels, runtime
+from attr2image_tf.data import foreground
+from attr2image_tf.data.lfw import builder as lfw
 from attr2image_tf.errors import clear_errors
 
 DEFAULTS = foreground.Settings()

@@ -34,15 +34,15 @@ def load(name: str, *, image_size: int = 64, source_dir: str | os.PathLike | Non
         from attr2image_tf.data.emblems import open_emblems
         return open_emblems(image_size=image_size, seed=seed)
     if name == "lfw":
-        from attr2image_tf.data.lfw import open_lfw
+        from attr2image_tf.data.lfw.builder import open_lfw
         return open_lfw(**files)
     if kind == "cub":
-        from attr2image_tf.data.cub import open_cub
+        from attr2image_tf.data.cub.builder import open_cub
         return open_cub(attributes=detail or "image", **files)
     if kind == "celeba":
-        from attr2image_tf.data.celeba import open_celeba
+        from attr2image_tf.data.celeba.builder import open_celeba
         return open_celeba(masks=detail or "none", **files)
     if kind == "folder" and detail:
-        from attr2image_tf.data.folder import open_folder
+        from attr2image_tf.data.folder.builder import open_folder
         return open_folder(detail, image_size=image_size)
     raise ValueError(f"dataset={name!r}: expected one of {', '.join(NAMES)}.")

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from attr2image_tf.data.augmentation import AugmentationConfig, augment
 from attr2image_tf.data.dataset import AttributeDataset
-from attr2image_tf.images import model_range_from_uint8
+from attr2image_tf.pixels import model_range_from_uint8
 
 # Pictures, masks and bookkeeping of a data set below this are kept in memory after the first pass.
 MEMORY_LIMIT_BYTES = 3 * 2**30

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from attr2image_tf import images as pixels
+from attr2image_tf import pixels
 from attr2image_tf.data.errors import DataError
 
 # Pictures predicted at a time: 256 took a quarter less time, but 4 GB of memory instead of 1.

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from attr2image_tf import images as pixels
+from attr2image_tf import pixels
 from attr2image_tf.config import Config, ConfigError
 from attr2image_tf.data.schema import AttributeSchema
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from attr2image_tf import images as pixels
+from attr2image_tf import pixels
 from attr2image_tf.config import Config
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.evaluation import metrics

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attr2image_tf import images as pixels
+from attr2image_tf import pixels
 from attr2image_tf.evaluation import metrics
 from attr2image_tf.evaluation.context import Context, Material, number, spread
 

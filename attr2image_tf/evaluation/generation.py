@@ -6,7 +6,7 @@ Every function takes a Context and returns figures, a dictionary that JSON can h
 
 import numpy as np
 
-from attr2image_tf import images as pixels
+from attr2image_tf import pixels
 from attr2image_tf.evaluation import faithfulness as judging
 from attr2image_tf.evaluation import metrics, sheets
 from attr2image_tf.evaluation.context import Context, Material, figure, number, spread

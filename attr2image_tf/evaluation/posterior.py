@@ -6,7 +6,7 @@ Like those of `generation`: a Context in, figures and pictures out. Batches are 
 import numpy as np
 import tensorflow as tf
 
-from attr2image_tf import images as pixels
+from attr2image_tf import pixels
 from attr2image_tf.evaluation import metrics
 from attr2image_tf.evaluation.context import Context, Material, figure, spread
 from attr2image_tf.inference.completion import fill_in

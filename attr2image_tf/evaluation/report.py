@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from attr2image_tf import images as pixels
+from attr2image_tf import pixels
 from attr2image_tf.evaluation import metrics, plots
 from attr2image_tf.evaluation.workspace import Workspace
 from attr2image_tf.run_folder import write_text

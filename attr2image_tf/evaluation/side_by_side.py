@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from attr2image_tf import images as pixels
+from attr2image_tf import pixels
 from attr2image_tf.evaluation import posterior
 from attr2image_tf.evaluation.context import Material, spread
 from attr2image_tf.evaluation.workspace import Workspace

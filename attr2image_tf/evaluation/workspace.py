@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from absl import logging
 
-from attr2image_tf import images as pixels
+from attr2image_tf import pixels
 from attr2image_tf.run_folder import write_text
 
 

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from attr2image_tf import images as pixels
+from attr2image_tf import pixels
 from attr2image_tf.models import lower_bound as bounds
 from attr2image_tf.models import randomness
 from attr2image_tf.models.base import AttributeModel, mean_squared_error, observed_foreground, observed_gate

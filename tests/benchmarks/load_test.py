@@ -5,11 +5,11 @@ import os
 import numpy as np
 import pytest
 
-from benchmarks import load_clients as load
-from benchmarks import load_report
-from benchmarks.requests_mix import Mix, descends
-from export.local import LocalModels, Models
-from export.remote import RefusedError, ServerError
+from attr2image_tf.client.local import LocalModels, Models
+from attr2image_tf.client.remote import RefusedError, ServerError
+from benchmarks.load import clients as load
+from benchmarks.load import report as load_report
+from benchmarks.load.requests_mix import Mix, descends
 from tests.export import model_server, tiny_models
 
 COUNT = 60

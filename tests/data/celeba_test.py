@@ -13,7 +13,9 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from attr2image_tf import data
-from attr2image_tf.data import celeba, celeba_files, foreground, preparing
+from attr2image_tf.data import foreground, preparing
+from attr2image_tf.data.celeba import builder as celeba
+from attr2image_tf.data.celeba import files as celeba_files
 from attr2image_tf.data.dataset import SPLITS
 from attr2image_tf.data.errors import DataError
 

@@ -12,9 +12,10 @@ from absl import logging
 from PIL import Image
 
 from attr2image_tf import data
-from attr2image_tf.data import cub, cub_files
 from attr2image_tf.data.augmentation import AugmentationConfig
 from attr2image_tf.data.batches import BatchReader
+from attr2image_tf.data.cub import builder as cub
+from attr2image_tf.data.cub import files as cub_files
 from attr2image_tf.data.dataset import SPLITS
 from attr2image_tf.data.errors import DataError
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attr2image_tf import images
+from attr2image_tf import pixels as images
 from attr2image_tf.data import emblems
 from attr2image_tf.data.emblems import ATTRIBUTES, open_emblems
 

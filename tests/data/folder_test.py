@@ -12,14 +12,16 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from attr2image_tf import data
-from attr2image_tf import images as pixels
-from attr2image_tf.data import folder, folder_check, folder_chunks, folder_report
+from attr2image_tf import data, pixels
+from attr2image_tf.client import photos as pictures
 from attr2image_tf.data.dataset import SPLITS
 from attr2image_tf.data.errors import DataError
-from attr2image_tf.data.folder_check import check_folder
-from attr2image_tf.data.folder_table import read_table
-from attr2image_tf.inference import pictures
+from attr2image_tf.data.folder import builder as folder
+from attr2image_tf.data.folder import check as folder_check
+from attr2image_tf.data.folder import chunks as folder_chunks
+from attr2image_tf.data.folder import report as folder_report
+from attr2image_tf.data.folder.check import check_folder
+from attr2image_tf.data.folder.table import read_table
 
 SIZE = 32
 ENDINGS = ("jpg", "png", "webp", "bmp", "gif", "tif")
@@ -429,9 +431,10 @@ def test_without_masks_a_layered_model_is_refused(own):
 def test_a_killed_run_goes_on_with_the_chunk_it_was_at(own, monkeypatch):
     script = textwrap.dedent("""
         import os, signal, sys
-        from attr2image_tf.data import folder, folder_chunks
-        from attr2image_tf.data.folder_check import check_folder
-        from attr2image_tf.data.folder_table import read_table
+        from attr2image_tf.data.folder import builder as folder
+        from attr2image_tf.data.folder import chunks as folder_chunks
+        from attr2image_tf.data.folder.check import check_folder
+        from attr2image_tf.data.folder.table import read_table
         folder_chunks.CHUNK, small, calls = 8, folder_chunks.make_small, []
 
         def small_or_die(*arguments):

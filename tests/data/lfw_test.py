@@ -19,9 +19,11 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from attr2image_tf.data import foreground, lfw, lfw_files
+from attr2image_tf.data import foreground
 from attr2image_tf.data.dataset import SPLITS
 from attr2image_tf.data.errors import DataError
+from attr2image_tf.data.lfw import builder as lfw
+from attr2image_tf.data.lfw import files as lfw_files
 
 SIZE = 32
 TRAIN_PEOPLE = [f"Ann_Train_{number:02d}" for number in range(50)]
@@ -398,7 +400,8 @@ def test_a_disk_that_fills_up_meanwhile(tmp_path, small, monkeypatch):
 def test_a_run_that_was_killed_is_made_good_by_the_next(tmp_path, small):
     script = textwrap.dedent("""
         import os, signal, sys
-        from attr2image_tf.data import lfw, lfw_files
+        from attr2image_tf.data.lfw import builder as lfw
+        from attr2image_tf.data.lfw import files as lfw_files
         assert not any(name.startswith("attr2image_tf.models") for name in sys.modules), "data imports models"
         decode, calls = lfw_files.decode_picture, []
 

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from attr2image_tf import images as pixels
+from attr2image_tf import pixels
 from attr2image_tf.evaluation import disentanglement, experiments, generation, metrics, posterior, report, side_by_side
 from attr2image_tf.evaluation.context import Material
 from attr2image_tf.evaluation.workspace import Workspace

@@ -8,9 +8,9 @@ import time
 import numpy as np
 import pytest
 
+from attr2image_tf.client.remote import GrpcModels, RestModels
 from export import serving
 from export.publishing import publish, remove_old_versions
-from export.remote import GrpcModels, RestModels
 from tests.export import model_server, tiny_models
 
 REQUEST = {"attributes": np.full((1, 3), 0.5, np.float32), "seed": np.zeros((1, 2), np.int32)}

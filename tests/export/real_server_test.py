@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from export.client import ServerError, connect
+from attr2image_tf.client import ServerError, connect
 from tests.export import tiny_models
 
 SERVE = pathlib.Path(__file__).parents[2] / "export" / "deploy" / "serve.sh"

@@ -14,9 +14,9 @@ from google.protobuf import text_format
 from tensorflow.core.protobuf import named_tensor_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
+from attr2image_tf.client.local import LocalModels
 from export import serving
 from export.check import check_version
-from export.local import LocalModels
 from export.publishing import publish, remove_old_versions
 from tests.export import tiny_models
 

@@ -6,12 +6,12 @@ import tensorflow as tf
 from PIL import Image
 
 from attr2image_tf import models
+from attr2image_tf.client.local import LocalModels
+from attr2image_tf.client.photos import PictureError, Square
 from attr2image_tf.config import ModelConfig
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.inference.latent_optimizer import OptimizerConfig
-from attr2image_tf.inference.pictures import PictureError, Square
 from export.latent_optimizer import LatentOptimizerModule
-from export.local import LocalModels
 from trainers.jobs import Job, find_pictures, known_attributes, parse_hidden, parse_numbers, solve
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attr2image_tf.data.folder_check import check_folder
-from attr2image_tf.data.folder_table import read_table
+from attr2image_tf.data.folder.check import check_folder
+from attr2image_tf.data.folder.table import read_table
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.evaluation import attribute_regressor
 from attr2image_tf.evaluation.attribute_regressor import RegressorConfig

@@ -19,12 +19,12 @@ import time
 import tensorflow as tf
 from absl import app, flags, logging
 
+from attr2image_tf.client.remote import ServerError
 from attr2image_tf.errors import clear_errors
 from attr2image_tf.run_folder import write_text
-from benchmarks import requests_mix
-from benchmarks.load_clients import ask_alone, open_ways, run
-from benchmarks.load_report import MemoryWatch, markdown, summarize
-from export.remote import ServerError
+from benchmarks.load import requests_mix
+from benchmarks.load.clients import ask_alone, open_ways, run
+from benchmarks.load.report import MemoryWatch, markdown, summarize
 
 _ADDRESSES = flags.DEFINE_list("addresses", [], "Addresses of the server, http://HOST:PORT and grpc://HOST:PORT; "
                                "clients take them in turn.")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attr2image_tf.inference.pictures import PictureError, Square, read, read_hidden
+from attr2image_tf.client.photos import PictureError, Square, read, read_hidden
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from attr2image_tf import images as pixels
+from attr2image_tf import pixels
 
 
 def test_every_level_survives_the_ranges():

@@ -4,12 +4,12 @@ import collections
 
 import numpy as np
 
-from attr2image_tf import images as pixels
+from attr2image_tf import pixels
 from attr2image_tf.data.dataset import SPLITS
-from attr2image_tf.data.folder import FolderSource
-from attr2image_tf.data.folder_check import Found, summary
-from attr2image_tf.data.folder_chunks import make_small
-from attr2image_tf.data.folder_table import Table
+from attr2image_tf.data.folder.builder import FolderSource
+from attr2image_tf.data.folder.check import Found, summary
+from attr2image_tf.data.folder.chunks import make_small
+from attr2image_tf.data.folder.table import Table
 from attr2image_tf.data.source_files import problems_text
 
 

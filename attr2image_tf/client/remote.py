@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from export.local import Models
+from attr2image_tf.client.local import Models
 
 # A request that the server could not take up is tried so often again, after 0.2, 0.4, 0.8 ... seconds.
 ATTEMPTS = 5

@@ -16,7 +16,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from attr2image_tf.data import celeba_files, foreground, preparing, source_files
+from attr2image_tf.data import foreground, preparing, source_files
+from attr2image_tf.data.celeba import files as celeba_files
 from attr2image_tf.data.dataset import SPLITS, AttributeDataset
 from attr2image_tf.data.errors import DataError
 from attr2image_tf.data.schema import AttributeSchema

@@ -5,9 +5,8 @@ import concurrent.futures
 import numpy as np
 import pytest
 
-from export import remote
-from export.client import ServerError, connect
-from export.local import LocalModels
+from attr2image_tf.client import ServerError, connect, remote
+from attr2image_tf.client.local import LocalModels
 from tests.export import model_server, tiny_models
 
 

@@ -18,9 +18,9 @@ import numpy as np
 from absl import logging
 from PIL import Image
 
-from attr2image_tf import images as pixels
+from attr2image_tf import pixels
 from attr2image_tf.data.errors import DataError
-from attr2image_tf.data.folder_check import Picture, core_count, in_order, read_mask, same_shape
+from attr2image_tf.data.folder.check import Picture, core_count, in_order, read_mask, same_shape
 from attr2image_tf.data.source_files import box_around, clear_decoding, encode_png
 
 FITS = ("middle", "mask", "whole")
@@ -47,7 +47,7 @@ def make_small(path: pathlib.Path, mask_path: pathlib.Path | None, image_size: i
     """A picture and its mask, uint8 [H, W, 3] and uint8 [H, W, 1] (share of each pixel that is foreground times 255).
 
     Args:
-        path: of the picture (`images.as_seen`).
+        path: of the picture (`pixels.as_seen`).
         mask_path: of the mask, of the picture's shape as it is shown; above 127 is foreground. Or None.
         image_size: pixels.
         fit: "middle" for the largest square in the middle, "mask" for the foreground with some space around it,

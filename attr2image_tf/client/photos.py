@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from attr2image_tf import images as pixels
+from attr2image_tf import pixels
 
 # Above this a file of a few kilobytes can unfold into gigabytes.
 LARGEST_PIXELS = 100_000_000
@@ -85,7 +85,7 @@ class Square:
 
 
 def read(path: str | os.PathLike) -> np.ndarray:
-    """A picture file as uint8 [H, W, 3], as data sets are prepared (`images.as_seen`).
+    """A picture file as uint8 [H, W, 3], as data sets are prepared (`pixels.as_seen`).
 
     Raises:
         PictureError: it cannot be opened, does not decode, or is larger than 100 megapixels.

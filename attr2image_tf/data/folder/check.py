@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable
 
 from PIL import Image
 
-from attr2image_tf import images as pixels
+from attr2image_tf import pixels
 from attr2image_tf.data.errors import DataError
-from attr2image_tf.data.folder_table import Table
+from attr2image_tf.data.folder.table import Table
 from attr2image_tf.data.preparing import LARGEST_UNDECODABLE_SHARE, UNUSABLE
 from attr2image_tf.data.source_files import clear_decoding
 

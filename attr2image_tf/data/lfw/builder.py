@@ -20,9 +20,10 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
-from attr2image_tf.data import foreground, lfw_files, preparing, source_files
+from attr2image_tf.data import foreground, preparing, source_files
 from attr2image_tf.data.dataset import SPLITS, AttributeDataset
 from attr2image_tf.data.errors import DataError
+from attr2image_tf.data.lfw import files as lfw_files
 from attr2image_tf.data.schema import AttributeSchema
 
 MASK_SOURCES = ("none", "drawn", "predicted")

@@ -8,11 +8,11 @@ import time
 
 from absl import logging
 
+from attr2image_tf.client.local import Models
+from attr2image_tf.client.remote import GrpcModels, RefusedError, RestModels, ServerError
 from attr2image_tf.evaluation.workspace import duration
-from benchmarks import requests_mix
-from benchmarks.load_report import MemoryWatch
-from export.local import Models
-from export.remote import GrpcModels, RefusedError, RestModels, ServerError
+from benchmarks.load import requests_mix
+from benchmarks.load.report import MemoryWatch
 
 PROGRESS_SECONDS = 10.0
 

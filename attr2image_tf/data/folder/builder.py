@@ -20,9 +20,9 @@ import tensorflow_datasets as tfds
 from attr2image_tf.data import preparing
 from attr2image_tf.data.dataset import SPLITS, AttributeDataset
 from attr2image_tf.data.errors import DataError
-from attr2image_tf.data.folder_check import Found, check_share, summary
-from attr2image_tf.data.folder_chunks import Chunks
-from attr2image_tf.data.folder_table import Table
+from attr2image_tf.data.folder.check import Found, check_share, summary
+from attr2image_tf.data.folder.chunks import Chunks
+from attr2image_tf.data.folder.table import Table
 from attr2image_tf.data.preparing import UNUSABLE
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.errors import check_writable
@@ -191,7 +191,7 @@ def prepare_folder(found: Found, table: Table, output: str | os.PathLike, *, ima
         found, table: what the folder holds.
         output: the folder.
         image_size: pixels.
-        fit: one of FITS (`folder_chunks.make_small`).
+        fit: one of FITS (`chunks.make_small`).
         validation_share, test_share: as in `make_source`.
         threads: int; 0 for one a core.
         progress: as in `check_folder`.

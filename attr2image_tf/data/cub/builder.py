@@ -17,7 +17,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
-from attr2image_tf.data import cub_files, preparing, source_files
+from attr2image_tf.data import preparing, source_files
+from attr2image_tf.data.cub import files as cub_files
 from attr2image_tf.data.dataset import SPLITS, AttributeDataset
 from attr2image_tf.data.errors import DataError
 from attr2image_tf.data.schema import AttributeSchema

@@ -10,7 +10,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from export.local import Models
+from attr2image_tf.client.local import Models
 
 # Share of each signature among good requests, in thousandths. A descent costs a hundred times what a picture costs.
 SHARES = {("generator", "generate_bytes"): 330, ("generator", "generate"): 220, ("generator", "decode"): 140,

@@ -1,0 +1,184 @@
+"""Client: pictures from attributes, and pictures behind pictures, by name rather than by tensor.
+
+    client = connect("models")                      # a folder of exports
+    client = connect("http://localhost:8501")       # TF Serving, REST
+    client = connect("grpc://localhost:8500")       # TF Serving, gRPC
+
+    faces = client.generate({"Smiling": +2, "Male": "min"}, seed=7, count=4)      # uint8 [4, H, W, 3]
+    found = client.infer(picture)                   # latents, attributes, reconstruction
+    client.edit(picture, {"Smiling": +2}, found=found)
+
+The same interface everywhere, so that an app can start without a server.
+"""
+
+import dataclasses
+import io
+import os
+from collections.abc import Mapping
+
+import numpy as np
+from PIL import Image
+
+from attr2image_tf.client.local import LocalModels, Models
+from attr2image_tf.client.photos import Square
+from attr2image_tf.client.remote import GrpcModels, RestModels, ServerError
+
+__all__ = ["Client", "Found", "ServerError", "connect"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What is behind a picture.
+
+    Attributes:
+        latents: float32 [Z].
+        attributes: amount by name, in the data set's units.
+        reconstruction: uint8 [H, W, 3].
+        energy: float. How badly the latents explain the picture.
+        vector: float32 [A]. The attributes as the model takes them.
+    """
+
+    latents: np.ndarray
+    attributes: dict[str, float]
+    reconstruction: np.ndarray
+    energy: float
+    vector: np.ndarray
+
+
+class Client:
+    """Exported models by what they do.
+
+    Pictures are uint8 [H, W, 3] arrays of any size; the model sees their central square. Requests are amounts by
+    attribute name: standard deviations from the training mean, or "min", "mean", "max".
+
+    Args:
+        models: LocalModels, RestModels or GrpcModels.
+
+    Attributes:
+        schema: AttributeSchema. Names and ranges of the attributes.
+        image_size: height and width of the pictures that come back.
+
+    Raises (all methods):
+        ValueError: an input that cannot be used, in the model's own words.
+        ServerError: the server is not available or failed.
+    """
+
+    def __init__(self, models: Models):
+        self.models = models
+        self.schema, self.image_size = models.describe()
+
+    def generate(self, request: Mapping[str, float | str] = {}, *, seed: int = 0, count: int = 1,
+                 varied: bool = True) -> np.ndarray:
+        """Pictures with the requested attributes, uint8 [count, H, W, 3]; the same seed gives the same pictures.
+
+        Args:
+            request: amounts by attribute name.
+            seed: int.
+            count: int, at least 1.
+            varied: whether each picture gets other attributes besides the requested ones, such as training examples
+                have; if not, they are all as expected given the requested ones.
+        """
+        vectors = (self.schema.draw(request, count, seed=seed) if varied else
+                   np.tile(self.schema.vector(request, correlated=True), (count, 1)))
+        seeds = np.stack([np.full(count, seed), np.arange(count)], -1).astype(np.int32)
+        answer = self.models.call("generator", "generate_bytes", attributes=vectors, seed=seeds)
+        return np.stack([_decoded(content) for content in answer["images_bytes"]])
+
+    def infer(self, picture: np.ndarray, attributes: Mapping[str, float | str] | None = None, *,
+              hidden: np.ndarray | None = None) -> Found:
+        """What is behind a picture; its attributes too, unless they are given.
+
+        Args:
+            picture: uint8 [H, W, 3].
+            attributes: amounts by name; all others are at the training mean.
+            hidden: bool [H, W], True where the picture is not to be looked at.
+        """
+        content = {"image_bytes": np.array([self._encoded(picture)], object),
+                   "observed_bytes": np.array([self._observed(picture, hidden)], object)}
+        if attributes is None:
+            answer = self.models.call("latent_optimizer", "infer_attributes_bytes", **content)
+            vector = answer["attributes"][0]
+        else:
+            vector = self.schema.vector(attributes)
+            answer = self.models.call("latent_optimizer", "infer_bytes", **content, attributes=vector[np.newaxis])
+        named = dict(zip(self.schema.names, vector.tolist(), strict=True))
+        return Found(answer["latents"][0], named, _decoded(answer["images_bytes"][0]), float(answer["energy"][0]),
+                     vector)
+
+    def edit(self, picture: np.ndarray, changes: Mapping[str, float | str], *, found: Found | None = None,
+             correlated: bool = False) -> np.ndarray:
+        """A picture with other attributes, uint8 [H, W, 3] of the model's size.
+
+        Args:
+            picture: uint8 [H, W, 3].
+            changes: amounts by name; all others stay as they are.
+            found: what `infer` gave for this picture, which spares the search.
+            correlated: whether the other attributes go along as they do in the training data.
+        """
+        found = found or self.infer(picture)
+        new = self.schema.vector(changes, base=found.vector, correlated=correlated)
+        answer = self.models.call(
+            "latent_optimizer", "edit_latents_bytes", image_bytes=np.array([self._encoded(picture)], object),
+            latents=found.latents[np.newaxis], attributes=found.vector[np.newaxis], new_attributes=new[np.newaxis])
+        return _decoded(answer["images_bytes"][0])
+
+    def complete(self, picture: np.ndarray, hidden: np.ndarray, *, seed: int | None = None,
+                 attributes: Mapping[str, float | str] | None = None) -> np.ndarray:
+        """A picture with its hidden part filled in, uint8 [H, W, 3] of the model's size.
+
+        Args:
+            picture: uint8 [H, W, 3].
+            hidden: bool [H, W], True where it is to be filled in.
+            seed: int for one of many likely answers; None for the likeliest.
+            attributes: amounts by name; found from what is visible by default.
+        """
+        vector = self.infer(picture, hidden=hidden).vector if attributes is None else self.schema.vector(attributes)
+        inputs = {"image_bytes": np.array([self._encoded(picture)], object), "attributes": vector[np.newaxis],
+                  "observed_bytes": np.array([self._observed(picture, hidden)], object)}
+        if seed is not None:
+            inputs["seed"] = np.array([[seed, 0]], np.int32)
+        signature = "complete_bytes" if seed is None else "complete_sample_bytes"
+        return _decoded(self.models.call("latent_optimizer", signature, **inputs)["images_bytes"][0])
+
+    def _encoded(self, picture):
+        picture = np.asarray(picture)
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[-1] != 3:
+            raise ValueError(f"picture: expected uint8 [H, W, 3], got {picture.dtype} {list(picture.shape)}.")
+        # Scaled here, so that no more than the model sees goes over the wire.
+        square = Square.central(*picture.shape[:2])
+        return _png(square.cut(picture, self.image_size))
+
+    def _observed(self, picture, hidden):
+        size = self.image_size
+        if hidden is None:
+            return _png(np.full((size, size), 255, np.uint8))
+        hidden = np.asarray(hidden)
+        if hidden.dtype != bool or hidden.shape != picture.shape[:2]:
+            raise ValueError(f"hidden: expected bool {list(picture.shape[:2])}, got {hidden.dtype} "
+                             f"{list(hidden.shape)}.")
+        return _png(np.where(Square.central(*hidden.shape).touched(hidden, size), 0, 255).astype(np.uint8))
+
+
+def connect(address: str | os.PathLike, *, timeout: float = 60.0) -> Client:
+    """A Client of the models at an address.
+
+    Args:
+        address: a folder of exports, "http://host:port" or "https://host:port" for REST, "grpc://host:port".
+        timeout: seconds for one answer of a server.
+    """
+    text = os.fspath(address)
+    if text.startswith(("http://", "https://")):
+        return Client(RestModels(text, timeout=timeout))
+    if text.startswith("grpc://"):
+        return Client(GrpcModels(text.removeprefix("grpc://"), timeout=timeout))
+    return Client(LocalModels(text))
+
+
+def _png(picture):
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _decoded(content):
+    return np.asarray(Image.open(io.BytesIO(content)))

@@ -1,0 +1,1 @@
+"""CelebA: `builder` prepares and opens it, `files` reads the official files."""

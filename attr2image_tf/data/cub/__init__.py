@@ -1,0 +1,1 @@
+"""Caltech-UCSD Birds: `builder` prepares and opens it, `files` reads the official files."""

@@ -5,13 +5,13 @@ Three ranges exist. Files and TFRecords hold uint8 in [0, 255]; public edges (si
 """
 
 import os
-import pathlib
-import tempfile
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from attr2image_tf.files import replacing
 
 
 def model_range_from_uint8(images):
@@ -151,15 +151,6 @@ def _tile(picture, scale):
 
 def save(picture: np.ndarray, path: str | os.PathLike) -> str:
     """Writes one uint8 picture [H, W, 3] to `path` (format by its ending), complete or not at all; returns the path."""
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    try:
+    with replacing(path) as beside:
         Image.fromarray(np.asarray(picture)).save(beside)
-        os.chmod(beside, 0o644)
-        os.replace(beside, path)
-    except BaseException:
-        os.unlink(beside)
-        raise
-    return str(path)
+    return os.fspath(path)

@@ -9,6 +9,7 @@ import tensorflow as tf
 from attr2image_tf import models
 from attr2image_tf.config import ConfigError, RunConfig
 from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.files import replacing, write_text
 from attr2image_tf.models.optimizer import WeightAverage
 
 
@@ -77,12 +78,10 @@ class RunFolder:
     def append_log(self, row: dict):
         """Adds an epoch's row to log.csv, in place of a row of the same or a later epoch (a run that was resumed)."""
         rows = [kept for kept in self.read_log() if int(kept["epoch"]) < row["epoch"]] + [row]
-        beside = self.log.with_suffix(".csv.new")
-        with open(beside, "w", newline="") as file:
+        with replacing(self.log) as beside, open(beside, "w", newline="") as file:
             writer = csv.DictWriter(file, list(row))
             writer.writeheader()
             writer.writerows(rows)
-        os.replace(beside, self.log)
 
     def read_log(self) -> list[dict]:
         """The rows of log.csv, values as text; empty before the first epoch ends."""
@@ -97,13 +96,6 @@ class RunFolder:
             raise ConfigError(f"{str(path)!r} does not exist; expected the folder of a run made by "
                               "`python -m trainers.train --run=...`.")
         return path.read_text()
-
-
-def write_text(path: pathlib.Path, text: str):
-    """Writes a file, complete or not at all."""
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_text(text)
-    os.replace(beside, path)
 
 
 def changes(old: dict, new: dict) -> str:

@@ -24,11 +24,12 @@ from absl import app, flags, logging
 
 from attr2image_tf import models, pixels, runtime
 from attr2image_tf.errors import clear_errors
+from attr2image_tf.files import replacing, write_text
 from attr2image_tf.inference.amortised import amortised_start
 from attr2image_tf.inference.attribute_prior import AttributePrior
 from attr2image_tf.inference.energy import Energy, EnergyConfig
 from attr2image_tf.inference.latent_optimizer import LatentOptimizer, OptimizerConfig
-from attr2image_tf.run_folder import RunFolder, write_text
+from attr2image_tf.run_folder import RunFolder
 from benchmarks.memory import peak_gib
 from benchmarks.peer import PEER, measure_peer
 from trainers.flags import define_dataset_flags, load_dataset
@@ -76,9 +77,8 @@ def measure_energies(model, pictures, attributes, folder, batch_size=16):
             if not path.exists():
                 rows = slice(first, first + batch_size)
                 found = optimizer.infer(pictures[rows], attributes[rows])
-                beside = path.with_name(f".{path.name}")
-                np.savez(beside, **{key: found[key].numpy() for key in ("energy", "evaluations", "stopped")})
-                beside.rename(path)
+                with replacing(path) as beside:
+                    np.savez(beside, **{key: found[key].numpy() for key in ("energy", "evaluations", "stopped")})
                 logging.info("%s: %d of %d pictures, %.0f s so far.", name, min(first + batch_size, len(pictures)),
                              len(pictures), time.monotonic() - started)
             with np.load(path) as file:

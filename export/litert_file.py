@@ -15,8 +15,9 @@ import numpy as np
 import tensorflow as tf
 
 from attr2image_tf import pixels
+from attr2image_tf.files import replacing, write_text
 from attr2image_tf.models import AttributeModel
-from attr2image_tf.run_folder import RunFolder, write_text
+from attr2image_tf.run_folder import RunFolder
 from export.publishing import save_quietly
 
 WEIGHTS = ("int8", "float16", "float32")
@@ -104,7 +105,6 @@ def export_litert(run: str | os.PathLike, output: str | os.PathLike, *, weights:
     write_text(output.with_suffix(".json"), json.dumps(
         {"latent_size": model.latent_size, "image_size": model.config.image_size, "weights": weights, **report,
          "schema": json.loads(schema.to_json())}))
-    beside = output.with_name(f".{output.name}.new")
-    beside.write_bytes(content)
-    os.replace(beside, output)
+    with replacing(output) as beside:
+        beside.write_bytes(content)
     return report

@@ -4,7 +4,6 @@ import importlib.util
 import os
 import pathlib
 import shutil
-import tempfile
 from collections.abc import Callable
 
 import numpy as np
@@ -13,6 +12,7 @@ from absl import logging
 
 from attr2image_tf import pixels
 from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.files import folder_beside
 from attr2image_tf.inference.latent_optimizer import OptimizerConfig
 from attr2image_tf.models import AttributeModel
 from attr2image_tf.run_folder import RunFolder
@@ -115,13 +115,10 @@ def publish(module: tf.Module, signatures, base: pathlib.Path, *, finish=None) -
         base: the model's folder.
         finish: function of the folder, called before it gets its place, for what else belongs into it.
     """
-    base.mkdir(parents=True, exist_ok=True)
-    beside = pathlib.Path(tempfile.mkdtemp(dir=base, prefix=".version-"))
-    try:
+    with folder_beside(base / "version") as beside:
         save_quietly(module, beside, signatures)
         if finish:
             finish(beside)
-        beside.chmod(0o755)
         while True:
             version = base / str(1 + max((int(path.name) for path in base.iterdir() if path.name.isdigit()), default=0))
             try:
@@ -131,9 +128,6 @@ def publish(module: tf.Module, signatures, base: pathlib.Path, *, finish=None) -
             except OSError:
                 if not version.exists():
                     raise
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
 
 
 def save_quietly(module: tf.Module, folder: str | os.PathLike, signatures):

@@ -25,7 +25,8 @@ from attr2image_tf.config import ConfigError
 from attr2image_tf.errors import check_writable, clear_errors
 from attr2image_tf.evaluation import attribute_regressor, context, experiments, pictures, report, side_by_side
 from attr2image_tf.evaluation.workspace import Workspace
-from attr2image_tf.run_folder import RunFolder, changes, write_text
+from attr2image_tf.files import write_text
+from attr2image_tf.run_folder import RunFolder, changes
 
 DEFAULTS = context.EvaluationConfig()
 

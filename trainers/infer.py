@@ -23,8 +23,8 @@ from attr2image_tf import pixels, runtime
 from attr2image_tf.client.local import LocalModels
 from attr2image_tf.client.photos import PictureError, Square, read
 from attr2image_tf.errors import check_writable, clear_errors
+from attr2image_tf.files import write_text
 from attr2image_tf.inference.minimizers import STOP_REASONS
-from attr2image_tf.run_folder import write_text
 from trainers.jobs import Job, find_pictures, known_attributes, parse_hidden, parse_numbers, solve
 
 _MODELS = flags.DEFINE_string("models", "models", "Folder of the exported models.")

@@ -28,7 +28,7 @@ from attr2image_tf.data.folder import report as folder_report
 from attr2image_tf.data.folder.table import read_table
 from attr2image_tf.errors import check_writable, clear_errors
 from attr2image_tf.evaluation import attribute_regressor
-from attr2image_tf.run_folder import write_text
+from attr2image_tf.files import write_text
 
 flags.DEFINE_string("images", None, "Folder of the pictures; folders within it are searched too.")
 flags.DEFINE_string("attributes", None, "CSV file: file name, then an attribute a column.")

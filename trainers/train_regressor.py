@@ -17,7 +17,8 @@ from attr2image_tf.errors import check_writable, clear_errors
 from attr2image_tf.evaluation import attribute_regressor, faithfulness, pictures
 from attr2image_tf.evaluation.attribute_regressor import RegressorConfig
 from attr2image_tf.evaluation.regressor_training import RegressorTraining
-from attr2image_tf.run_folder import RunFolder, changes, write_text
+from attr2image_tf.files import write_text
+from attr2image_tf.run_folder import RunFolder, changes
 from trainers.flags import define_dataset_flags, load_dataset
 
 define_dataset_flags()

@@ -18,6 +18,7 @@ import tensorflow as tf
 from attr2image_tf import pixels
 from attr2image_tf.config import Config, ConfigError
 from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.files import replacing
 
 LEVELS = 4
 
@@ -171,10 +172,8 @@ class AttributeRegressor:
 
 def save(network: keras.Model, folder: str | os.PathLike):
     """Adds the trained weights to the folder of a regressor, complete or not at all."""
-    # Keras wants the ending; the dot keeps a half-written file out of the way.
-    beside = pathlib.Path(folder) / ".regressor.weights.h5"
-    network.save_weights(beside)
-    os.replace(beside, pathlib.Path(folder) / "regressor.weights.h5")
+    with replacing(pathlib.Path(folder) / "regressor.weights.h5") as beside:
+        network.save_weights(beside, overwrite=True)
 
 
 def load(folder: str | os.PathLike) -> AttributeRegressor:

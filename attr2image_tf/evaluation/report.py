@@ -14,7 +14,7 @@ import numpy as np
 from attr2image_tf import pixels
 from attr2image_tf.evaluation import metrics, plots
 from attr2image_tf.evaluation.workspace import Workspace
-from attr2image_tf.run_folder import write_text
+from attr2image_tf.files import write_text
 
 TEXTS = {
     "faithfulness": "Attributes that were asked for beside those a judge sees in one sample for each test picture's "

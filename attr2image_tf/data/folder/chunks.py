@@ -22,6 +22,7 @@ from attr2image_tf import pixels
 from attr2image_tf.data.errors import DataError
 from attr2image_tf.data.folder.check import Picture, core_count, in_order, read_mask, same_shape
 from attr2image_tf.data.source_files import box_around, clear_decoding, encode_png
+from attr2image_tf.files import replacing
 
 FITS = ("middle", "mask", "whole")
 CHUNK = 500
@@ -147,8 +148,8 @@ class Chunks:
     def _make(self, missing, pool):
         """Yields once a picture."""
         for path, chunk in missing:
-            beside, problems = path.with_suffix(".new"), {}
-            with zipfile.ZipFile(beside, "w") as archive:
+            problems = {}
+            with replacing(path) as beside, zipfile.ZipFile(beside, "w") as archive:
                 results = in_order(pool, self._small, ((picture,) for picture in chunk))
                 for index, (picture, small) in enumerate(zip(chunk, results, strict=True)):
                     if isinstance(small, str):
@@ -159,7 +160,6 @@ class Chunks:
                             archive.writestr(f"{index}.mask.png", small[1])
                     yield picture
                 archive.writestr("problems.json", json.dumps(problems))
-            os.replace(beside, path)
 
     def _small(self, picture):
         try:

@@ -20,13 +20,14 @@ import tensorflow as tf
 from absl import app, flags, logging
 
 import attr2image_tf
-from attr2image_tf import data, runtime
+from attr2image_tf import runtime
 from attr2image_tf.config import ConfigError
 from attr2image_tf.errors import check_writable, clear_errors
 from attr2image_tf.evaluation import attribute_regressor, context, experiments, pictures, report, side_by_side
 from attr2image_tf.evaluation.workspace import Workspace
 from attr2image_tf.files import write_text
 from attr2image_tf.run_folder import RunFolder, changes
+from trainers.flags import define_source_flags, load_run_dataset
 
 DEFAULTS = context.EvaluationConfig()
 
@@ -35,9 +36,7 @@ flags.DEFINE_list("runs", [], "Folders of several runs of one data set, with com
 flags.DEFINE_list("regressors", [], "Folders of trained regressors, with commas between.")
 flags.DEFINE_string("output", None, "Folder of the evaluation; for a single run RUN/evaluation by default.")
 flags.DEFINE_list("experiments", list(experiments.EXPERIMENTS), "What is measured.")
-flags.DEFINE_string("data_dir", None, "Folder that holds the official archives; by default the environment variable "
-                    "ATTR2IMAGE_DATA.")
-flags.DEFINE_string("prepared_dir", None, "Folder for prepared data sets; ~/tensorflow_datasets by default.")
+define_source_flags()
 flags.DEFINE_integer("threads", 0, "Threads for computation; 0 for one a core.", lower_bound=0)
 for name, text in {
     "test_pictures": "Test pictures in all, spread evenly over the split; 0 for all of them.",
@@ -86,9 +85,7 @@ def open_runs(values) -> dict[str, RunFolder]:
             raise ValueError(f"run {label!r} is of {kind[0]} at {kind[1]} pixels with {len(kind[2])} attributes, run "
                              f"{first!r} of {kinds[first][0]} at {kinds[first][1]} pixels with "
                              f"{len(kinds[first][2])}; evaluate runs of one data set together.")
-        if not tf.train.latest_checkpoint(str(folders[label].checkpoints)):
-            raise ConfigError(f"run={str(folders[label].path)!r} has no checkpoint yet; let the training run for a "
-                              "while.")
+        folders[label].step()
     return folders
 
 
@@ -199,13 +196,8 @@ def evaluate(values) -> pathlib.Path:
     for name in (*config.attributes, *config.background_attributes):
         schema.index(name)
     judges = open_judges(values.regressors, schema, run.model.image_size)
-    dataset = data.load(run.dataset, image_size=run.model.image_size, source_dir=values.data_dir,
-                        prepared_dir=values.prepared_dir)
-    if dataset.schema.names != schema.names:
-        raise ValueError(f"data set {dataset.name!r} has {len(dataset.schema)} attributes, the runs {len(schema)}, or "
-                         "others; name the files that the runs were trained on.")
-    steps = {label: int(tf.train.latest_checkpoint(str(folder.checkpoints)).rpartition("-")[2])
-             for label, folder in folders.items()}
+    dataset = load_run_dataset(values, run, schema)
+    steps = {label: folder.step() for label, folder in folders.items()}
     keep_settings(output, {"settings": config.to_dict(), "regressors": list(judges), "runs": steps})
     material = context.Material(
         pictures.read(dataset, "test", config.test_pictures),

@@ -24,6 +24,7 @@ from attr2image_tf.evaluation import sheets
 from attr2image_tf.run_folder import RunFolder
 from export.publishing import export_run
 from trainers import strategies
+from trainers.fit_prior import fit_prior
 from trainers.flags import define_dataset_flags, load_dataset
 from trainers.loop import Diverged, Loop
 
@@ -42,6 +43,8 @@ flags.DEFINE_float("observation_standard_deviation", 0.5, "Its (first) value; pi
 flags.DEFINE_bool("shared_observation_noise", False, "One standard deviation for p(x | .) and p(x_F | .) of discvae.")
 flags.DEFINE_float("gate_weight", 0.3, "Weight of the gate's log-likelihood in the objective of discvae.")
 flags.DEFINE_float("kl_warmup_epochs", 0.0, "Epochs over which the weight of the KL terms rises from 0 to 1.")
+flags.DEFINE_enum("prior", "flow", configs.PRIORS, "p(z | y) that pictures are drawn from, fitted when training ends: "
+                  "N(0, I) as in the paper, linear in y, or that with a flow.")
 flags.DEFINE_integer("epochs", 20, "Passes over the training split.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 32, "Examples of a step, over all replicas together.", lower_bound=1)
 flags.DEFINE_float("learning_rate", 3e-4, "Of Adam.")
@@ -80,8 +83,8 @@ def run_config(values, dataset) -> configs.RunConfig:
         width=values.width, dropout=values.dropout, observation_noise=values.observation_noise,
         observation_standard_deviation=values.observation_standard_deviation,
         shared_observation_noise=values.shared_observation_noise, gate_weight=values.gate_weight,
-        kl_warmup_steps=round(values.kl_warmup_epochs * steps_per_epoch), precision=values.precision,
-        seed=values.seed)
+        kl_warmup_steps=round(values.kl_warmup_epochs * steps_per_epoch), prior=values.prior,
+        precision=values.precision, seed=values.seed)
     return configs.RunConfig(
         dataset=dataset.name, model=model, epochs=values.epochs, batch_size=values.batch_size,
         learning_rate=values.learning_rate, weight_decay=values.weight_decay, clip_norm=values.clip_norm,
@@ -89,7 +92,11 @@ def run_config(values, dataset) -> configs.RunConfig:
 
 
 def finish(folder: RunFolder, dataset):
-    """Exports the run, loads the generator as an app would, and draws a sheet with it; returns the sheet's path."""
+    """Fits the prior, exports the run, loads the generator as an app would, and draws a sheet with it.
+
+    Returns the sheet's path.
+    """
+    fit_prior(folder, dataset, folder.read_config().model.prior)
     version = export_run(folder.path, folder.models)["generator"]
     generator = tf.saved_model.load(str(version))
 

@@ -41,7 +41,8 @@ def check_version(path: pathlib.Path, model: str, reference=None) -> tuple[list[
     Args:
         path: the SavedModel.
         model: "generator" or "latent_optimizer".
-        reference: function of a signature and its inputs to expected outputs by name, or None where it has none.
+        reference: function of a signature, its inputs and the export's temperature to expected outputs by name, or
+            None where it has none.
     """
     records = read_warmup(path)
     if not records:
@@ -61,7 +62,9 @@ def check_version(path: pathlib.Path, model: str, reference=None) -> tuple[list[
             answers = dict(file)
     problems = [f"{path}: {problem}" for problem in _problems(report, answers, dict(records))]
     if reference:
-        problems += [f"{path}: {problem}" for problem in _differences(answers, dict(records), reference)]
+        # Older exports do not tell theirs.
+        temperature = float(answers.get("describe/1/temperature", np.ones([1, 1]))[0, 0])
+        problems += [f"{path}: {problem}" for problem in _differences(answers, dict(records), reference, temperature)]
     rows = [[f"{model}/{path.name}", signature, *(f"{1000 * report['seconds'][f'{signature}/{batch}']:.1f}"
                                                    for batch in _BATCHES)] for signature, _ in records]
     rows[0] += [f"loads in {report['load_seconds']:.1f} s, {report['peak_memory_gib']:.2f} GiB at the most"]
@@ -116,9 +119,9 @@ def _problems(report, answers, records):
                 yield f"{key}: differs from batch 1 by {worst:.2g}"
 
 
-def _differences(answers, records, reference):
+def _differences(answers, records, reference, temperature):
     for signature, inputs in records.items():
-        for name, expected in (reference(signature, inputs) or {}).items():
+        for name, expected in (reference(signature, inputs, temperature) or {}).items():
             worst = float(np.abs(answers[f"{signature}/1/{name}"] - expected).max())
             if worst > 1e-4:
                 yield f"{signature}: {name} differs from the run's own model by {worst:.2g}"
@@ -129,11 +132,11 @@ def run_reference(run: str):
     from attr2image_tf import pixels
     model = RunFolder(run).load_model()
 
-    def reference(signature, inputs):
-        if signature not in ("generate", "serving_default", "decode"):
+    def reference(signature, inputs, temperature):
+        if signature not in ("generate", "serving_default", "sample", "decode"):
             return None
         drawn = (model.decode(inputs["latents"], inputs["attributes"]) if signature == "decode" else
-                 model.generate(inputs["attributes"], inputs["seed"]))
+                 model.generate(inputs["attributes"], inputs["seed"], inputs.get("temperature", temperature)))
         return {name: value.numpy() if name in ("gates", "latents") else pixels.unit_from_model_range(value).numpy()
                 for name, value in drawn.items() if name != "gate_logits"}
     return reference

@@ -26,7 +26,7 @@ STORAGE = {"float32": None, "float16": tf.float16, "bfloat16": tf.bfloat16}
 
 def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
                inference: OptimizerConfig = OptimizerConfig(), keep: int = 0,
-               weights: str = "float32") -> dict[str, pathlib.Path]:
+               weights: str = "float32", temperature: float = 1.0) -> dict[str, pathlib.Path]:
     """Exports the generator and the latent optimiser of a run, with warm-up records and the server's configuration.
 
     Args:
@@ -35,6 +35,7 @@ def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
         inference: OptimizerConfig of the latent optimiser.
         keep: int. Newest versions of each model that stay, older ones are removed; 0 keeps all.
         weights: one of STORAGE.
+        temperature: float, at least 0. Factor on the noise that `generate` draws.
 
     Returns:
         The new versions' folders by name.
@@ -45,7 +46,7 @@ def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
     folder = RunFolder(run)
     schema = folder.read_schema()
 
-    modules = make_modules(folder.load_model, schema, inference, STORAGE[weights])
+    modules = make_modules(folder.load_model, schema, inference, STORAGE[weights], temperature)
     vectors = serving.plausible_rows(modules["generator"].generate, schema)
     versions = {}
     for name, module in modules.items():
@@ -64,7 +65,7 @@ def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
 
 
 def make_modules(load_model: Callable[[], AttributeModel], schema: AttributeSchema, inference: OptimizerConfig,
-                 storage: tf.DType | None = None) -> dict[str, tf.Module]:
+                 storage: tf.DType | None = None, temperature: float = 1.0) -> dict[str, tf.Module]:
     """The generator and the latent optimiser, each on a model folded for what it does.
 
     Args:
@@ -72,23 +73,25 @@ def make_modules(load_model: Callable[[], AttributeModel], schema: AttributeSche
         schema: AttributeSchema of the run.
         inference: OptimizerConfig of the latent optimiser.
         storage: see AttributeModel.fold.
+        temperature: of `generate`.
     """
     def load(gradients):
         model = load_model()
         model.fold(storage, gradients)
         return model
 
-    return {"generator": Generator(load(gradients=False), schema),
+    return {"generator": Generator(load(gradients=False), schema, temperature),
             "latent_optimizer": LatentOptimizerModule(load(gradients=True), schema, inference)}
 
 
-def picture_difference(run: str | os.PathLike, version: str | os.PathLike, *, samples: int = 64) -> tuple[float, float]:
+def picture_difference(run: str | os.PathLike, version: str | os.PathLike, *, samples: int = 64,
+                       temperature: float = 1.0) -> tuple[float, float]:
     """Mean and largest difference, in levels of 255, between pictures of an exported generator and its run's model."""
     folder = RunFolder(run)
     attributes = tf.constant(folder.read_schema().draw({}, samples))
     seed = tf.stack([tf.zeros(samples, tf.int32), tf.range(samples)], -1)
     exported = tf.saved_model.load(os.fspath(version))
-    expected = pixels.unit_from_model_range(folder.load_model().generate(attributes, seed)["images"])
+    expected = pixels.unit_from_model_range(folder.load_model().generate(attributes, seed, temperature)["images"])
     found = exported.signatures["generate"](attributes=attributes, seed=seed)["images"]
     difference = 255.0 * np.abs(found - expected)
     return float(difference.mean()), float(difference.max())

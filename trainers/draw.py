@@ -32,6 +32,8 @@ _VARIED = flags.DEFINE_bool("varied", True,
                             "samples and layers (different people who all smile) and once for a progression.")
 _COUNT = flags.DEFINE_integer("count", 8, "Pictures a row.", lower_bound=2)
 _SEED = flags.DEFINE_integer("seed", 0, "Of the latents.", lower_bound=0)
+_TEMPERATURE = flags.DEFINE_float("temperature", 1.0, "Factor on the noise that pictures are drawn from; below 1 they "
+                                  "are more typical and more alike.", lower_bound=0.0)
 _OUTPUT = flags.DEFINE_string("output", None, "The PNG; RUN/SHEET.png by default.")
 
 
@@ -44,13 +46,13 @@ def draw(folder: RunFolder, schema: AttributeSchema) -> np.ndarray:
     if _SHEET.value == "progression":
         base = next(iter(requests.values()))[0]
         return sheets.progression(model, schema, names, steps=_COUNT.value, seed=_SEED.value, base=base,
-                                  correlated=_CORRELATED.value)
+                                  correlated=_CORRELATED.value, temperature=_TEMPERATURE.value)
     if _SHEET.value == "samples":
         return sheets.samples(model, {text.replace(",", "\n"): rows for text, rows in requests.items()},
-                              count=_COUNT.value, seed=_SEED.value)
+                              count=_COUNT.value, seed=_SEED.value, temperature=_TEMPERATURE.value)
     attributes = np.concatenate(list(requests.values()))
     seeds = np.stack([np.full(len(attributes), _SEED.value), np.arange(len(attributes))], -1).astype(np.int32)
-    return sheets.layers(model, attributes, seeds)
+    return sheets.layers(model, attributes, seeds, temperature=_TEMPERATURE.value)
 
 
 def vectors(text: str, schema: AttributeSchema) -> np.ndarray:

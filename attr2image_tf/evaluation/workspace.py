@@ -10,6 +10,7 @@ import numpy as np
 from absl import logging
 
 from attr2image_tf import pixels
+from attr2image_tf.files import as_path
 from attr2image_tf.run_folder import write_text
 
 
@@ -22,7 +23,7 @@ class Workspace:
     """
 
     def __init__(self, path: str | os.PathLike, provenance: Mapping):
-        self.path = pathlib.Path(path)
+        self.path = as_path(path)
         self.provenance = dict(provenance)
         self.path.mkdir(parents=True, exist_ok=True)
 

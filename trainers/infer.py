@@ -19,6 +19,7 @@ from absl import app, flags, logging
 from attr2image_tf import pixels, runtime
 from attr2image_tf.client.local import LocalModels
 from attr2image_tf.client.photos import Square
+from attr2image_tf.data.folder.check import OTHERS, summary
 from attr2image_tf.errors import check_writable, clear_errors
 from attr2image_tf.files import as_path
 from attr2image_tf.inference.minimizers import STOP_REASONS
@@ -104,8 +105,8 @@ def main(arguments):
     def change(attributes):
         return schema.request(_SET.value, base=attributes, correlated=_CORRELATED.value)
 
-    for name in (name for search in searches for name in search.others):
-        logging.warning("Not read, since it does not end as a picture: %s", name)
+    for line in summary({OTHERS: [name for search in searches for name in search.others]}):
+        logging.warning("%s", line)
     started, done, rows, titles = time.monotonic(), 0, [], []
     jobs = read_jobs(pictures, size, region, hidden, known)
     for batch, left in batches(pictures, jobs, _BATCH_SIZE.value):

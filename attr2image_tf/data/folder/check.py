@@ -14,7 +14,7 @@ from PIL import Image
 
 from attr2image_tf import picture_files, pixels
 from attr2image_tf.data.errors import DataError
-from attr2image_tf.data.folder.table import Table, is_value
+from attr2image_tf.data.folder.table import Table, is_value, no_header
 from attr2image_tf.data.preparing import LARGEST_UNDECODABLE_SHARE, UNUSABLE
 from attr2image_tf.data.source_files import clear_decoding, decode_mask
 from attr2image_tf.files import as_path
@@ -96,7 +96,7 @@ def check_folder(images: str | os.PathLike, table: Table, masks: str | os.PathLi
     problems["rows without a picture"] = [f"{key} (line {line})" for index, (key, line) in
                                           enumerate(zip(table.keys, table.lines, strict=True))
                                           if index not in found_rows]
-    problems[OTHERS] = others
+    problems[OTHERS] = [name for name in others if (images / name).resolve() != table.path.resolve()]
     pictures, first_with = [], {}
     names = sorted(rows)
     with concurrent.futures.ThreadPoolExecutor(threads or core_count()) as pool:
@@ -254,8 +254,7 @@ def _check_header(table, names, folder_name):
     if not (picture_files.is_picture(first) or all(map(is_value, others))):
         return
     if any(_named(_Finder(names, same), first, folder_name) for same in _SAME):
-        raise DataError(f"{table.path}, line 1: expected a header, found the row of the picture {first!r}; "
-                        "write a line above it with \"file\" and the names of the attributes.")
+        raise no_header(table.path, first)
 
 
 def _masks_of_pictures(folder, files, without):

@@ -98,8 +98,7 @@ def _columns(path, header, group, wanted):
         raise DataError(f"{path}, line 1: expected a header of a file name and at least one attribute, found "
                         f"{','.join(header)!r}.")
     if picture_files.is_picture(header[0]) and all(map(is_value, header[1:])):
-        raise DataError(f"{path}, line 1: expected a header, found the row of the picture {header[0]!r}; write a line "
-                        'above it with "file" and the names of the attributes.')
+        raise no_header(path, header[0])
     known = {}
     hint = " Is it a header? It has values alone." if all(map(is_value, header[1:])) else ""
     for column, name in enumerate(header[1:], start=1):
@@ -154,6 +153,12 @@ def _read_rows(path, header, columns, group_column, lines_of_file):
         _check_spread(path, name, column[np.isfinite(column)])
     return Table(path, tuple(header), names, keys, lines, values.astype(np.float32),
                  groups if group_column is not None else None)
+
+
+def no_header(path: pathlib.Path, cell: str) -> DataError:
+    """The complaint about a table that begins with the row of a picture."""
+    return DataError(f"{path}, line 1: expected a header, found the row of the picture {cell!r}; write a line above it "
+                     'with "file" and the names of the attributes.')
 
 
 def _check_spread(path, name, column):

@@ -20,6 +20,7 @@ import numpy as np
 from absl import app, flags
 
 from attr2image_tf.errors import clear_errors
+from attr2image_tf.files import check_no_pattern
 from attr2image_tf.run_folder import RunFolder
 from export.serving import MODELS, read_warmup
 
@@ -146,6 +147,9 @@ def main(arguments):
     with clear_errors():
         if len(arguments) != 2:
             raise ValueError("expected one argument, the folder of the exports: python -m export.check models")
+        check_no_pattern(arguments[1], "folder")
+        if _RUN.value:
+            check_no_pattern(_RUN.value, "run")
         folder = pathlib.Path(arguments[1])
         versions = [(path, model) for model in MODELS if (folder / model).is_dir()
                     for path in sorted((folder / model).iterdir()) if path.name.isdigit()]

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from attr2image_tf import pixels
-from attr2image_tf.files import replacing, write_text
+from attr2image_tf.files import check_no_pattern, check_outputs, replacing, write_text
 from attr2image_tf.models import AttributeModel
 from attr2image_tf.run_folder import RunFolder
 from export.publishing import save_quietly
@@ -99,9 +99,13 @@ def export_litert(run: str | os.PathLike, output: str | os.PathLike, *, weights:
 
     Raises:
         ConfigError: `run` is no run, or has no checkpoint yet.
+        ValueError: TensorFlow would take the run's path for a pattern, or a file of the run would be written over.
     """
     output = pathlib.Path(output)
+    check_no_pattern(run, "run")
     folder = RunFolder(run)
+    check_outputs([(repr(str(output)), output.with_suffix(ending)) for ending in (output.suffix, ".json", ".png")],
+                  folder.path.iterdir() if folder.path.is_dir() else [])
     model, schema = folder.load_model(), folder.read_schema()
     content = convert(model, weights=weights)
     noise = np.random.default_rng(seed).normal(size=(samples, model.latent_size)).astype(np.float32)

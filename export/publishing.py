@@ -12,7 +12,7 @@ from absl import logging
 
 from attr2image_tf import pixels
 from attr2image_tf.data.schema import AttributeSchema
-from attr2image_tf.files import folder_beside
+from attr2image_tf.files import as_path, check_no_pattern, folder_beside
 from attr2image_tf.inference.latent_optimizer import OptimizerConfig
 from attr2image_tf.models import AttributeModel
 from attr2image_tf.run_folder import RunFolder
@@ -42,7 +42,11 @@ def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
 
     Raises:
         ConfigError: `run` is no run, or has no checkpoint yet.
+        ValueError: TensorFlow would take one of the paths for a pattern.
     """
+    run, output = as_path(run), as_path(output)
+    check_no_pattern(run, "run")
+    check_no_pattern(output, "output")
     folder = RunFolder(run)
     schema = folder.read_schema()
 
@@ -58,9 +62,9 @@ def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
             else:
                 logging.info("%s: no warm-up records; they need tensorflow-serving-api (pip install .[serving]).", name)
 
-        versions[name] = publish(module, functions, pathlib.Path(output) / name, finish=warm_up)
-        remove_old_versions(pathlib.Path(output) / name, keep)
-    serving.write_server_files(pathlib.Path(output))
+        versions[name] = publish(module, functions, output / name, finish=warm_up)
+        remove_old_versions(output / name, keep)
+    serving.write_server_files(output)
     return versions
 
 

@@ -20,12 +20,12 @@ import tensorflow as tf
 from absl import app, flags, logging
 
 import attr2image_tf
-from attr2image_tf import runtime
+from attr2image_tf import data, runtime
 from attr2image_tf.config import ConfigError
 from attr2image_tf.errors import check_writable, clear_errors
 from attr2image_tf.evaluation import attribute_regressor, context, experiments, pictures, report, side_by_side
 from attr2image_tf.evaluation.workspace import Workspace
-from attr2image_tf.files import write_text
+from attr2image_tf.files import check_no_pattern, check_outputs, write_text
 from attr2image_tf.run_folder import RunFolder, changes
 from trainers.flags import define_source_flags, load_run_dataset
 
@@ -73,6 +73,8 @@ def open_runs(values) -> dict[str, RunFolder]:
     paths = ([values.run] if values.run else []) + values.runs
     if not paths:
         raise ValueError("--run is missing; name the folder of a trained run, or several with --runs=A,B,C.")
+    for path in paths:
+        check_no_pattern(path, "run")
     labels = [pathlib.Path(path).resolve().name for path in paths]
     if len(set(labels)) < len(labels):
         raise ValueError(f"--runs: the folders' last names must differ, got {', '.join(labels)}.")
@@ -81,7 +83,7 @@ def open_runs(values) -> dict[str, RunFolder]:
                      folder.read_schema().names) for label, folder in folders.items()}
     first = labels[0]
     for label, kind in kinds.items():
-        if kind != kinds[first]:
+        if kind[1:] != kinds[first][1:] or not data.same_set(kind[0], kinds[first][0]):
             raise ValueError(f"run {label!r} is of {kind[0]} at {kind[1]} pixels with {len(kind[2])} attributes, run "
                              f"{first!r} of {kinds[first][0]} at {kinds[first][1]} pixels with "
                              f"{len(kinds[first][2])}; evaluate runs of one data set together.")
@@ -191,6 +193,9 @@ def evaluate(values) -> pathlib.Path:
     first = next(iter(folders.values()))
     output = pathlib.Path(values.output or first.path / "evaluation")
     check_writable(output, "output")
+    check_outputs([*((f"run {label!r}", output / label) for label in folders),
+                   ("the real pictures", output / "real"), ("the report", output / "report.html")],
+                  [*(folder.path for folder in folders.values()), *values.regressors])
     run, schema = first.read_config(), first.read_schema()
     config = settings(values, run)
     for name in (*config.attributes, *config.background_attributes):

@@ -196,7 +196,7 @@ def _responses(context, judge, correlated):
         pictures = context.generate(np.repeat(vectors, draws, axis=0), seeds)
         regressed = judge(pictures)[0].astype(np.float64).reshape(count, draws, count)
         seen.append(regressed[np.arange(count), :, np.arange(count)])
-    asked = np.maximum(schema.maximum - schema.minimum, 1e-6)[:, np.newaxis]
+    asked = np.where(schema.constant, 1.0, schema.maximum - schema.minimum)[:, np.newaxis]
     return ((seen[1] - seen[0]) / asked).mean(1)
 
 

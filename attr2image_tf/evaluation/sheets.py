@@ -96,8 +96,7 @@ def progression(model: AttributeModel, schema: AttributeSchema, names: Sequence[
     for name in names:
         i = schema.index(name)
         # In standard deviations, as requests are.
-        amounts = (np.linspace(schema.minimum[i], schema.maximum[i], steps) - schema.mean[i]) / max(
-            schema.standard_deviation[i], 1e-6)
+        amounts = (np.linspace(schema.minimum[i], schema.maximum[i], steps) - schema.mean[i]) / schema.scale[i]
         attributes = np.stack([schema.vector({name: amount}, base=base, correlated=correlated) for amount in amounts])
         rows.append(_unit(model.generate(tf.constant(attributes, tf.float32), seeds, temperature)["images"]))
     return pixels.grid(rows, row_labels=list(names), column_labels=["min"] + [""] * (steps - 2) + ["max"])

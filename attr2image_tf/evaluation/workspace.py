@@ -10,7 +10,7 @@ import numpy as np
 from absl import logging
 
 from attr2image_tf import pixels
-from attr2image_tf.files import replacing, write_text
+from attr2image_tf.files import as_path, replacing, write_text
 
 
 class Workspace:
@@ -22,7 +22,7 @@ class Workspace:
     """
 
     def __init__(self, path: str | os.PathLike, provenance: Mapping):
-        self.path = pathlib.Path(path)
+        self.path = as_path(path)
         self.provenance = dict(provenance)
         self.path.mkdir(parents=True, exist_ok=True)
 

@@ -25,6 +25,7 @@ from attr2image_tf import models, pixels
 from attr2image_tf.files import replacing, write_text
 from attr2image_tf.inference.latent_optimizer import OptimizerConfig
 from attr2image_tf.inference.model_optimizer import model_optimizer
+from attr2image_tf.models.folding import fold
 from attr2image_tf.run_folder import RunFolder
 from benchmarks.memory import peak_gib
 from benchmarks.peer import PEER, measure_peer
@@ -124,7 +125,7 @@ def compare_with_peer(config, pictures, attributes, batch_size):
     if not PEER.value:
         return None
     model = models.create(dataclasses.replace(config, width=1.0))
-    model.fold()
+    fold(model)
     few = 20 if batch_size < 64 else 5
     optimizer = create(model, OptimizerConfig(method="adam", iterations=few, tolerance=0.0))
     images, vectors = (part[:batch_size] for part in (pictures, attributes))
@@ -162,7 +163,7 @@ def main(values):
         raise ValueError("--run and --output are needed: a trained run, and a folder for the results.")
     dataset = load_dataset(values)
     model = RunFolder(_RUN.value).load_model()
-    model.fold()
+    fold(model)
     pictures, attributes = load_pictures(dataset, _PICTURES.value)
     folder = pathlib.Path(_OUTPUT.value)
     folder.mkdir(parents=True, exist_ok=True)

@@ -175,7 +175,8 @@ class RunConfig(Config):
         epochs: passes over the training split; the one key that may be raised when a run is continued.
         batch_size: examples of one step over all replicas together.
         learning_rate: of Adam, above 0.
-        weight_decay: L2 coefficient on kernels, at least 0.
+        l2: coefficient of the L2 penalty on kernels, at least 0. 0.004 is the release's, whose loss is a sum over 32
+            examples; here it is their mean, beside which the penalty is 32 times as strong.
         clip_norm: largest global norm of the gradients; 0 switches clipping off.
         average_decay: decay of the moving average of the weights, in [0, 1).
         flip: whether pictures are mirrored at random; off where left and right are attributes.
@@ -190,7 +191,7 @@ class RunConfig(Config):
     epochs: int = 20
     batch_size: int = 32
     learning_rate: float = 3e-4
-    weight_decay: float = 0.004
+    l2: float = 0.004
     clip_norm: float = 0.0
     average_decay: float = 0.999
     flip: bool = True
@@ -200,6 +201,10 @@ class RunConfig(Config):
 
     @classmethod
     def from_dict(cls, values: dict):
+        if isinstance(values, dict) and "weight_decay" in values:
+            # The name of before.
+            values = values | {"l2": values["weight_decay"]}
+            del values["weight_decay"]
         if isinstance(values, dict) and isinstance(values.get("model"), dict) and "version" not in values:
             model = {"shared_observation_noise": True, "prior": "standard"} | values["model"]
             values = values | {"version": 1, "model": model}
@@ -211,6 +216,6 @@ class RunConfig(Config):
         for name in ("epochs", "batch_size"):
             self.require(getattr(self, name) >= 1, name, "at least 1")
         self.require(self.learning_rate > 0, "learning_rate", "above 0")
-        for name in ("weight_decay", "clip_norm", "rotation"):
+        for name in ("l2", "clip_norm", "rotation"):
             self.require(getattr(self, name) >= 0, name, "at least 0")
         self.require(0 <= self.average_decay < 1, "average_decay", "at least 0 and below 1")

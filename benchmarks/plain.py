@@ -106,12 +106,12 @@ def undo(model: models.AttributeModel, *rewrites: str):
 
 
 class PlainAdam:
-    """Keras' Adam, with the decay of `attr2image_tf.models.optimizer.Adam` and its interface; no guard, one replica."""
+    """Keras' Adam with the interface and the penalty of `attr2image_tf.models.optimizer.Adam`; no guard, one replica."""
 
     loss_scale = 1.0
 
-    def __init__(self, model, learning_rate, *, weight_decay=0.0, clip_norm=0.0):
-        self.weight_decay, self._variables = weight_decay, model.trainable_variables
+    def __init__(self, model, learning_rate, *, l2=0.0, clip_norm=0.0):
+        self.l2, self._variables = l2, model.trainable_variables
         self._adam = keras.optimizers.Adam(learning_rate, epsilon=1e-8, global_clipnorm=clip_norm or None)
         self._adam.build(self._variables)
 
@@ -120,7 +120,7 @@ class PlainAdam:
         return self._adam.iterations.value
 
     def apply(self, gradients, weights):
-        self._adam.apply([gradient + self.weight_decay * weight if weight.shape.rank > 1 else gradient
+        self._adam.apply([gradient + self.l2 * weight if weight.shape.rank > 1 else gradient
                           for gradient, weight in zip(gradients, weights, strict=True)], self._variables)
 
 

@@ -44,20 +44,20 @@ def make_step(config: ModelConfig, batch_size: int, *, jit_compile=False, strate
         jit_compile: bool. XLA.
         strategy: name of a strategy (`trainers.strategies`).
         create: function of `config` that makes the model.
-        optimizer: function of the model, the learning rate, weight_decay and clip_norm that makes the optimiser.
+        optimizer: function of the model, the learning rate, l2 and clip_norm that makes the optimiser.
     """
     run = RunConfig(dataset="noise", model=config)
     distribution = strategies.create(strategy)
     with distribution.scope():
         model = create(config)
         variables = [variable.value for variable in model.variables]
-        model.optimizer = optimizer(model, run.learning_rate, weight_decay=run.weight_decay, clip_norm=run.clip_norm)
+        chosen = optimizer(model, run.learning_rate, l2=run.l2, clip_norm=run.clip_norm)
         average = WeightAverage(variables, run.average_decay)
     batch = make_batch(config, batch_size // distribution.num_replicas_in_sync)
 
     def replica_step():
-        terms = model.train_step(batch)
-        average.update(variables, model.optimizer.iterations)
+        terms = model.training_step(batch, chosen)
+        average.update(variables, chosen.iterations)
         return terms["lower_bound"]
 
     def step(replica_step):

@@ -58,7 +58,7 @@ def test_values_out_of_range_are_refused_by_name(name, value):
 
 
 @pytest.mark.parametrize(("name", "value"), [
-    ("epochs", 0), ("batch_size", 0), ("learning_rate", 0.0), ("learning_rate", float("nan")), ("weight_decay", -1.0),
+    ("epochs", 0), ("batch_size", 0), ("learning_rate", 0.0), ("learning_rate", float("nan")), ("l2", -1.0),
     ("clip_norm", -1.0), ("rotation", -0.1), ("average_decay", 1.0), ("flip", 1), ("model", {})])
 def test_runs_out_of_range_are_refused_by_name(run, name, value):
     with pytest.raises(ConfigError, match=f"{name}=.*expected"):
@@ -82,3 +82,18 @@ def test_width_scales_channels_and_leaves_one():
 def test_files_that_hold_no_configuration_are_refused(text, message):
     with pytest.raises(ConfigError, match=message):
         RunConfig.from_json(text)
+
+
+def test_a_run_of_version_1_keeps_what_it_was():
+    model = ModelConfig(attribute_mean=(0.0,), attribute_standard_deviation=(1.0,)).to_dict()
+    new = RunConfig(dataset="emblems", model=ModelConfig.from_dict(model)).to_dict()
+    for key in ("shared_observation_noise", "prior"):
+        del model[key]
+    old = {key: value for key, value in new.items() if key not in ("version", "l2")} | {
+        "weight_decay": 0.5, "model": model}
+    read = RunConfig.from_dict(old)
+    assert (read.version, read.l2, read.model.shared_observation_noise, read.model.prior) == (1, 0.5, True, "standard")
+    # Written and read again it is the same run.
+    assert RunConfig.from_json(read.to_json()) == read
+    with pytest.raises(ConfigError, match="version=3: expected 1 or 2; a newer one needs a newer version"):
+        RunConfig.from_dict(new | {"version": 3})

@@ -123,8 +123,9 @@ def test_bound_is_the_sum_of_its_parts(made, training):
 def test_kl_warm_up_weighs_the_objective_alone(made):
     for name, model in made.items():
         warm = make(name, kl_warmup_steps=4)
-        warm.optimizer = Adam([variable.value for variable in warm.trainable_variables], 1e-3)
-        plain, terms = (each.lower_bound(make_batch(), SEED) for each in (model, warm))
+        plain = model.lower_bound(make_batch(), SEED)
+        terms = warm.lower_bound(make_batch(), SEED, kl_weight=warm.kl_weight(tf.constant(0)))
+        assert [float(warm.kl_weight(tf.constant(step))) for step in (3, 9)] == [1.0, 1.0]
         divergences = sum(value for term, value in terms.items() if term.startswith("kl_"))
         np.testing.assert_allclose(terms["lower_bound"], plain["lower_bound"], rtol=1e-5)
         np.testing.assert_allclose(terms["objective"], plain["objective"] + 0.75 * divergences, rtol=1e-5)
@@ -169,8 +170,8 @@ def test_every_trainable_weight_gets_a_gradient(name):
 def test_a_step_changes_all_kernels_and_one_with_nan_none(name):
     # With this the observation noise is a variable that every step changes, too.
     model = make(name, observation_noise="running")
-    model.optimizer = Adam([variable.value for variable in model.trainable_variables], 1e-3)
-    step = tf.function(model.train_step)
+    optimizer = Adam([variable.value for variable in model.trainable_variables], 1e-3)
+    step = tf.function(lambda batch: model.training_step(batch, optimizer))
 
     def values():
         return {variable.path: variable.numpy() for variable in model.variables}
@@ -182,7 +183,7 @@ def test_a_step_changes_all_kernels_and_one_with_nan_none(name):
     for variable in model.variables:
         changed = np.any(first[variable.path] != second[variable.path])
         assert changed or (variable.trainable and len(variable.shape) < 2), variable.path
-    assert (model.optimizer.iterations, model.optimizer.skipped) == (1, 0)
+    assert (optimizer.iterations, optimizer.skipped) == (1, 0)
 
     for number, key in enumerate(("image", "attributes"), 1):
         if key == "attributes" and name == "vae":
@@ -190,21 +191,31 @@ def test_a_step_changes_all_kernels_and_one_with_nan_none(name):
         broken = make_batch(seed=1)
         broken[key] = tf.concat([broken[key][:3], np.nan * broken[key][3:]], 0)
         step(broken)
-        assert (model.optimizer.iterations, model.optimizer.skipped) == (1 + number, number)
+        assert (optimizer.iterations, optimizer.skipped) == (1 + number, number)
         for variable in model.variables:
             assert np.all(np.isfinite(variable)), (key, variable.path)
             if variable.trainable:
                 np.testing.assert_array_equal(variable, second[variable.path], err_msg=variable.path)
-    skipped = int(model.optimizer.skipped)
+    skipped = int(optimizer.skipped)
     assert np.isfinite(step(make_batch())["lower_bound"])
-    assert model.optimizer.skipped == skipped
+    assert optimizer.skipped == skipped
+
+
+@pytest.mark.parametrize("name", COVERED)
+def test_keras_own_fit_trains_on_one_device(name):
+    model = make(name)
+    data = tf.data.Dataset.from_tensor_slices(make_batch(8)).batch(4)
+    model.compile(optimizer="adam")
+    history = model.fit(data, epochs=8, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0]
+    assert np.isfinite(list(model.evaluate(data, verbose=0, return_dict=True).values())).all()
 
 
 def test_rows_of_weight_zero_do_not_count(model):
     batch = make_batch(6)
     batch["weight"] = tf.constant([1.0, 1, 1, 1, 0, 0])
-    terms = model.lower_bound(batch, tf.zeros([2], tf.int32))
-    sums = model.test_step(batch)
+    terms = model.lower_bound(batch, SEED)
+    sums = model.evaluation_step(batch, SEED)
     assert sums["count"] == 4.0
     for name, value in terms.items():
         np.testing.assert_allclose(sums[name], np.sum(value[:4]), rtol=1e-5, err_msg=name)

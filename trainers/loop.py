@@ -1,4 +1,4 @@
-"""The training loop: `model.train_step` under any tf.distribute strategy, resumable at every step.
+"""The training loop: `model.training_step` under any tf.distribute strategy, resumable at every step.
 
 Keras' `fit` fails under MultiWorkerMirroredStrategy (keras#20585), so the loop is here. All that happens in a step is
 a function of the configuration and the step's number: data, augmentation, noise. A checkpoint therefore holds the
@@ -53,16 +53,16 @@ class Loop:
         with strategy.scope():
             self.model = models.create(config.model)
             self._variables = [variable.value for variable in self.model.variables]
-            self.model.optimizer = Adam(
+            self.optimizer = Adam(
                 [variable.value for variable in self.model.trainable_variables], config.learning_rate,
-                weight_decay=config.weight_decay, clip_norm=config.clip_norm,
+                l2=config.l2, clip_norm=config.clip_norm,
                 scale_loss=config.model.precision == "mixed_float16")
             self.average = WeightAverage(self._variables, config.average_decay)
             self._names = self._term_names()
         # Sums over the steps of the epoch under way, so that a resumed epoch logs what an uninterrupted one does.
         self._totals = tf.Variable(tf.zeros([len(self._names)]), trainable=False)
         # The variables themselves: a Keras model's own tracking loses layers on the way to tf.train.Checkpoint.
-        checkpoint = tf.train.Checkpoint(variables=self._variables, optimizer=self.model.optimizer,
+        checkpoint = tf.train.Checkpoint(variables=self._variables, optimizer=self.optimizer,
                                          average=self.average, totals=self._totals)
         self._manager = tf.train.CheckpointManager(checkpoint, str(folder.checkpoints), max_to_keep=2)
         self._restore(checkpoint)
@@ -77,7 +77,7 @@ class Loop:
     @property
     def step(self) -> int:
         """Steps taken since the start of the run."""
-        return int(self.model.optimizer.iterations.numpy())
+        return int(self.optimizer.iterations.numpy())
 
     def run(self) -> bool:
         """Trains to the last epoch, or until SIGTERM or SIGINT, which save first. Returns whether training is done.
@@ -106,8 +106,8 @@ class Loop:
     def evaluate(self, split: str) -> dict[str, float]:
         """Means of all terms over a split, with the weights that are in place."""
         data = self.strategy.distribute_datasets_from_function(lambda context: self.reader.evaluation(split, context))
-        totals = sum((self._test(batch).numpy().astype(np.float64) for batch in data),
-                     np.zeros(len(self._names)))
+        totals = sum((self._test(batch, tf.constant([number, 0])).numpy().astype(np.float64)
+                      for number, batch in enumerate(data)), np.zeros(len(self._names)))
         return self._means(totals)
 
     @tf.function
@@ -165,7 +165,7 @@ class Loop:
             self._fit_prior()
             validation = self._validation = self.evaluate("validation")
             train.pop("prior_gain", None)
-            row = {"epoch": epoch + 1, "step": self.step, "skipped_steps": int(self.model.optimizer.skipped.numpy()),
+            row = {"epoch": epoch + 1, "step": self.step, "skipped_steps": int(self.optimizer.skipped.numpy()),
                    **{f"observation_standard_deviation{'' if name == IMAGE else f'_{name}'}": deviation
                       for name, deviation in self.model.observation_noise.standard_deviations().items()},
                    "pictures_per_second": round(self._rate, 2),
@@ -204,12 +204,12 @@ class Loop:
         stops = self.strategy.reduce("SUM", self.strategy.run(tf.identity, (stop,)), axis=None)
         return totals, stops > 0.0
 
-    def _test_step(self, batch):
-        return self._summed(self.strategy.run(self.model.test_step, (batch,)))
+    def _test_step(self, batch, seed):
+        return self._summed(self.strategy.run(self.model.evaluation_step, (batch, seed)))
 
     def _replica_step(self, batch):
-        terms = self.model.train_step(batch)
-        self.average.update(self._variables, self.model.optimizer.iterations)
+        terms = self.model.training_step(batch, self.optimizer)
+        self.average.update(self._variables, self.optimizer.iterations)
         return terms
 
     def _summed(self, terms):
@@ -226,7 +226,7 @@ class Loop:
         size = self.config.model.image_size
         batch = {"image": tf.zeros([1, size, size, 3]), "mask": tf.zeros([1, size, size, 1]), "weight": tf.ones([1]),
                  "attributes": tf.zeros([1, self.config.model.attribute_count])}
-        step = tf.function(lambda: self.strategy.run(self.model.test_step, (batch,)))
+        step = tf.function(lambda: self.strategy.run(self.model.evaluation_step, (batch, tf.zeros([2], tf.int32))))
         return sorted(step.get_concrete_function().structured_outputs)
 
     def _restore(self, checkpoint):

@@ -25,7 +25,6 @@ class AttributeModel(keras.Model):
     Attributes:
         latent_size: int. Z, all latents of one example together.
         prior: LatentPrior, as `config.prior` says; N(0, I) until it is fitted or loaded.
-        optimizer: attr2image_tf.models.optimizer.Adam, set before training.
     """
 
     latent_size: int
@@ -35,8 +34,8 @@ class AttributeModel(keras.Model):
         super().__init__(dtype=config.precision, **kwargs)
         self.config = config
         self.observation_noise = ObservationNoise(self, self.layered)
-        # Assigned here, as a tf.Module that Keras does not look into, by whoever trains.
-        self.optimizer = None
+        # XLA on a CPU is slower, and has not all the gradients.
+        self.supports_jit = False
 
     @property
     def observation_standard_deviation(self):
@@ -62,7 +61,7 @@ class AttributeModel(keras.Model):
         """
         raise NotImplementedError(f"{type(self).__name__} does not define decode.")
 
-    def lower_bound(self, batch, seed, training=False):
+    def lower_bound(self, batch, seed, training=False, kl_weight=1.0):
         """The terms of the bound, each float32 [B] in nats, by name.
 
         Every dictionary has `lower_bound`, a bound on the log-likelihood of what the model observes, with all weights
@@ -75,6 +74,7 @@ class AttributeModel(keras.Model):
             batch: dictionary, see the class.
             seed: int32 [2]. Of the draw of the latents and of dropout.
             training: bool.
+            kl_weight: float, of the KL terms in `objective`.
         """
         raise NotImplementedError(f"{type(self).__name__} does not define lower_bound.")
 
@@ -120,28 +120,74 @@ class AttributeModel(keras.Model):
         self.prior = LatentPrior(self.config.prior, self.prior_blocks(), self.config.attribute_count)
         self.built = True
 
-    def train_step(self, data):
-        """One optimiser step on this replica's rows; returns each term's sum over them, and their number."""
-        batch = data
-        seed = tf.stack([self.config.seed, tf.cast(self.optimizer.iterations, tf.int32)])
-        context = tf.distribute.get_replica_context()
-        rows = tf.shape(batch["image"])[0] * context.num_replicas_in_sync
+    def training_step(self, batch, optimizer):
+        """One step under any tf.distribute strategy, for the loop of `trainers`; call in replica context.
+
+        Args:
+            batch: this replica's rows; see the class.
+            optimizer: attr2image_tf.models.optimizer.Adam. Noise, dropout and warm-up go by its `iterations`.
+
+        Returns:
+            Each term's sum over the replica's rows, and their number as `count`.
+        """
+        seed = tf.stack([self.config.seed, tf.cast(optimizer.iterations, tf.int32)])
+        rows = tf.shape(batch["image"])[0] * tf.distribute.get_replica_context().num_replicas_in_sync
         with tf.GradientTape() as tape:
-            terms = self.lower_bound(batch, seed, training=True)
+            terms = self.lower_bound(batch, seed, training=True, kl_weight=self.kl_weight(optimizer.iterations))
             # Gradients are summed over replicas, so each divides by the global batch.
             loss = -tf.reduce_sum(terms["objective"]) / tf.cast(rows, tf.float32)
-            loss *= self.optimizer.loss_scale
+            loss *= optimizer.loss_scale
         weights = [variable.value for variable in self.trainable_variables]
-        self.optimizer.apply(tape.gradient(loss, weights), weights)
-        if self.config.observation_noise == "running":
-            self.observation_noise.follow({name: tf.reduce_mean(term) for name, term in terms.items()})
+        optimizer.apply(tape.gradient(loss, weights), weights)
+        self._follow_errors(terms)
         return self._sums(terms, batch["weight"])
 
-    def test_step(self, data):
-        """The terms' weighted sums over this replica's rows, and their number; no training, latents from seed 0."""
-        return self._sums(self.lower_bound(data, tf.zeros([2], tf.int32)), data["weight"])
+    def evaluation_step(self, batch, seed):
+        """The terms' weighted sums over this replica's rows, and their number as `count`; no training.
 
-    def _sums(self, terms, weight):
+        Args:
+            batch: see the class.
+            seed: int32 [2]. Of the latents.
+        """
+        return self._sums(self.lower_bound(batch, seed), batch["weight"])
+
+    def kl_weight(self, step):
+        """The weight of the KL terms in the objective at a step, from 0: see `ModelConfig.kl_warmup_steps`."""
+        if not self.config.kl_warmup_steps:
+            return 1.0
+        return tf.minimum(1.0, (tf.cast(step, tf.float32) + 1.0) / self.config.kl_warmup_steps)
+
+    def train_step(self, data):
+        """A step of Keras' `fit`, on one device and with an optimiser of Keras'; see `training_step` for more.
+
+        Args:
+            data: a batch as the class has it; without `weight` all rows count.
+        """
+        step = self.optimizer.iterations
+        seed = tf.stack([self.config.seed, tf.cast(step, tf.int32)])
+        with tf.GradientTape() as tape:
+            terms = self.lower_bound(data, seed, training=True, kl_weight=self.kl_weight(step))
+            loss = -tf.reduce_mean(terms["objective"])
+        self.optimizer.apply(tape.gradient(loss, [each.value for each in self.trainable_variables]),
+                             self.trainable_variables)
+        self._follow_errors(terms)
+        return {"loss": loss} | self._means(terms)
+
+    def test_step(self, data):
+        """A step of Keras' `evaluate`, with one seed for all batches."""
+        terms = self.lower_bound(data, tf.zeros([2], tf.int32))
+        return {"loss": -tf.reduce_mean(terms["objective"])} | self._means(terms)
+
+    def _follow_errors(self, terms):
+        if self.config.observation_noise == "running":
+            self.observation_noise.follow({name: tf.reduce_mean(term) for name, term in terms.items()})
+
+    @staticmethod
+    def _means(terms):
+        return {name: tf.reduce_mean(term) for name, term in terms.items() if name not in ("objective", "log_weight")}
+
+    @staticmethod
+    def _sums(terms, weight):
         return {name: tf.reduce_sum(term * weight) for name, term in terms.items()} | {"count": tf.reduce_sum(weight)}
 
     def _prior_gain(self, latents, attributes, training):
@@ -150,12 +196,6 @@ class AttributeModel(keras.Model):
             return {}
         standard = bounds.standard_normal(self.latent_size)
         return {"prior_gain": self.prior.log_prob(latents, self.standardise(attributes)) - standard.log_prob(latents)}
-
-    def _kl_weight(self):
-        if not self.config.kl_warmup_steps or self.optimizer is None:
-            return 1.0
-        step = tf.cast(self.optimizer.iterations, tf.float32) + 1.0
-        return tf.minimum(1.0, step / self.config.kl_warmup_steps)
 
 
 def mean_squared_error(images, mean, mask=1.0):

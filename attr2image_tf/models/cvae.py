@@ -51,7 +51,7 @@ class CVAE(AttributeModel):
         foregrounds, _ = self.decoder(latents, self.standardise(attributes), training=training)
         return {"images": foregrounds}
 
-    def lower_bound(self, batch, seed, training=False):
+    def lower_bound(self, batch, seed, training=False, kl_weight=1.0):
         noise_seed, dropout_seed = randomness.split_seed(seed, 2)
         posterior = self.encode(batch["image"], batch["mask"], batch["attributes"], training, dropout_seed)
         noise = randomness.replica_normal(tf.shape(batch["image"])[0], self.latent_size, noise_seed)
@@ -61,7 +61,7 @@ class CVAE(AttributeModel):
         kl = bounds.kl_divergence(posterior, prior)
         log_likelihood = bounds.gaussian_log_likelihood(batch["image"], images, self.observation_standard_deviation)
         return {
-            "objective": log_likelihood - self._kl_weight() * kl,
+            "objective": log_likelihood - kl_weight * kl,
             "lower_bound": log_likelihood - kl,
             "log_weight": log_likelihood + prior.log_prob(latents) - posterior.log_prob(latents),
             "kl_divergence": kl,

@@ -84,7 +84,7 @@ class DisCVAE(AttributeModel):
         return {"images": pixels.compose(foregrounds, gates, backgrounds), "foregrounds": foregrounds,
                 "gates": gates, "gate_logits": gate_logits, "backgrounds": backgrounds}
 
-    def lower_bound(self, batch, seed, training=False):
+    def lower_bound(self, batch, seed, training=False, kl_weight=1.0):
         image, mask, attributes = batch["image"], batch["mask"], batch["attributes"]
         seeds = randomness.split_seed(seed, 4)
 
@@ -114,7 +114,7 @@ class DisCVAE(AttributeModel):
                      + p_background.log_prob(background_latents) - q_background.log_prob(background_latents))
         return {
             "objective": (log_foreground + self.config.gate_weight * log_gate + log_image
-                          - self._kl_weight() * kl),
+                          - kl_weight * kl),
             "lower_bound": log_likelihood - kl,
             "log_weight": log_likelihood + log_ratio,
             "kl_foreground": kl_foreground,

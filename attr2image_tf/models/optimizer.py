@@ -4,7 +4,7 @@ import tensorflow as tf
 
 
 class Adam(tf.Module):
-    """Adam with L2 weight decay, global-norm clipping, dynamic loss scaling and a guard against non-finite steps.
+    """Adam with an L2 penalty, global-norm clipping, dynamic loss scaling and a guard against non-finite steps.
 
     Keras' optimisers clip before gradients are summed over replicas, so that two devices do not equal one, and take
     a dozen small operations a weight. Here gradients are summed first, and each weight is updated by one fused kernel.
@@ -12,7 +12,8 @@ class Adam(tf.Module):
     Args:
         weights: list of tf.Variable to train. Slots are made at once, in the current distribution scope.
         learning_rate: float, above 0.
-        weight_decay: float. Its product with a kernel (rank 2 and up) is added to the kernel's gradient.
+        l2: float. Its product with a kernel (rank 2 and up) is added to the kernel's gradient: a penalty of l2 / 2
+            times the squared norm.
         clip_norm: float. The largest norm of all gradients together; 0 switches clipping off.
         scale_loss: bool. True for float16: `loss_scale` falls by half at a non-finite step and doubles after 2,000
             good ones; otherwise it stays 1.
@@ -23,10 +24,10 @@ class Adam(tf.Module):
         loss_scale: float32 variable. The loss must be multiplied by it.
     """
 
-    def __init__(self, weights, learning_rate, *, weight_decay=0.0, clip_norm=0.0, beta_1=0.9, beta_2=0.999,
+    def __init__(self, weights, learning_rate, *, l2=0.0, clip_norm=0.0, beta_1=0.9, beta_2=0.999,
                  epsilon=1e-8, scale_loss=False):
         super().__init__()
-        self.learning_rate, self.weight_decay, self.clip_norm = learning_rate, weight_decay, clip_norm
+        self.learning_rate, self.l2, self.clip_norm = learning_rate, l2, clip_norm
         self.beta_1, self.beta_2, self.epsilon, self.scale_loss = beta_1, beta_2, epsilon, scale_loss
 
         def variable(value):
@@ -55,8 +56,8 @@ class Adam(tf.Module):
         if self.clip_norm:
             factor = tf.minimum(1.0, self.clip_norm / norm)
             gradients = [gradient * factor for gradient in gradients]
-        if self.weight_decay:
-            gradients = [gradient + self.weight_decay * weight if weight.shape.rank > 1 else gradient
+        if self.l2:
+            gradients = [gradient + self.l2 * weight if weight.shape.rank > 1 else gradient
                          for gradient, weight in zip(gradients, weights, strict=True)]
         # Steps taken, not steps seen: the bias correction belongs to the moments.
         step = tf.cast(self.iterations - self.skipped + 1, tf.float32)

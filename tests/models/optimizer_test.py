@@ -39,10 +39,10 @@ def test_adam_equals_keras(clip_norm, scale_loss):
     assert (fused.iterations, fused.skipped) == (STEPS, 0)
 
 
-def test_weight_decay_is_that_of_the_loss_and_spares_biases():
+def test_l2_is_a_penalty_in_the_loss_and_spares_biases():
     ours, decayed = make_weights(), make_weights()
     coefficient = 0.3
-    fused, by_hand = Adam(ours, 0.01, weight_decay=coefficient), Adam(decayed, 0.01)
+    fused, by_hand = Adam(ours, 0.01, l2=coefficient), Adam(decayed, 0.01)
     for step in range(STEPS):
         gradients = make_gradients(step)
         fused.apply(gradients, ours)

@@ -58,7 +58,7 @@ def main():
                 on_epoch=lambda *_: time.sleep(arguments.sleep))
     # Gradients that are zero but for rounding (a bias that batch normalisation takes away again) would otherwise
     # become whole steps of random sign, and no two orders of summation could agree.
-    loop.model.optimizer.epsilon = 1e-2
+    loop.optimizer.epsilon = 1e-2
     done = loop.run()
     if done and chief:
         np.savez(folder.path / "weights.npz", **{variable.path: variable.numpy() for variable in loop.model.variables})

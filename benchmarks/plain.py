@@ -106,7 +106,7 @@ def undo(model: models.AttributeModel, *rewrites: str):
 
 
 class PlainAdam:
-    """Keras' Adam with the interface and the penalty of `attr2image_tf.models.optimizer.Adam`; no guard, one replica."""
+    """Keras' Adam with interface and penalty of `attr2image_tf.models.optimizer.Adam`; no guard, one replica."""
 
     loss_scale = 1.0
 

@@ -30,10 +30,11 @@ class Models:
             ValueError: an input cannot be converted, the model refuses the inputs, or there is no such model or
                 signature; the message is then the model's own.
         """
-        return self._call(model, signature, {name: _converted(name, value) for name, value in inputs.items()})
+        return self.send(model, signature, {name: _converted(name, value) for name, value in inputs.items()})
 
-    def _call(self, model, signature, inputs):
-        raise NotImplementedError(f"{type(self).__name__} does not define _call.")
+    def send(self, model: str, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """`call` with inputs as they are, of whatever type, for those who want to know what a server says of them."""
+        raise NotImplementedError(f"{type(self).__name__} does not define send.")
 
     def describe(self) -> tuple[AttributeSchema, int]:
         """Names, ranges and covariance of the attributes, and the height and width of the pictures."""
@@ -73,7 +74,7 @@ class LocalModels(Models):
                              "`python -m export.export --run=RUN --output=FOLDER` writes.")
         return max(versions, key=lambda path: int(path.name))
 
-    def _call(self, model, signature, inputs):
+    def send(self, model, signature, inputs):
         if model not in self._loaded:
             self._loaded[model] = tf.saved_model.load(str(self.newest(model)))
         signatures = self._loaded[model].signatures

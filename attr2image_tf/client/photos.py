@@ -5,7 +5,7 @@ import io
 import os
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from attr2image_tf import files, pixels
 
@@ -119,6 +119,9 @@ def _read(path, convert):
             return np.asarray(convert(picture))
     except PictureError:
         raise
+    except UnidentifiedImageError:
+        # Its own text names an object in memory.
+        raise PictureError(f"{os.fspath(path)!r} cannot be read as a picture (it is in no known format).") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise PictureError(f"{os.fspath(path)!r} cannot be read as a picture ({error}).") from None
 

@@ -56,7 +56,7 @@ class RestModels(Models):
         self._session = requests.Session()
         self._metadata = {}
 
-    def _call(self, model, signature, inputs):
+    def send(self, model, signature, inputs):
         body = {"signature_name": signature, "inputs": {name: _json(value) for name, value in inputs.items()}}
         answer = self._ask("POST", f"/v1/models/{self._name(model)}:predict", body)["outputs"]
         # Asked for afterwards, so that an unknown signature is refused in the server's words.
@@ -121,7 +121,7 @@ class GrpcModels(Models):
                    grpc.insecure_channel(address, options))
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
-    def _call(self, model, signature, inputs):
+    def send(self, model, signature, inputs):
         import tensorflow as tf
         from tensorflow_serving.apis import predict_pb2
         request = predict_pb2.PredictRequest()

@@ -60,7 +60,8 @@ def open_ways(addresses, timeout: float) -> dict[str, Models]:
 def ask(models: Models, request: requests_mix.Request):
     """The answer to a request or None, and what is wrong with how it was answered or None."""
     try:
-        answer = models.call(request.model, request.signature, **request.inputs)
+        # Not `call`, which would refuse some mistakes before the server sees them.
+        answer = models.send(request.model, request.signature, request.inputs)
     except RefusedError as error:
         if not request.mistake:
             return None, f"refused: {error}"

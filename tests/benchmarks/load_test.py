@@ -37,7 +37,7 @@ class Faulty(Models):
     def __init__(self, local, fault):
         self.local, self.fault = local, fault
 
-    def call(self, model, signature, **inputs):
+    def send(self, model, signature, inputs):
         try:
             answer = self.local.call(model, signature, **inputs)
         except (ValueError, TypeError) as error:

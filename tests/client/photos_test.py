@@ -119,7 +119,7 @@ def test_masks_hide_where_they_are_bright(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n" + bytes(30)])
 def test_files_that_are_no_pictures_are_named(tmp_path, content):
     (tmp_path / "broken.png").write_bytes(content)
-    with pytest.raises(PictureError, match="broken.png' cannot be read as a picture"):
+    with pytest.raises(PictureError, match="broken.png' cannot be read as a picture [(](?!.*object at)"):
         read(tmp_path / "broken.png")
 
 

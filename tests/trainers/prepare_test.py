@@ -82,6 +82,19 @@ def test_a_dry_run_writes_nothing_and_attributes_are_not_written_over(user):
     assert "'attributes.csv' exists" in done.stderr and not (user / "prepared").exists()
 
 
+def test_nothing_that_is_read_is_written_over(user):
+    done = run("-m", "trainers.prepare", "--images=images", "--attributes=attributes.csv", "--output=.",
+               "--name=images", folder=user, expected=2)
+    assert "is the folder of pictures and that of results" in done.stderr
+    table = user / "prepared" / "squares" / "report.txt"
+    table.parent.mkdir(parents=True)
+    table.write_bytes((user / "attributes.csv").read_bytes())
+    done = run("-m", "trainers.prepare", "--images=images", f"--attributes={table}", "--name=squares", folder=user,
+               expected=2)
+    assert "the result of the report would be written over" in done.stderr
+    assert table.read_bytes() == (user / "attributes.csv").read_bytes() and len(list(table.parent.iterdir())) == 1
+
+
 def test_a_regressor_writes_the_attributes_of_pictures_that_have_none(user):
     schema = AttributeSchema.measure(("round", "red"), np.random.default_rng(0).normal(size=(20, 2)))
     config = RegressorConfig.for_schema(schema, dataset="any", image_size=32, width=2)

@@ -2,14 +2,13 @@
 
 import csv
 import os
-import pathlib
 
 import tensorflow as tf
 
-from attr2image_tf import models
+from attr2image_tf import data, models
 from attr2image_tf.config import ConfigError, RunConfig
 from attr2image_tf.data.schema import AttributeSchema
-from attr2image_tf.files import replacing, write_text
+from attr2image_tf.files import as_path, check_no_pattern, replacing, write_text
 from attr2image_tf.models.latent_prior import LatentPrior
 from attr2image_tf.models.optimizer import WeightAverage
 
@@ -19,10 +18,14 @@ class RunFolder:
 
     Args:
         path: the folder; made when something is first written.
+
+    Raises:
+        ValueError: TensorFlow would take the path for a pattern.
     """
 
     def __init__(self, path: str | os.PathLike):
-        self.path = pathlib.Path(path)
+        self.path = as_path(path)
+        check_no_pattern(self.path, "run")
         self.checkpoints = self.path / "checkpoints"
         self.samples = self.path / "samples"
         self.tensorboard = self.path / "tensorboard"
@@ -41,6 +44,9 @@ class RunFolder:
         old, new = (_flat(each.to_dict()) for each in (before, config))
         if new["epochs"] > old["epochs"]:
             del new["epochs"]
+        if data.same_set(old["dataset"], new["dataset"]):
+            # However it is spelled.
+            del new["dataset"]
         if changed := changes(old, new):
             raise ConfigError(f"run={str(self.path)!r} holds a run of another configuration ({changed}). "
                               "Give the same flags to go on with it, or name a new folder.")

@@ -86,8 +86,7 @@ def measure_attributes(model, schema, pictures, attributes, batch_size=16):
     optimizer = create(model, OptimizerConfig(), schema)
     found = [optimizer.infer_attributes(pictures[first:first + batch_size])["attributes"].numpy()
              for first in range(0, len(pictures), batch_size)]
-    scale = np.maximum(schema.standard_deviation, 1e-6)
-    scores = [((part - schema.mean) / scale).ravel() for part in (np.concatenate(found), attributes.numpy())]
+    scores = [((part - schema.mean) / schema.scale).ravel() for part in (np.concatenate(found), attributes.numpy())]
     return float(np.corrcoef(*scores)[0, 1])
 
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 LARGEST_PIXELS, SMALLEST_SIDE = 4096 * 4096, 8
 
 
-def decode(encoded, size: int, channels: int, name: str):
+def decode(encoded, size: int, channels: int, name: str, whole: bool = False):
     """float32 [B, size, size, channels] in [0, 1] of encoded pictures, string [B]: their central square, scaled.
 
     JPEG's EXIF orientation is left to the client. Whatever is no picture of at least 8 x 8 and at most 4096 * 4096
@@ -14,6 +14,8 @@ def decode(encoded, size: int, channels: int, name: str):
 
     Args:
         name: of the input, for messages.
+        whole: whether a value that scaling made of anything less than 1 becomes 0. Of what is observed: pixels that
+            something hidden has a share in show some of it.
     """
     def one(content):
         picture = _decode(content, channels, name)
@@ -22,7 +24,11 @@ def decode(encoded, size: int, channels: int, name: str):
         top, left = (shape[0] - side) // 2, (shape[1] - side) // 2
         square = tf.cast(picture[top:top + side, left:left + side], tf.float32) / 255.0
         # At the model's own size it changes nothing.
-        return tf.ensure_shape(tf.image.resize(square, [size, size], antialias=True), [size, size, channels])
+        scaled = tf.image.resize(square, [size, size], antialias=True)
+        if whole:
+            # Sums of a filter's weights are 1 up to rounding.
+            scaled = tf.where(side == size, scaled, tf.cast(scaled > 0.999, tf.float32))
+        return tf.ensure_shape(scaled, [size, size, channels])
 
     # The op's own message for damaged data carries its name scope and nothing else of ours.
     with tf.name_scope(name):

@@ -44,7 +44,8 @@ class LatentOptimizerModule(tf.Module):
 
     `observed` is 1 where a pixel is observed, 0 where it is hidden, between to weight it; a hidden pixel may hold
     anything, NaN included. `stopped` is a place in stop_reasons. Bytes are PNG or JPEG of any size: their central
-    square is scaled to the model's, so that the picture and what is observed of it keep together.
+    square is scaled to the model's, so that the picture and what is observed of it keep together; then a pixel that
+    anything hidden has a share in counts as hidden.
 
     A request with numbers out of range or with nothing observed is refused with InvalidArgumentError before any work.
 
@@ -152,11 +153,11 @@ class LatentOptimizerModule(tf.Module):
         return result | {"images": tf.where(observed == 1.0, images, result["images"])}
 
     def _decoded(self, image_bytes, observed_bytes):
-        return self._scaled(image_bytes, 3), self._scaled(observed_bytes, 1, "observed_bytes")
+        return self._scaled(image_bytes, 3), self._scaled(observed_bytes, 1, "observed_bytes", whole=True)
 
-    def _scaled(self, content, channels, name="image_bytes"):
+    def _scaled(self, content, channels, name="image_bytes", whole=False):
         with tf.control_dependencies(check_rows(MAXIMUM_BATCH, **{name: content})):
-            return encoded.decode(tf.identity(content), self._optimizer.height, channels, name)
+            return encoded.decode(tf.identity(content), self._optimizer.height, channels, name, whole)
 
 
 def _checked(images, observed, **others):

@@ -8,20 +8,18 @@ models/ with the exported generator. The same command goes on with a run that wa
 reached.
 """
 
-import dataclasses
 import sys
 
 import numpy as np
 import tensorflow as tf
 from absl import flags, logging
 
-from attr2image_tf import data, pixels
+from attr2image_tf import pixels
 from attr2image_tf.config import ConfigError, ModelConfig, RunConfig
 from attr2image_tf.data.augmentation import AugmentationConfig
 from attr2image_tf.data.batches import BatchReader
 from attr2image_tf.errors import check_writable
 from attr2image_tf.evaluation import sheets
-from attr2image_tf.files import check_no_pattern
 from attr2image_tf.run_folder import RunFolder
 from export.publishing import export_run
 from trainers import strategies
@@ -75,14 +73,6 @@ def run_config(values, dataset) -> RunConfig:
     return config_from_flags(RunConfig, values, dataset=dataset.name, model=model)
 
 
-def spelled_alike(config: RunConfig, folder: RunFolder) -> RunConfig:
-    """`config` with the data set spelled as the run in a folder has it, where both mean the same."""
-    if not (folder.path / "config.json").exists():
-        return config
-    before = folder.read_config().dataset
-    return dataclasses.replace(config, dataset=before) if data.same_set(before, config.dataset) else config
-
-
 def finish(folder: RunFolder, dataset):
     """Fits the prior, exports the run, loads the generator as an app would, and draws a sheet with it.
 
@@ -118,16 +108,15 @@ def main(values):
     check_values(values)
     if values.run:
         check_writable(values.run, "run")
-        check_no_pattern(values.run, "run")
     # Before anything else touches the devices: a cluster must know its peers first.
     strategy = strategies.create(values.strategy)
     dataset = load_dataset(values)
     config = run_config(values, dataset)
     folder = RunFolder(values.run or "unused")
     if values.run:
-        config = spelled_alike(config, folder)
         folder.check(config)
     augmentation = AugmentationConfig(flip_probability=0.5 if config.flip else 0.0,
+                                      maximum_sharpening=config.sharpening,
                                       maximum_rotation=config.rotation,
                                       cropped_size=dataset.image_size if config.crop else None)
     reader = BatchReader(dataset, batch_size=config.batch_size, seed=config.model.seed, augmentation=augmentation)

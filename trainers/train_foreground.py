@@ -15,18 +15,13 @@ from absl import flags
 from attr2image_tf import pixels
 from attr2image_tf.data import foreground
 from attr2image_tf.data.lfw import builder as lfw
-from trainers.flags import run
-
-DEFAULTS = foreground.Settings()
+from trainers.flags import config_from_flags, define_config, define_source_flags, define_threads, run
 
 flags.DEFINE_enum("dataset", "lfw", ("lfw",), "Data set; only lfw has pictures with and without masks.")
-flags.DEFINE_string("data_dir", None, "Folder that holds lfw/ with the official files; by default the environment "
-                    "variable ATTR2IMAGE_DATA. Without either, files are downloaded.")
-flags.DEFINE_string("prepared_dir", None, "Folder for prepared data sets; ~/tensorflow_datasets by default.")
+define_source_flags()
 flags.DEFINE_integer("image_size", 64, "Height and width in pixels; a multiple of 16.", lower_bound=32)
-flags.DEFINE_integer("epochs", DEFAULTS.epochs, "Passes over the drawn masks.", lower_bound=1)
-flags.DEFINE_integer("seed", DEFAULTS.seed, "Of the weights, the order and the augmentation.", lower_bound=0)
-flags.DEFINE_integer("threads", 0, "Threads for computation; 0 for one a core.", lower_bound=0)
+define_config(foreground.Settings, only=("epochs", "seed"))
+define_threads()
 
 
 def mask_sheet(drawn: tuple[np.ndarray, np.ndarray], predicted_for_drawn: np.ndarray,
@@ -60,7 +55,7 @@ def mask_sheet(drawn: tuple[np.ndarray, np.ndarray], predicted_for_drawn: np.nda
 def main(values):
     where = {"image_size": values.image_size, "prepared_dir": values.prepared_dir}
     lfw.prepare_lfw(source_dir=values.data_dir, predicted_masks=False, **where)
-    figures = lfw.train_foreground(settings=foreground.Settings(epochs=values.epochs, seed=values.seed), **where)
+    figures = lfw.train_foreground(settings=config_from_flags(foreground.Settings, values), **where)
     lfw.prepare_lfw(**where)
 
     folder = lfw.network_dir(**where)

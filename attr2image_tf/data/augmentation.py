@@ -8,8 +8,8 @@ import dataclasses
 
 import tensorflow as tf
 
-# Binomial weights of the 5-tap blur, the usual stand-in for a Gaussian with a standard deviation of 1 pixel.
-_BLUR = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
+# The blur of the authors' release is the mean over 5 x 5 pixels.
+_BLUR_SIZE = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,9 +125,9 @@ def _crop(pictures, down, right, size):
 
 
 def _blur(picture):
-    """5 x 5 blur of [H, W, C], mirrored at the border."""
+    """The mean over 5 x 5 pixels of [H, W, C], mirrored at the border."""
     # Sums of shifted slices: a depthwise convolution with three channels was slower.
     height, width = tf.shape(picture)[0], tf.shape(picture)[1]
     padded = tf.pad(picture, [[2, 2], [2, 2], [0, 0]], "REFLECT")
-    rows = tf.add_n([weight * padded[i:i + height] for i, weight in enumerate(_BLUR)])
-    return tf.add_n([weight * rows[:, i:i + width] for i, weight in enumerate(_BLUR)])
+    rows = tf.add_n([padded[i:i + height] for i in range(_BLUR_SIZE)])
+    return tf.add_n([rows[:, i:i + width] for i in range(_BLUR_SIZE)]) / _BLUR_SIZE**2

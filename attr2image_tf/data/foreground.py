@@ -28,11 +28,11 @@ class Settings:
     """How a foreground network is built and trained.
 
     Attributes:
-        epochs: int. Passes over the training pictures; the learning rate falls to zero over them.
-        batch_size: int.
-        learning_rate: float. The largest; Adam with weight decay.
+        epochs: passes over the training pictures; the learning rate falls to zero over them.
+        batch_size: pictures of a step.
+        learning_rate: the largest; Adam with weight decay.
         widths: channels by level; each level has half the resolution of the one before.
-        seed: int. Of the weights, the order and the augmentation.
+        seed: of the weights, the order and the augmentation.
     """
 
     epochs: int = 25

@@ -67,3 +67,21 @@ def test_what_is_no_picture_is_refused_by_name(picture, bad, message):
     with pytest.raises(tf.errors.InvalidArgumentError, match=message) as caught:
         decode([content(picture), bad])
     assert "image_bytes" in str(caught.value)
+
+
+def test_what_is_hidden_has_no_share_in_what_counts_as_observed():
+    observed = np.ones((2, 40, 40, 1), np.float32)
+    observed[:, 7:20, 11:12] = 0.0
+    pictures = np.full((2, 40, 40, 3), 0.5, np.float32)
+    pictures[0, 7:20, 11:12], pictures[1, 7:20, 11:12] = 0.0, 1.0
+    image_bytes, observed_bytes = (encoded.encode(tf.constant(part)) for part in (pictures, observed))
+    seen = encoded.decode(observed_bytes, 16, 1, "observed_bytes", whole=True).numpy()
+    images = encoded.decode(image_bytes, 16, 3, "image_bytes").numpy()
+    assert set(np.unique(seen)) == {0.0, 1.0} and 0.0 < seen.mean() < 1.0
+    np.testing.assert_allclose(images[0] * seen[0], images[1] * seen[1], atol=1e-3)
+
+
+def test_weights_between_hidden_and_observed_stay_at_the_models_own_size():
+    weights = np.linspace(0.0, 1.0, 256, dtype=np.float32).reshape(1, 16, 16, 1)
+    observed_bytes = encoded.encode(tf.constant(weights))
+    np.testing.assert_allclose(encoded.decode(observed_bytes, 16, 1, "observed_bytes", whole=True), weights, atol=1e-2)

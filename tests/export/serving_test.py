@@ -5,7 +5,6 @@ import pathlib
 import re
 import shutil
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -18,9 +17,8 @@ from attr2image_tf.client.local import LocalModels
 from export import serving
 from export.check import check_version
 from export.publishing import publish, remove_old_versions
+from tests import processes
 from tests.export import tiny_models
-
-ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +139,4 @@ def test_the_loader_of_tf_serving_gives_what_python_gives(program, models, name,
 
 
 def test_a_folder_without_exports_cannot_be_checked(tmp_path):
-    done = subprocess.run([sys.executable, "-m", "export.check", str(tmp_path)], cwd=ROOT, capture_output=True,
-                          text=True)
-    assert done.returncode == 2 and "has no exported model" in done.stderr
+    assert "has no exported model" in processes.run("export.check", tmp_path, expected=2).stderr

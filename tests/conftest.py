@@ -1,6 +1,58 @@
-"""What all tests share: the settings of TensorFlow, and how tests are spread over processes."""
+"""What all tests share: settings of TensorFlow, the official files of LFW, and how tests are spread over processes."""
 
 import os
+import pathlib
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+from tests import processes
 
 # Set before TensorFlow is imported, which reads it once.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Read before a test takes it away.
+DATA = os.environ.get("ATTR2IMAGE_DATA")
+
+# Tests of one group run in one process and share what is made once in it; every other file is a group by itself. Those
+# that take longest come first, so that no process works alone at the end.
+GROUPS = {
+    "exports": ("tests/export/", "tests/client/client_test.py", "tests/benchmarks/load_test.py"),
+    "lfw": ("tests/lfw_path_test.py", "tests/data/lfw_test.py"),
+}
+FIRST = ("exports", "lfw", "tests/readme_walk_test.py", "tests/conformance_test.py", "tests/trainers/loop_test.py",
+         "tests/inference/latent_optimizer_test.py", "tests/trainers/prepare_test.py",
+         "tests/trainers/evaluate_test.py", "tests/evaluation/experiments_test.py", "tests/data/celeba_test.py")
+
+
+def group(nodeid: str) -> str:
+    """The group that a test belongs to."""
+    file = nodeid.partition("::")[0]
+    return next((name for name, places in GROUPS.items() if file.startswith(places)), file)
+
+
+class Scheduling(LoadScopeScheduling):
+    """One group after the other goes to the process that is free."""
+
+    def _split_scope(self, nodeid):
+        return group(nodeid)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    config.option.loadscopereorder = False  # by the number of tests, which says nothing of their time
+    return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    places = {name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: places.get(group(item.nodeid), len(places)))
+
+
+@pytest.fixture(scope="session")
+def real_lfw(tmp_path_factory) -> tuple[str, pathlib.Path]:
+    """The folder of the official files, and what `trainers.train_foreground` prepares of them at 32 x 32 pixels."""
+    if not DATA or not (pathlib.Path(DATA) / "lfw").is_dir():
+        pytest.skip("ATTR2IMAGE_DATA does not name a folder with lfw/ and the official files in it")
+    prepared = tmp_path_factory.mktemp("real_lfw")
+    processes.run("trainers.train_foreground", "--epochs=1", "--image_size=32", f"--data_dir={DATA}",
+                  f"--prepared_dir={prepared}")
+    return DATA, prepared

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -14,9 +13,7 @@ from PIL import Image
 
 from tests.processes import run
 
-SOURCE = os.environ.get("ATTR2IMAGE_DATA")
-
-pytestmark = pytest.mark.skipif(not SOURCE, reason="ATTR2IMAGE_DATA does not name the folder that holds lfw/")
+pytestmark = pytest.mark.slow
 
 APP = """
 import sys
@@ -31,11 +28,11 @@ assert not [name for name in sys.modules if name.startswith(("attr2image_tf", "t
 """
 
 
-def infer(exported, folder):
+def infer(exported, folder, source):
     """Finds, fills in and edits a picture that is one of two files, through the exported latent optimiser."""
     pictures, output = folder / "pictures", folder / "inferred"
     pictures.mkdir()
-    with tarfile.open(pathlib.Path(SOURCE) / "lfw" / "lfw-funneled.tgz") as archive:
+    with tarfile.open(pathlib.Path(source) / "lfw" / "lfw-funneled.tgz") as archive:
         member = next(member for member in archive if member.name.endswith(".jpg"))
         (pictures / "face.jpg").write_bytes(archive.extractfile(member).read())
     (pictures / "broken.jpg").write_bytes(b"no picture")
@@ -54,9 +51,9 @@ def infer(exported, folder):
     assert (after[100:130, 100:140] != before[100:130, 100:140]).any()
 
 
-def test_from_the_official_archives_to_an_app(tmp_path):
-    data = [f"--data_dir={SOURCE}", f"--prepared_dir={tmp_path / 'prepared'}", "--image_size=32"]
-    run("trainers.train_foreground", "--epochs=1", *data)
+def test_from_the_official_archives_to_an_app(real_lfw, tmp_path):
+    source, prepared = real_lfw
+    data = [f"--data_dir={source}", f"--prepared_dir={prepared}", "--image_size=32"]
     training = ["trainers.train", "--flagfile=lfw.flags", f"--run={tmp_path / 'run'}", "--width=0.0625",
                 "--epochs=1", "--batch_size=64", *data]
     counts = run(*training, "--dry_run").stdout
@@ -70,7 +67,7 @@ def test_from_the_official_archives_to_an_app(tmp_path):
     assert np.isfinite(float(row["validation_lower_bound"]))
     exported = tmp_path / "run" / "models"
     subprocess.run([sys.executable, "-c", APP, exported / "generator" / "1"], check=True)
-    infer(exported, tmp_path)
+    infer(exported, tmp_path, source)
 
     refused = run(*training, "--learning_rate=1", expected=2)
     assert "another configuration" in refused.stderr

@@ -106,6 +106,7 @@ def test_augmentation_stays_in_range_and_follows_its_seed():
     assert np.abs(first[0] - other[0]).max() > 0.1
 
 
+@pytest.mark.slow
 def test_training_learns_masks_of_pictures_it_has_not_seen():
     settings = foreground.Settings(epochs=12, batch_size=8, learning_rate=1e-2, widths=(8, 8))
     network = foreground.train(*discs(96), settings)

@@ -8,18 +8,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attr2image_tf import models
-from attr2image_tf.config import ModelConfig
-from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.inference.amortised import amortised_start
 from attr2image_tf.inference.attribute_prior import AttributePrior
 from attr2image_tf.inference.energy import Energy, EnergyConfig
-from attr2image_tf.inference.latent_optimizer import LatentOptimizer, OptimizerConfig
+from attr2image_tf.inference.latent_optimizer import LatentOptimizer
 from attr2image_tf.inference.minimizers import STOP_REASONS
-from export.latent_optimizer import LatentOptimizerModule
+from tests.export import tiny_models
+from tests.export.tiny_models import INFERENCE
+
+pytestmark = pytest.mark.slow
 
 SIZE, ATTRIBUTES, LATENTS, BATCH = 32, 3, 7, 3
-INFERENCE = OptimizerConfig(iterations=8, memory=2)
 
 # Runs in a process of its own that knows TensorFlow only; the second loader is the one of TF Serving.
 LOADER = """
@@ -57,18 +56,12 @@ def random(shape, seed=0):
 
 @pytest.fixture(scope="module")
 def model():
-    model = models.create(ModelConfig(
-        image_size=SIZE, width=0.0625, foreground_latent_size=4, background_latent_size=3,
-        attribute_mean=(0.5,) * ATTRIBUTES, attribute_standard_deviation=(0.3,) * ATTRIBUTES))
-    # First weights draw everything grey; larger ones make the pictures depend on the latents.
-    for variable in model.trainable_variables:
-        variable.assign(1.3 * variable)
-    return model
+    return tiny_models.folded_model("latent_optimizer")
 
 
 @pytest.fixture(scope="module")
 def schema():
-    return AttributeSchema.measure(("Round", "Red", "Large"), random((50, ATTRIBUTES), 1))
+    return tiny_models.SCHEMA
 
 
 @pytest.fixture(scope="module")
@@ -82,13 +75,13 @@ def optimizer(model, schema):
 
 
 @pytest.fixture(scope="module")
-def module(model, schema):
-    return LatentOptimizerModule(model, schema, INFERENCE)
+def module():
+    return tiny_models.modules("discvae")["latent_optimizer"]
 
 
 @pytest.fixture(scope="module")
-def functions(module):
-    return module.signatures()
+def functions():
+    return tiny_models.functions("discvae")["latent_optimizer"]
 
 
 @pytest.fixture(scope="module")

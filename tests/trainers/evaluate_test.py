@@ -8,6 +8,8 @@ from attr2image_tf.run_folder import RunFolder
 from tests import processes
 from tests.evaluation import tiny
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["--experiments=faithfulness,bounds", "--test_pictures=12", "--training_pictures=4", "--bounded=4",
          "--batch_size=2", "--threads=1"]
 

@@ -5,13 +5,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from attr2image_tf import models
 from attr2image_tf.client.local import LocalModels
 from attr2image_tf.client.photos import PictureError, Square
-from attr2image_tf.config import ModelConfig
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.inference.latent_optimizer import OptimizerConfig
 from export.latent_optimizer import LatentOptimizerModule
+from tests import tiny
 from trainers.jobs import Job, find_pictures, known_attributes, parse_hidden, parse_numbers, solve
 
 
@@ -125,11 +124,8 @@ class InProcess:
 
 @pytest.fixture(scope="module")
 def optimizer(schema):
-    model = models.create(ModelConfig(image_size=32, width=0.0625, foreground_latent_size=4, background_latent_size=3,
-                                      attribute_mean=(0.5,) * 2, attribute_standard_deviation=(0.3,) * 2))
-    # First weights draw everything grey; larger ones make the pictures depend on latents and attributes.
-    for variable in model.trainable_variables:
-        variable.assign(1.3 * variable)
+    model = tiny.make_model(foreground_latent_size=4, background_latent_size=3, attribute_mean=(0.5,) * 2,
+                            attribute_standard_deviation=(0.3,) * 2)
     return InProcess(LatentOptimizerModule(model, schema, OptimizerConfig(iterations=6, memory=2)))
 
 
@@ -139,6 +135,7 @@ def jobs(hidden=None, attributes=None):
             for number, picture in enumerate(pictures)]
 
 
+@pytest.mark.slow
 def test_pictures_are_explained(optimizer, schema):
     for job, result in zip(jobs(), solve(optimizer, jobs(), None, 0, 0), strict=True):
         assert list(result.columns) == ["recon-\nstruction"] and result.image.shape == job.small.shape
@@ -146,6 +143,7 @@ def test_pictures_are_explained(optimizer, schema):
         assert (result.attributes >= schema.minimum).all() and (result.attributes <= schema.maximum).all()
 
 
+@pytest.mark.slow
 def test_what_is_hidden_is_filled_in_and_the_rest_kept(optimizer):
     hidden = np.zeros((50, 70), bool)
     hidden[10:20, 10:30] = True
@@ -163,6 +161,7 @@ def test_what_is_hidden_is_filled_in_and_the_rest_kept(optimizer):
         assert all((one.columns[title] == other.columns[title]).all() for title in one.columns)
 
 
+@pytest.mark.slow
 def test_setting_what_is_so_already_changes_nothing(optimizer, schema):
     batch = jobs(attributes=schema.mean)
     same, other = (solve(optimizer, batch, lambda before, text=text: schema.request(text, base=before), 0, 0)

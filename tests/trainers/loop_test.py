@@ -11,6 +11,8 @@ import pytest
 
 from tests import processes
 
+pytestmark = pytest.mark.slow
+
 HERE = pathlib.Path(__file__).parent
 TIMED = ("pictures_per_second",)
 

@@ -13,6 +13,8 @@ from attr2image_tf.evaluation import attribute_regressor
 from attr2image_tf.evaluation.attribute_regressor import RegressorConfig
 from tests import processes
 
+pytestmark = pytest.mark.slow
+
 
 def run(main, *arguments, folder, expected=0):
     done = processes.run(main, *arguments, folder=folder, expected=expected)

@@ -4,8 +4,12 @@ import csv
 import functools
 import json
 
+import pytest
+
 from attr2image_tf.evaluation import attribute_regressor
 from tests import processes
+
+pytestmark = pytest.mark.slow
 
 run = functools.partial(processes.run, "trainers.train_regressor")
 

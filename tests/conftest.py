@@ -16,7 +16,8 @@ DATA = os.environ.get("ATTR2IMAGE_DATA")
 # Tests of one group run in one process and share what is made once in it; every other file is a group by itself. Those
 # that take longest come first, so that no process works alone at the end.
 GROUPS = {
-    "exports": ("tests/export/", "tests/client/client_test.py", "tests/benchmarks/load_test.py"),
+    "exports": ("tests/export/", "tests/client/client_test.py", "tests/benchmarks/load_test.py",
+                "tests/trainers/jobs_test.py"),
     "lfw": ("tests/lfw_path_test.py", "tests/data/lfw_test.py"),
 }
 FIRST = ("exports", "lfw", "tests/readme_walk_test.py", "tests/conformance_test.py", "tests/trainers/loop_test.py",

@@ -8,9 +8,7 @@ from PIL import Image
 from attr2image_tf.client.local import LocalModels
 from attr2image_tf.client.photos import PictureError, Square
 from attr2image_tf.data.schema import AttributeSchema
-from attr2image_tf.inference.latent_optimizer import OptimizerConfig
-from export.latent_optimizer import LatentOptimizerModule
-from tests import tiny
+from tests.export import tiny_models
 from trainers.jobs import Job, find_pictures, known_attributes, parse_hidden, parse_numbers, solve
 
 
@@ -111,22 +109,17 @@ def test_a_folder_without_exports_is_refused(tmp_path):
 
 
 class InProcess:
-    """Calls the methods behind the signatures, without an export."""
-
-    def __init__(self, module):
-        self.module = module
+    """Calls the traced signatures, without an export."""
 
     def call(self, model, signature, **inputs):
-        assert model == "latent_optimizer"
-        answer = getattr(self.module, signature)(**{name: tf.constant(value) for name, value in inputs.items()})
-        return {name: value.numpy() for name, value in answer.items()}
+        function = tiny_models.functions("discvae")[model][signature]
+        return {name: value.numpy() for name, value in function(**{
+            name: tf.constant(value) for name, value in inputs.items()}).items()}
 
 
 @pytest.fixture(scope="module")
-def optimizer(schema):
-    model = tiny.make_model(foreground_latent_size=4, background_latent_size=3, attribute_mean=(0.5,) * 2,
-                            attribute_standard_deviation=(0.3,) * 2)
-    return InProcess(LatentOptimizerModule(model, schema, OptimizerConfig(iterations=6, memory=2)))
+def optimizer():
+    return InProcess()
 
 
 def jobs(hidden=None, attributes=None):
@@ -136,7 +129,8 @@ def jobs(hidden=None, attributes=None):
 
 
 @pytest.mark.slow
-def test_pictures_are_explained(optimizer, schema):
+def test_pictures_are_explained(optimizer):
+    schema = tiny_models.SCHEMA
     for job, result in zip(jobs(), solve(optimizer, jobs(), None, 0, 0), strict=True):
         assert list(result.columns) == ["recon-\nstruction"] and result.image.shape == job.small.shape
         assert result.energy == pytest.approx(result.reconstruction_energy + result.prior_energy, rel=1e-5)
@@ -162,10 +156,11 @@ def test_what_is_hidden_is_filled_in_and_the_rest_kept(optimizer):
 
 
 @pytest.mark.slow
-def test_setting_what_is_so_already_changes_nothing(optimizer, schema):
+def test_setting_what_is_so_already_changes_nothing(optimizer):
+    schema = tiny_models.SCHEMA
     batch = jobs(attributes=schema.mean)
     same, other = (solve(optimizer, batch, lambda before, text=text: schema.request(text, base=before), 0, 0)
-                   for text in ("Red=mean", "Red=max"))
+                   for text in ("Male=mean", "Male=max"))
     for job, one, two in zip(batch, same, other, strict=True):
         np.testing.assert_array_equal(one.attributes, schema.mean)
         np.testing.assert_allclose(one.image.astype(int), job.small, atol=1)

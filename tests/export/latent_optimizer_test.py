@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 SIZE, ATTRIBUTES, LATENTS, BATCH = 32, 3, 7, 3
 
-# Runs in a process of its own that knows TensorFlow only; the second loader is the one of TF Serving.
+# Runs in a process of its own that knows TensorFlow only. The loader of TF Serving: tests/export/serving_test.py.
 LOADER = """
 import sys
 import numpy as np
@@ -34,15 +34,7 @@ results = {}
 loaded = tf.saved_model.load(path)
 for signature, request in requests.items():
     answer = loaded.signatures[signature](**{name: tf.constant(value) for name, value in request.items()})
-    results.update({f"v2/{signature}/{name}": value.numpy() for name, value in answer.items()})
-with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-    table = tf.compat.v1.saved_model.loader.load(session, ["serve"], path).signature_def
-    # Few, since every first call of a signature takes seconds to optimise its graph.
-    for signature in ("edit", "describe"):
-        request, info = requests[signature], table[signature]
-        answer = session.run({name: tensor.name for name, tensor in info.outputs.items()},
-                             {info.inputs[name].name: value for name, value in request.items()})
-        results.update({f"v1/{signature}/{name}": value for name, value in answer.items()})
+    results.update({f"{signature}/{name}": value.numpy() for name, value in answer.items()})
 unwelcome = [name for name in ("attr2image_tf", "export", "tensorflow_probability", "tf_keras") if name in sys.modules]
 assert not unwelcome, unwelcome
 # Texts as fixed-length bytes, which need no pickle.
@@ -143,14 +135,12 @@ def test_a_process_with_tensorflow_alone_gets_what_the_library_gives(module, fun
         "infer_attributes": optimizer.infer_attributes(pictures, shown),
         "complete_sample": {name: value[:, 1] for name, value in completed.items()},
         "edit": optimizer.edit(pictures, attributes, new_attributes)}
-    for version, those in (("v2", names), ("v1", ("edit",))):
-        for name in those:
-            for key in functions[name].structured_outputs:
-                found, wanted = loaded[f"{version}/{name}/{key}"], expected[name][key].numpy()
-                wanted = np.clip(wanted * 0.5 + 0.5, 0.0, 1.0) if key == "images" else wanted
-                np.testing.assert_allclose(found, wanted, atol=1e-4, rtol=1e-4, err_msg=f"{version} {name} {key}")
-        reasons = np.char.decode(loaded[f"{version}/describe/stop_reasons"])
-        assert reasons.tolist() == [list(STOP_REASONS)] * 2
+    for name in names:
+        for key in functions[name].structured_outputs:
+            found, wanted = loaded[f"{name}/{key}"], expected[name][key].numpy()
+            wanted = np.clip(wanted * 0.5 + 0.5, 0.0, 1.0) if key == "images" else wanted
+            np.testing.assert_allclose(found, wanted, atol=1e-4, rtol=1e-4, err_msg=f"{name} {key}")
+    assert np.char.decode(loaded["describe/stop_reasons"]).tolist() == [list(STOP_REASONS)] * 2
 
 
 def test_a_row_does_not_depend_on_its_batch(functions, request_values):

@@ -449,6 +449,7 @@ def mirror(small, monkeypatch):
     register(files)
     yield files, register
     server.shutdown()
+    server.server_close()
 
 
 def test_files_are_downloaded_when_no_folder_is_named(tmp_path, small, mirror):

@@ -65,11 +65,13 @@ def test_a_check_from_the_outside_tells_what_differs_and_finds_nothing_else_wron
 
 
 def test_a_check_tells_what_rows_do_to_each_other(tmp_path):
+    def signature(compute):
+        return tf.function(lambda latents: {"images": compute(latents)}, autograph=False, input_signature=[
+            tf.TensorSpec([None, 2], tf.float32, "latents")]).get_concrete_function()
+
     module = tf.Module()
-    functions = {name: tf.function(lambda latents, compute=compute: {"images": compute(latents)}).get_concrete_function(
-        tf.TensorSpec([None, 2], tf.float32, "latents")) for name, compute in {
-            "centred": lambda x: x - tf.reduce_mean(x, 0), "summed": lambda x: x + tf.cumsum(x, 0),
-            "sorted": lambda x: tf.sort(x, 0), "independent": lambda x: 2.0 * x}.items()}
+    functions = {"centred": signature(lambda x: x - tf.reduce_mean(x, 0)), "sorted": signature(lambda x: tf.sort(x, 0)),
+                 "summed": signature(lambda x: x + tf.cumsum(x, 0)), "independent": signature(lambda x: 2.0 * x)}
     path = publish(module, functions, tmp_path / "generator", finish=functools.partial(
         serving.write_warmup, name="generator", functions=functions, vectors={"images": np.zeros((4, 4, 3))}))
     problems, _ = check_version(path, "generator")

@@ -19,8 +19,6 @@ from tests.documents import ROOT
 from tests.evaluation import tiny as evaluated
 
 PARSE_ONLY = pathlib.Path(__file__).with_name("parse_only.py")
-# Whoever knows no command line of ours.
-OTHERS = ("venv", "pip", "pytest")
 
 
 @pytest.mark.parametrize("file", documents.FILES)

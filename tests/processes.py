@@ -48,7 +48,7 @@ class Process:
         if self.poll() is None:
             os.kill(self._process.pid, number)
 
-    def communicate(self, timeout=300):
+    def communicate(self, timeout=900):
         """Waits for the end; what was written to standard output and to standard error."""
         self._process.join(timeout)
         if self.poll() is None:
@@ -65,19 +65,19 @@ class Process:
         return tuple(pathlib.Path(path).read_text(errors="replace") for path in self._texts)
 
 
-def run(program, *arguments, expected=0, folder=ROOT, timeout=600, **environment):
+def run(program, *arguments, expected=0, folder=ROOT, **environment):
     """Runs a main to its end; its output and errors as a CompletedProcess.
 
     One that is expected to fail must do so in a sentence.
     """
     process = Process(program, *arguments, folder=folder, **environment)
-    output, errors = process.communicate(timeout)
+    output, errors = process.communicate()
     assert process.returncode == expected, output[-1000:] + errors[-3000:]
     assert expected == 0 or "Traceback" not in errors
     return subprocess.CompletedProcess([str(program), *arguments], process.returncode, output, errors)
 
 
-def kill_when(process, condition, number=signal.SIGKILL, seconds=200):
+def kill_when(process, condition, number=signal.SIGKILL, seconds=600):
     """Sends a signal as soon as a condition holds, which must be before the process ends; waits for the end."""
     end = time.monotonic() + seconds
     while not condition():

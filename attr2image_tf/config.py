@@ -6,6 +6,7 @@ import types
 import typing
 
 MODELS = ("vae", "cvae", "discvae")
+PRIORS = ("standard", "gaussian", "flow")
 OBSERVATION_NOISES = ("fixed", "learned", "running", "validation")
 
 
@@ -104,6 +105,8 @@ class ModelConfig(Config):
             paper and in runs of version 1.
         gate_weight: alpha, the weight of log p(g | y, z_F) in the objective; 0.3 in the authors' release.
         kl_warmup_steps: the weight of the KL terms rises linearly from 0 to 1 over so many steps; 0 switches it off.
+        prior: p(z | y) that pictures are drawn from, fitted after training: "standard" is N(0, I) (the paper),
+            "gaussian" linear in y, "flow" that and a normalising flow (`models.latent_prior`).
         precision: Keras dtype policy: "float32", "mixed_bfloat16" or "mixed_float16".
         seed: of the initial weights, the noise and the dropout, at least 0.
     """
@@ -122,6 +125,7 @@ class ModelConfig(Config):
     shared_observation_noise: bool = False
     gate_weight: float = 0.3
     kl_warmup_steps: int = 0
+    prior: str = "flow"
     precision: str = "float32"
     seed: int = 0
 
@@ -142,6 +146,7 @@ class ModelConfig(Config):
         self.require(self.observation_standard_deviation > 0, "observation_standard_deviation", "above 0")
         self.require(self.gate_weight >= 0, "gate_weight", "at least 0")
         self.require(self.kl_warmup_steps >= 0, "kl_warmup_steps", "at least 0")
+        self.require(self.prior in PRIORS, "prior", f"one of {', '.join(PRIORS)}")
         self.require(self.precision in ("float32", "mixed_bfloat16", "mixed_float16"), "precision",
                      "float32, mixed_bfloat16 or mixed_float16")
         self.require(0 <= self.seed < 2**31, "seed", "a whole number from 0 to 2147483647")
@@ -172,7 +177,7 @@ class RunConfig(Config):
         rotation: largest angle of a random rotation, in radians.
         crop: whether training pictures are cropped at random; for data sets whose pictures have a border.
         version: of this format. 1, whose files do not say so, had one standard deviation for both likelihoods of
-            DisCVAE.
+            DisCVAE and no fitted prior.
     """
 
     dataset: str
@@ -191,7 +196,8 @@ class RunConfig(Config):
     @classmethod
     def from_dict(cls, values: dict):
         if isinstance(values, dict) and isinstance(values.get("model"), dict) and "version" not in values:
-            values = values | {"version": 1, "model": {"shared_observation_noise": True} | values["model"]}
+            model = {"shared_observation_noise": True, "prior": "standard"} | values["model"]
+            values = values | {"version": 1, "model": model}
         return super().from_dict(values)
 
     def __post_init__(self):

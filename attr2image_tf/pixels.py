@@ -4,14 +4,16 @@ Three ranges exist. Files and TFRecords hold uint8 in [0, 255]; public edges (si
 [0, 1]; models work on float32 in [-1, 1]. All pictures are NHWC, or HWC for a single one.
 """
 
+import functools
+import io
 import os
-import pathlib
-import tempfile
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageCms, ImageDraw, ImageFont, ImageOps
+
+from attr2image_tf.files import replacing
 
 
 def model_range_from_uint8(images):
@@ -81,16 +83,95 @@ def upright(picture: Image.Image) -> Image.Image:
 
 
 def as_seen(picture: Image.Image) -> Image.Image:
-    """A picture file that Pillow opened as RGB: `upright`, and what is transparent white.
+    """A picture file that Pillow opened as RGB: `upright`, in the colours of sRGB, and what is transparent white.
 
     Raises:
         ValueError: as `upright`.
     """
     picture = upright(picture)
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    return picture.convert("RGB")
+    seen = in_srgb(picture)
+    if not picture.has_transparency_data:
+        return seen
+    return Image.composite(seen, Image.new("RGB", picture.size, "white"), _opacity(picture))
+
+
+def in_srgb(picture: Image.Image) -> Image.Image:
+    """A picture that Pillow opened as RGB, its colours converted to sRGB where its file has a profile of others.
+
+    A profile that cannot be used, or is of another kind than the pixels, counts for nothing, as in browsers.
+    """
+    mode = {"LA": "L", "L": "L", "CMYK": "CMYK"}.get(picture.mode, "RGB")
+    profile = picture.info.get("icc_profile")
+    transform = _transform(profile, mode) if profile else None
+    return picture.convert("RGB") if transform is None else ImageCms.applyTransform(picture.convert(mode), transform)
+
+
+# The pictures of a folder come from few cameras.
+@functools.lru_cache(maxsize=64)
+def _transform(profile, mode):
+    """The transform of a mode's pixels into RGB, or None where there is nothing to do."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "sRGB" in (source.profile.profile_description or ""):
+            return None
+        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+    except (ImageCms.PyCMSError, OSError):
+        return None
+
+
+def _opacity(picture):
+    return picture.convert("RGBA").getchannel("A")
+
+
+def as_drawn(picture: Image.Image) -> np.ndarray:
+    """A mask file that Pillow opened, as it is meant: uint8 [H, W, 3], `upright`, bright where the shape is.
+
+    Where opacity varies, what is transparent is 0. Of what is opaque the brightness counts if it is drawn in black and
+    white; if not, it is the object itself, cut out, and all of it is bright. An opacity that is the same everywhere
+    says nothing.
+
+    Raises:
+        ValueError: as `upright`.
+    """
+    picture = upright(picture)
+    drawn = np.asarray(picture.convert("RGB"))
+    opacity = np.asarray(_opacity(picture)) if picture.has_transparency_data else np.uint8([255])
+    if opacity.min() == opacity.max():
+        return drawn
+    opaque = drawn[opacity > 127]
+    black, white = (opaque.max(-1) < 32).sum(), (opaque.min(-1) > 223).sum()
+    # A few dark or bright specks do not make a cut-out a drawing.
+    if min(black, white) > 0.02 * len(opaque) and black + white > 0.95 * len(opaque):
+        return np.where(opacity[..., np.newaxis] > 127, drawn, np.uint8(0))
+    return np.repeat(opacity[..., np.newaxis], 3, -1)
+
+
+def area_mean(values: np.ndarray, box: Sequence[float], size: tuple[int, int]) -> np.ndarray:
+    """A part of a picture made smaller: exact means over the area that each new pixel covers.
+
+    Args:
+        values: [H, W], numbers or bool.
+        box: left, top, right and bottom of the part, within the picture; fractions of a pixel count as such.
+        size: width and height of the result, as Pillow has them.
+
+    Returns:
+        float32 [height, width]; exactly 0 where nothing but zeros is covered.
+    """
+    rows, first_row = _shares(box[1], box[3], size[1])
+    columns, first_column = _shares(box[0], box[2], size[0])
+    part = np.asarray(values)[first_row:first_row + rows.shape[1], first_column:first_column + columns.shape[1]]
+    return rows[:, :part.shape[0]] @ part.astype(np.float32) @ columns[:, :part.shape[1]].T
+
+
+def _shares(start, end, count):
+    """Shares float32 [count, N] of N old pixels in each new one along an axis, and the number of the first of them."""
+    edges = np.linspace(start, end, count + 1)
+    first = int(np.floor(start))
+    pixels = np.arange(first, int(np.ceil(end)))
+    shares = np.minimum(edges[1:, np.newaxis], pixels + 1) - np.maximum(edges[:-1, np.newaxis], pixels)
+    shares *= count / (end - start)
+    # Edges are rounded: what they touch is not covered.
+    return np.where(shares > 1e-6, shares, 0.0).astype(np.float32), first
 
 
 def grid(rows: Sequence[Sequence[np.ndarray]], *, row_labels: Sequence[str] = (), column_labels: Sequence[str] = (),
@@ -151,15 +232,6 @@ def _tile(picture, scale):
 
 def save(picture: np.ndarray, path: str | os.PathLike) -> str:
     """Writes one uint8 picture [H, W, 3] to `path` (format by its ending), complete or not at all; returns the path."""
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    try:
+    with replacing(path) as beside:
         Image.fromarray(np.asarray(picture)).save(beside)
-        os.chmod(beside, 0o644)
-        os.replace(beside, path)
-    except BaseException:
-        os.unlink(beside)
-        raise
-    return str(path)
+    return os.fspath(path)

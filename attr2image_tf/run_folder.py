@@ -9,11 +9,13 @@ import tensorflow as tf
 from attr2image_tf import models
 from attr2image_tf.config import ConfigError, RunConfig
 from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.files import replacing, write_text
+from attr2image_tf.models.latent_prior import LatentPrior
 from attr2image_tf.models.optimizer import WeightAverage
 
 
 class RunFolder:
-    """A folder with config.json, schema.json, checkpoints/, log.csv, tensorboard/, samples/ and models/.
+    """A folder with config.json, schema.json, checkpoints/, prior.npz, log.csv, tensorboard/, samples/ and models/.
 
     Args:
         path: the folder; made when something is first written.
@@ -26,6 +28,7 @@ class RunFolder:
         self.tensorboard = self.path / "tensorboard"
         self.models = self.path / "models"
         self.log = self.path / "log.csv"
+        self.prior = self.path / "prior.npz"
 
     def check(self, config: RunConfig):
         """Raises ConfigError unless the folder is new or holds a run of `config` (of as many epochs or fewer)."""
@@ -57,32 +60,51 @@ class RunFolder:
         return AttributeSchema.from_json(self._read("schema.json"))
 
     def load_model(self) -> models.AttributeModel:
-        """The model of the last checkpoint, with the averaged weights.
+        """The model of the last checkpoint, with the averaged weights and the prior that was last fitted.
+
+        A run without a fitted prior draws from N(0, I).
 
         Raises:
             ConfigError: no run, or no checkpoint yet.
         """
         config = self.read_config()
-        latest = tf.train.latest_checkpoint(str(self.checkpoints))
-        if not latest:
-            raise ConfigError(f"run={str(self.path)!r} has no checkpoint yet; let the training run for a while.")
+        latest = self._latest_checkpoint()
         model = models.create(config.model)
         variables = [variable.value for variable in model.variables]
         average = WeightAverage(variables, config.average_decay)
         tf.train.Checkpoint(average=average).restore(latest).assert_existing_objects_matched().expect_partial()
         for variable, mean in zip(variables, average.averages, strict=True):
             variable.assign(mean)
+        if self.prior.exists():
+            prior, _ = LatentPrior.load(self.prior)
+            if prior.size != model.latent_size or prior.attribute_count != config.model.attribute_count:
+                raise ConfigError(f"{str(self.prior)!r} is of {prior.size} latents and {prior.attribute_count} "
+                                  f"attributes, the run of {model.latent_size} and {config.model.attribute_count}; fit "
+                                  "it again with `python -m trainers.fit_prior --run=...`.")
+            model.prior = prior
         return model
+
+    def step(self) -> int:
+        """The step of the last checkpoint.
+
+        Raises:
+            ConfigError: no checkpoint yet.
+        """
+        return int(self._latest_checkpoint().rpartition("-")[2])
+
+    def _latest_checkpoint(self):
+        latest = tf.train.latest_checkpoint(str(self.checkpoints))
+        if not latest:
+            raise ConfigError(f"run={str(self.path)!r} has no checkpoint yet; let the training run for a while.")
+        return latest
 
     def append_log(self, row: dict):
         """Adds an epoch's row to log.csv, in place of a row of the same or a later epoch (a run that was resumed)."""
         rows = [kept for kept in self.read_log() if int(kept["epoch"]) < row["epoch"]] + [row]
-        beside = self.log.with_suffix(".csv.new")
-        with open(beside, "w", newline="") as file:
+        with replacing(self.log) as beside, open(beside, "w", newline="") as file:
             writer = csv.DictWriter(file, list(row))
             writer.writeheader()
             writer.writerows(rows)
-        os.replace(beside, self.log)
 
     def read_log(self) -> list[dict]:
         """The rows of log.csv, values as text; empty before the first epoch ends."""
@@ -97,13 +119,6 @@ class RunFolder:
             raise ConfigError(f"{str(path)!r} does not exist; expected the folder of a run made by "
                               "`python -m trainers.train --run=...`.")
         return path.read_text()
-
-
-def write_text(path: pathlib.Path, text: str):
-    """Writes a file, complete or not at all."""
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_text(text)
-    os.replace(beside, path)
 
 
 def changes(old: dict, new: dict) -> str:

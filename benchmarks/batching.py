@@ -17,7 +17,7 @@ from absl import app, flags, logging
 
 from attr2image_tf.client.local import LocalModels
 from attr2image_tf.errors import clear_errors
-from attr2image_tf.run_folder import write_text
+from attr2image_tf.files import write_text
 from benchmarks.joined import Graph, compare, markdown
 from benchmarks.load.requests_mix import Mix
 

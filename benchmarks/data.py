@@ -17,7 +17,7 @@ from attr2image_tf import runtime
 from attr2image_tf.data.augmentation import AugmentationConfig
 from attr2image_tf.data.batches import BatchReader
 from attr2image_tf.errors import clear_errors
-from attr2image_tf.run_folder import write_text
+from attr2image_tf.files import write_text
 from benchmarks.memory import peak_gib
 from trainers.flags import define_dataset_flags, load_dataset
 

@@ -87,12 +87,12 @@ def keras_export(model: AttributeModel, path: pathlib.Path) -> Form:
 
 
 def litert_form(path: pathlib.Path, latent_size: int, threads: int) -> Form:
-    """A LiteRT file, and the draw of latents that an app makes before it."""
-    decode = litert.load(path.read_bytes(), threads=threads)
+    """A LiteRT file, and the draw of noise that an app makes before it."""
+    generate = litert.load(path.read_bytes(), threads=threads)
 
     def draw(attributes, seed):
-        latents = np.random.default_rng(seed[0]).normal(size=(1, latent_size)).astype(np.float32)
-        return decode(latents=latents, attributes=attributes)["images"]
+        noise = np.random.default_rng(seed[0]).normal(size=(1, latent_size)).astype(np.float32)
+        return generate(noise=noise, attributes=attributes)["images"]
 
     return Form(path, draw, largest_batch=1)
 

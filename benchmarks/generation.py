@@ -15,7 +15,7 @@ import tensorflow as tf
 from absl import app, flags
 
 from attr2image_tf import runtime
-from attr2image_tf.run_folder import write_text
+from attr2image_tf.files import write_text
 from benchmarks import exports
 from benchmarks.peer import PEER, matrix_peak, measure_peer
 

@@ -12,7 +12,6 @@ for `infer --batch=B --iterations=N` on the paper's network; a new network of th
 """
 
 import dataclasses
-import functools
 import json
 import pathlib
 import statistics
@@ -24,11 +23,10 @@ from absl import app, flags, logging
 
 from attr2image_tf import models, pixels, runtime
 from attr2image_tf.errors import clear_errors
-from attr2image_tf.inference.amortised import amortised_start
-from attr2image_tf.inference.attribute_prior import AttributePrior
-from attr2image_tf.inference.energy import Energy, EnergyConfig
-from attr2image_tf.inference.latent_optimizer import LatentOptimizer, OptimizerConfig
-from attr2image_tf.run_folder import RunFolder, write_text
+from attr2image_tf.files import replacing, write_text
+from attr2image_tf.inference.latent_optimizer import OptimizerConfig
+from attr2image_tf.inference.model_optimizer import model_optimizer
+from attr2image_tf.run_folder import RunFolder
 from benchmarks.memory import peak_gib
 from benchmarks.peer import PEER, measure_peer
 from trainers.flags import define_dataset_flags, load_dataset
@@ -58,12 +56,9 @@ def load_pictures(dataset, count):
             tf.constant(np.stack([example["attributes"] for example in chosen])))
 
 
-def create(model, config, prior=None):
-    """LatentOptimizer of a model with the default energy."""
-    energy = Energy(EnergyConfig(observation_variance=float(model.observation_standard_deviation) ** 2))
-    start = None if config.method == "adam" else functools.partial(amortised_start, model)
-    return LatentOptimizer(model.decode, energy, config, latent_size=model.latent_size,
-                           attribute_size=model.config.attribute_count, attribute_prior=prior, start=start)
+def create(model, config, schema=None):
+    """LatentOptimizer of a model; the paper's reference starts from the prior's mean."""
+    return model_optimizer(model, config, schema=schema, amortised=config.method != "adam")
 
 
 def measure_energies(model, pictures, attributes, folder, batch_size=16):
@@ -76,9 +71,8 @@ def measure_energies(model, pictures, attributes, folder, batch_size=16):
             if not path.exists():
                 rows = slice(first, first + batch_size)
                 found = optimizer.infer(pictures[rows], attributes[rows])
-                beside = path.with_name(f".{path.name}")
-                np.savez(beside, **{key: found[key].numpy() for key in ("energy", "evaluations", "stopped")})
-                beside.rename(path)
+                with replacing(path) as beside:
+                    np.savez(beside, **{key: found[key].numpy() for key in ("energy", "evaluations", "stopped")})
                 logging.info("%s: %d of %d pictures, %.0f s so far.", name, min(first + batch_size, len(pictures)),
                              len(pictures), time.monotonic() - started)
             with np.load(path) as file:
@@ -89,8 +83,7 @@ def measure_energies(model, pictures, attributes, folder, batch_size=16):
 
 def measure_attributes(model, schema, pictures, attributes, batch_size=16):
     """Correlation of the attributes found with the true ones: standardised scores of all pictures and attributes."""
-    prior = AttributePrior(schema.minimum, schema.mean, schema.maximum, schema.covariance)
-    optimizer = create(model, OptimizerConfig(), prior)
+    optimizer = create(model, OptimizerConfig(), schema)
     found = [optimizer.infer_attributes(pictures[first:first + batch_size])["attributes"].numpy()
              for first in range(0, len(pictures), batch_size)]
     scale = np.maximum(schema.standard_deviation, 1e-6)

@@ -15,7 +15,7 @@ import tensorflow as tf
 from absl import app, flags, logging
 
 from attr2image_tf.errors import clear_errors
-from attr2image_tf.run_folder import write_text
+from attr2image_tf.files import write_text
 from benchmarks import plain
 from benchmarks.steps import make_config, make_optimizer, make_step
 from benchmarks.workers import Work, Worker

@@ -12,7 +12,6 @@ import itertools
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import time
@@ -25,7 +24,7 @@ from attr2image_tf import data
 from attr2image_tf.data.augmentation import AugmentationConfig
 from attr2image_tf.data.batches import BatchReader
 from attr2image_tf.errors import clear_errors
-from attr2image_tf.run_folder import write_text
+from attr2image_tf.files import replacing_folder, write_text
 from benchmarks.memory import peak_gib
 from benchmarks.steps import make_config, make_step
 from benchmarks.workers import Work, Worker
@@ -56,19 +55,21 @@ def measure_step(image_size: int, batch_size: int) -> dict:
 
 def write_pictures(folder: pathlib.Path, count: int):
     """A user's folder: smooth noise and attributes.csv; complete or absent."""
-    beside = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(beside, ignore_errors=True)
+    with replacing_folder(folder) as beside:
+        _write_pictures(beside, count)
+
+
+def _write_pictures(folder, count):
     random = np.random.default_rng(0)
     for number in range(count):
-        path = beside / "images" / f"{number // 1000:03d}" / f"{number:06d}.png"
+        path = folder / "images" / f"{number // 1000:03d}" / f"{number:06d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(random.integers(0, 256, (8, 8, 3), np.uint8)).resize((64, 64)).save(path, compress_level=1)
-    with open(beside / "attributes.csv", "w", newline="") as file:
+    with open(folder / "attributes.csv", "w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["file", *(f"attribute {index}" for index in range(ATTRIBUTES))])
         for number, row in enumerate(random.normal(size=(count, ATTRIBUTES)).round(3)):
             table.writerow([f"{number // 1000:03d}/{number:06d}.png", *row])
-    beside.rename(folder)
 
 
 def make_pass(folder: str) -> Work:

@@ -21,7 +21,8 @@ from absl import app, flags
 
 from attr2image_tf import runtime
 from attr2image_tf.errors import clear_errors
-from attr2image_tf.run_folder import RunFolder, write_text
+from attr2image_tf.files import write_text
+from attr2image_tf.run_folder import RunFolder
 from benchmarks import exports, generation
 from benchmarks.peer import matrix_peak
 

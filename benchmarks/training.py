@@ -23,7 +23,7 @@ from absl import app, flags, logging
 
 from attr2image_tf.config import MODELS
 from attr2image_tf.errors import clear_errors
-from attr2image_tf.run_folder import write_text
+from attr2image_tf.files import write_text
 from benchmarks.peer import matrix_product, measure_peer
 from benchmarks.steps import make_config, make_step
 from benchmarks.workers import Work, Worker

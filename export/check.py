@@ -20,6 +20,7 @@ import numpy as np
 from absl import app, flags
 
 from attr2image_tf.errors import clear_errors
+from attr2image_tf.files import check_no_pattern
 from attr2image_tf.run_folder import RunFolder
 from export.serving import MODELS, read_warmup
 
@@ -41,7 +42,8 @@ def check_version(path: pathlib.Path, model: str, reference=None) -> tuple[list[
     Args:
         path: the SavedModel.
         model: "generator" or "latent_optimizer".
-        reference: function of a signature and its inputs to expected outputs by name, or None where it has none.
+        reference: function of a signature, its inputs and the export's temperature to expected outputs by name, or
+            None where it has none.
     """
     records = read_warmup(path)
     if not records:
@@ -61,7 +63,9 @@ def check_version(path: pathlib.Path, model: str, reference=None) -> tuple[list[
             answers = dict(file)
     problems = [f"{path}: {problem}" for problem in _problems(report, answers, dict(records))]
     if reference:
-        problems += [f"{path}: {problem}" for problem in _differences(answers, dict(records), reference)]
+        # Older exports do not tell theirs.
+        temperature = float(answers.get("describe/1/temperature", np.ones([1, 1]))[0, 0])
+        problems += [f"{path}: {problem}" for problem in _differences(answers, dict(records), reference, temperature)]
     rows = [[f"{model}/{path.name}", signature, *(f"{1000 * report['seconds'][f'{signature}/{batch}']:.1f}"
                                                    for batch in _BATCHES)] for signature, _ in records]
     rows[0] += [f"loads in {report['load_seconds']:.1f} s, {report['peak_memory_gib']:.2f} GiB at the most"]
@@ -116,9 +120,9 @@ def _problems(report, answers, records):
                 yield f"{key}: differs from batch 1 by {worst:.2g}"
 
 
-def _differences(answers, records, reference):
+def _differences(answers, records, reference, temperature):
     for signature, inputs in records.items():
-        for name, expected in (reference(signature, inputs) or {}).items():
+        for name, expected in (reference(signature, inputs, temperature) or {}).items():
             worst = float(np.abs(answers[f"{signature}/1/{name}"] - expected).max())
             if worst > 1e-4:
                 yield f"{signature}: {name} differs from the run's own model by {worst:.2g}"
@@ -129,11 +133,11 @@ def run_reference(run: str):
     from attr2image_tf import pixels
     model = RunFolder(run).load_model()
 
-    def reference(signature, inputs):
-        if signature not in ("generate", "serving_default", "decode"):
+    def reference(signature, inputs, temperature):
+        if signature not in ("generate", "serving_default", "sample", "decode"):
             return None
         drawn = (model.decode(inputs["latents"], inputs["attributes"]) if signature == "decode" else
-                 model.generate(inputs["attributes"], inputs["seed"]))
+                 model.generate(inputs["attributes"], inputs["seed"], inputs.get("temperature", temperature)))
         return {name: value.numpy() if name in ("gates", "latents") else pixels.unit_from_model_range(value).numpy()
                 for name, value in drawn.items() if name != "gate_logits"}
     return reference
@@ -143,6 +147,9 @@ def main(arguments):
     with clear_errors():
         if len(arguments) != 2:
             raise ValueError("expected one argument, the folder of the exports: python -m export.check models")
+        check_no_pattern(arguments[1], "folder")
+        if _RUN.value:
+            check_no_pattern(_RUN.value, "run")
         folder = pathlib.Path(arguments[1])
         versions = [(path, model) for model in MODELS if (folder / model).is_dir()
                     for path in sorted((folder / model).iterdir()) if path.name.isdigit()]

@@ -19,6 +19,9 @@ _ITERATIONS = flags.DEFINE_integer("iterations", OptimizerConfig().iterations, "
                                    "in posterior inference; more find lower energies in more time.", lower_bound=1)
 _WEIGHTS = flags.DEFINE_enum("weights", "float32", list(STORAGE), "How kernels are kept; 16 bits halve the size on "
                              "disk and in memory, and what that changes in pictures is printed.")
+_TEMPERATURE = flags.DEFINE_float("temperature", 1.0, "Factor on the noise that pictures are drawn from; below 1 they "
+                                  "are more typical and more alike. (The signature `sample` takes any.)",
+                                  lower_bound=0.0)
 _KEEP = flags.DEFINE_integer("keep", 0, "Newest versions of each model that stay, older ones are removed; 0 keeps all.",
                              lower_bound=0)
 
@@ -31,10 +34,11 @@ def main(arguments):
             raise ValueError("--run is missing; name the folder of a trained run.")
         check_writable(_OUTPUT.value, "output")
         versions = export_run(_RUN.value, _OUTPUT.value, keep=_KEEP.value, weights=_WEIGHTS.value,
+                              temperature=_TEMPERATURE.value,
                               inference=OptimizerConfig(iterations=_ITERATIONS.value))
         print(*versions.values(), sep="\n")
         if _WEIGHTS.value != "float32":
-            mean, largest = picture_difference(_RUN.value, versions["generator"])
+            mean, largest = picture_difference(_RUN.value, versions["generator"], temperature=_TEMPERATURE.value)
             print(f"pictures differ from the run's by {mean:.2f} of 255 levels on average, {largest:.1f} at the most")
 
 

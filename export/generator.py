@@ -10,7 +10,7 @@ from attr2image_tf import pixels
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.models import AttributeModel
 from export import encoded
-from export.request_checks import check_finite, check_rows, check_unit_range
+from export.request_checks import check_each, check_finite, check_rows, check_unit_range
 
 # More rows are refused: one request must not take the memory of all others.
 MAXIMUM_BATCH = 256
@@ -22,22 +22,27 @@ class Generator(tf.Module):
         generate = serving_default: attributes [B, A], seed int32 [B, 2] -> images, latents, and of a layered model
             foregrounds, gates, backgrounds
         generate_bytes: the same inputs -> images_bytes string [B], PNG
+        sample: also temperature [B], at least 0, a factor on the noise: below 1 pictures are more typical and more
+            alike -> what generate gives
         decode: latents [B, Z], attributes [B, A] -> images, and the layers
         encode: images [B, H, W, 3], masks [B, H, W, 1], attributes -> latents_mean, latents_log_variance [B, Z]
         describe: request int32 [B], of any content -> names, minimum, mean, maximum, standard_deviation [B, A],
-            covariance [B, A, A], image_size, maximum_batch [B, 1], latent_sizes [B, 1 or 2]
+            covariance [B, A, A], image_size, maximum_batch, temperature [B, 1], latent_sizes [B, 1 or 2]
 
     A request of no row or more than 256, with attributes of the wrong length, or with values that are not finite, is
     refused with InvalidArgumentError.
 
+    Pictures are drawn from the run's fitted prior, which travels inside.
+
     Args:
         model: AttributeModel, its weights final.
         schema: AttributeSchema of its data set.
+        temperature: float, at least 0. That of generate and generate_bytes.
     """
 
-    def __init__(self, model: AttributeModel, schema: AttributeSchema):
+    def __init__(self, model: AttributeModel, schema: AttributeSchema, temperature: float = 1.0):
         super().__init__()
-        self._model, self._schema = _Hidden(model), _Hidden(schema)
+        self._model, self._schema, self._temperature = _Hidden(model), _Hidden(schema), temperature
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """Concrete functions by name, ready for tf.saved_model.save."""
@@ -49,6 +54,7 @@ class Generator(tf.Module):
         masks = tf.TensorSpec([None, size, size, 1], tf.float32, "masks")
         request = tf.TensorSpec([None], tf.int32, "request")
         arguments = {"generate": (attributes, seed), "generate_bytes": (attributes, seed),
+                     "sample": (attributes, seed, tf.TensorSpec([None], tf.float32, "temperature")),
                      "decode": (latents, attributes), "encode": (images, masks, attributes), "describe": (request,)}
         functions = {name: tf.function(getattr(self, name)).get_concrete_function(*specs)
                      for name, specs in arguments.items()}
@@ -66,7 +72,13 @@ class Generator(tf.Module):
 
     def generate(self, attributes, seed):
         with tf.control_dependencies(_checks(attributes=attributes, seed=seed)):
-            return _public(self._model.value.generate(tf.identity(attributes), seed))
+            return _public(self._model.value.generate(tf.identity(attributes), seed, self._temperature))
+
+    def sample(self, attributes, seed, temperature):
+        checks = _checks(attributes=attributes, seed=seed, temperature=temperature)
+        checks.append(check_each(temperature >= 0.0, "temperature: expected numbers of at least 0"))
+        with tf.control_dependencies(checks):
+            return _public(self._model.value.generate(tf.identity(attributes), seed, tf.identity(temperature)))
 
     def generate_bytes(self, attributes, seed):
         return {"images_bytes": encoded.encode(self.generate(attributes, seed)["images"])}
@@ -89,7 +101,7 @@ class Generator(tf.Module):
         one = {"names": list(schema.names), "minimum": schema.minimum, "mean": schema.mean,
                "maximum": schema.maximum, "standard_deviation": schema.standard_deviation,
                "covariance": schema.covariance, "image_size": [config.image_size], "latent_sizes": sizes,
-               "maximum_batch": [MAXIMUM_BATCH]}
+               "maximum_batch": [MAXIMUM_BATCH], "temperature": [self._temperature]}
         with tf.control_dependencies(check_rows(MAXIMUM_BATCH, request=request)):
             batch = tf.shape(request)[0]
         return {name: tf.repeat(tf.convert_to_tensor(value)[tf.newaxis], batch, axis=0) for name, value in one.items()}
@@ -103,7 +115,7 @@ class _Hidden:
 
 
 def _checks(**tensors):
-    numbers = {name: tensor for name, tensor in tensors.items() if name in ("attributes", "latents")}
+    numbers = {name: tensor for name, tensor in tensors.items() if name in ("attributes", "latents", "temperature")}
     return check_rows(MAXIMUM_BATCH, **tensors) + check_finite(**numbers)
 
 

@@ -4,17 +4,14 @@ and nothing else.
 Images are float32 in [0, 1], NHWC. Every input has the batch first. The step limits are those of the export.
 """
 
-import functools
-
 import tensorflow as tf
 
 from attr2image_tf import pixels
 from attr2image_tf.data.schema import AttributeSchema
-from attr2image_tf.inference.amortised import amortised_start
-from attr2image_tf.inference.attribute_prior import AttributePrior
 from attr2image_tf.inference.energy import Energy, EnergyConfig
-from attr2image_tf.inference.latent_optimizer import LatentOptimizer, OptimizerConfig
+from attr2image_tf.inference.latent_optimizer import OptimizerConfig
 from attr2image_tf.inference.minimizers import STOP_REASONS
+from attr2image_tf.inference.model_optimizer import model_optimizer
 from attr2image_tf.models import AttributeModel
 from export import encoded
 from export.generator import Generator
@@ -63,11 +60,7 @@ class LatentOptimizerModule(tf.Module):
                  energy: EnergyConfig | None = None):
         super().__init__()
         self._generator = Generator(model, schema)
-        energy = energy or EnergyConfig(observation_variance=float(model.observation_standard_deviation) ** 2)
-        prior = AttributePrior(schema.minimum, schema.mean, schema.maximum, schema.covariance)
-        self._optimizer = LatentOptimizer(model.decode, Energy(energy), config, latent_size=model.latent_size,
-                                          attribute_size=len(schema), attribute_prior=prior,
-                                          start=functools.partial(amortised_start, model))
+        self._optimizer = model_optimizer(model, config, schema=schema, energy=energy and Energy(energy))
 
     def signatures(self, names=None) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """Concrete functions by name, ready for tf.saved_model.save; of all signatures, or of those named."""

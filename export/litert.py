@@ -8,11 +8,11 @@ and lfw.png, where a person sees what the smaller weights change.
 """
 
 import importlib.util
-import os
 
 from absl import app, flags, logging
 
-from attr2image_tf.errors import clear_errors
+from attr2image_tf.errors import check_writable, clear_errors
+from attr2image_tf.files import as_path
 from export.litert_file import WEIGHTS, export_litert
 
 _RUN = flags.DEFINE_string("run", None, "Folder of the trained run.")
@@ -27,12 +27,14 @@ def main(arguments):
     with clear_errors():
         if not _RUN.value or not _OUTPUT.value or not _OUTPUT.value.endswith(".tflite"):
             raise ValueError("--run and --output are needed: the folder of a trained run, and a file *.tflite.")
+        output = as_path(_OUTPUT.value)
+        check_writable(output.parent, "output")
         if not importlib.util.find_spec("ai_edge_litert"):
             raise ValueError("ai-edge-litert is not installed; it compares the file with the run. "
                              "Install it by: pip install '.[litert]'")
-        report = export_litert(_RUN.value, _OUTPUT.value, weights=_WEIGHTS.value)
-        size = os.path.getsize(_OUTPUT.value) / 2**20
-        print(f"{_OUTPUT.value}: {size:.1f} MiB; of 255 levels pictures differ from the run's by "
+        report = export_litert(_RUN.value, output, weights=_WEIGHTS.value)
+        size = output.stat().st_size / 2**20
+        print(f"{output}: {size:.1f} MiB; of 255 levels pictures differ from the run's by "
               f"{report['mean_difference']:.2f} on average, {report['largest_difference']:.0f} at the most")
 
 

@@ -1,9 +1,10 @@
-"""The generator as the content of one LiteRT file, with the signature decode.
+"""The generator as the content of one LiteRT file.
 
-    latents [B, Z], attributes [B, A] -> images [B, H, W, 3] in [0, 1]
+    generate: noise [B, Z], attributes [B, A] -> images [B, H, W, 3] in [0, 1], latents [B, Z]
+    decode: latents [B, Z], attributes [B, A] -> images [B, H, W, 3] in [0, 1]
 
-B is fixed when the file is made. Latents are the app's own draws from N(0, 1): LiteRT has no random numbers that a seed
-fixes.
+B is fixed when the file is made. Noise is the app's own, from N(0, 1), since LiteRT has no random numbers that a seed
+fixes; the run's prior maps it to latents.
 """
 
 import json
@@ -15,15 +16,16 @@ import numpy as np
 import tensorflow as tf
 
 from attr2image_tf import pixels
+from attr2image_tf.files import check_no_pattern, check_outputs, replacing, write_text
 from attr2image_tf.models import AttributeModel
-from attr2image_tf.run_folder import RunFolder, write_text
+from attr2image_tf.run_folder import RunFolder
 from export.publishing import save_quietly
 
 WEIGHTS = ("int8", "float16", "float32")
 
 
 def convert(model: AttributeModel, *, weights: str = "int8", batch_size: int = 1) -> bytes:
-    """The content of a LiteRT file with the signature decode.
+    """The content of a LiteRT file with the signatures generate and decode, which share their weights.
 
     Args:
         model: AttributeModel, its weights final and not folded yet; folded here, as LiteRT likes it.
@@ -37,16 +39,24 @@ def convert(model: AttributeModel, *, weights: str = "int8", batch_size: int = 1
     if weights not in WEIGHTS:
         raise ValueError(f"weights={weights!r}; expected one of {', '.join(WEIGHTS)}.")
     model.fold(gradients=False)
-    decode = tf.function(lambda latents, attributes: {
-        "images": pixels.unit_from_model_range(model.decode(latents, attributes)["images"])}).get_concrete_function(
-        tf.TensorSpec([batch_size, model.latent_size], tf.float32, "latents"),
-        tf.TensorSpec([batch_size, model.config.attribute_count], tf.float32, "attributes"))
+
+    def decode(latents, attributes):
+        return {"images": pixels.unit_from_model_range(model.decode(latents, attributes)["images"])}
+
+    def generate(noise, attributes):
+        latents = model.latents_from_noise(noise, attributes)
+        return decode(latents, attributes) | {"latents": latents}
+
+    attributes = tf.TensorSpec([batch_size, model.config.attribute_count], tf.float32, "attributes")
+    signatures = {name: tf.function(function).get_concrete_function(
+        tf.TensorSpec([batch_size, model.latent_size], tf.float32, of), attributes)
+        for name, function, of in (("generate", generate, "noise"), ("decode", decode, "latents"))}
     module = tf.Module()
-    module.read = list(decode.graph.variables)
+    module.read = [variable for function in signatures.values() for variable in function.graph.variables]
     with tempfile.TemporaryDirectory() as folder:
         # By way of a SavedModel, whose signature the file keeps; a bare function's names get lost.
-        save_quietly(module, folder, {"decode": decode})
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["decode"])
+        save_quietly(module, folder, signatures)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(signatures))
         if weights != "float32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if weights == "float16":
@@ -54,21 +64,22 @@ def convert(model: AttributeModel, *, weights: str = "int8", batch_size: int = 1
         return converter.convert()
 
 
-def load(content: bytes, *, threads: int = 1):
-    """A function latents, attributes -> dictionary of arrays, from the content of a file.
+def load(content: bytes, signature: str = "generate", *, threads: int = 1):
+    """A signature as a function that returns a dictionary of arrays, from the content of a file.
 
     Raises:
         ImportError: ai-edge-litert, of the extra `litert`, is not installed.
     """
     from ai_edge_litert.interpreter import Interpreter
-    return Interpreter(model_content=content, num_threads=threads).get_signature_runner("decode")
+    return Interpreter(model_content=content, num_threads=threads).get_signature_runner(signature)
 
 
-def compare(model: AttributeModel, run, latents, attributes) -> tuple[np.ndarray, np.ndarray]:
+def compare(model: AttributeModel, generate, noise, attributes) -> tuple[np.ndarray, np.ndarray]:
     """Pictures [N, H, W, 3] in [0, 1] of the model and of a loaded file of batch size 1, for the same N requests."""
-    expected = pixels.unit_from_model_range(model.decode(tf.constant(latents), tf.constant(attributes))["images"])
-    found = [run(latents=latents[row:row + 1], attributes=attributes[row:row + 1])["images"][0]
-             for row in range(len(latents))]
+    latents = model.latents_from_noise(tf.constant(noise), tf.constant(attributes))
+    expected = pixels.unit_from_model_range(model.decode(latents, tf.constant(attributes))["images"])
+    found = [generate(noise=noise[row:row + 1], attributes=attributes[row:row + 1])["images"][0]
+             for row in range(len(noise))]
     return expected.numpy(), np.stack(found)
 
 
@@ -88,13 +99,17 @@ def export_litert(run: str | os.PathLike, output: str | os.PathLike, *, weights:
 
     Raises:
         ConfigError: `run` is no run, or has no checkpoint yet.
+        ValueError: TensorFlow would take the run's path for a pattern, or a file of the run would be written over.
     """
     output = pathlib.Path(output)
+    check_no_pattern(run, "run")
     folder = RunFolder(run)
+    check_outputs([(repr(str(output)), output.with_suffix(ending)) for ending in (output.suffix, ".json", ".png")],
+                  folder.path.iterdir() if folder.path.is_dir() else [])
     model, schema = folder.load_model(), folder.read_schema()
     content = convert(model, weights=weights)
-    latents = np.random.default_rng(seed).normal(size=(samples, model.latent_size)).astype(np.float32)
-    expected, found = compare(model, load(content), latents, schema.draw({}, samples, seed=seed))
+    noise = np.random.default_rng(seed).normal(size=(samples, model.latent_size)).astype(np.float32)
+    expected, found = compare(model, load(content), noise, schema.draw({}, samples, seed=seed))
     difference = 255.0 * np.abs(found - expected)
     report = {"mean_difference": float(difference.mean()), "largest_difference": float(difference.max())}
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +119,6 @@ def export_litert(run: str | os.PathLike, output: str | os.PathLike, *, weights:
     write_text(output.with_suffix(".json"), json.dumps(
         {"latent_size": model.latent_size, "image_size": model.config.image_size, "weights": weights, **report,
          "schema": json.loads(schema.to_json())}))
-    beside = output.with_name(f".{output.name}.new")
-    beside.write_bytes(content)
-    os.replace(beside, output)
+    with replacing(output) as beside:
+        beside.write_bytes(content)
     return report

@@ -4,7 +4,6 @@ import importlib.util
 import os
 import pathlib
 import shutil
-import tempfile
 from collections.abc import Callable
 
 import numpy as np
@@ -13,6 +12,7 @@ from absl import logging
 
 from attr2image_tf import pixels
 from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.files import as_path, check_no_pattern, folder_beside
 from attr2image_tf.inference.latent_optimizer import OptimizerConfig
 from attr2image_tf.models import AttributeModel
 from attr2image_tf.run_folder import RunFolder
@@ -26,7 +26,7 @@ STORAGE = {"float32": None, "float16": tf.float16, "bfloat16": tf.bfloat16}
 
 def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
                inference: OptimizerConfig = OptimizerConfig(), keep: int = 0,
-               weights: str = "float32") -> dict[str, pathlib.Path]:
+               weights: str = "float32", temperature: float = 1.0) -> dict[str, pathlib.Path]:
     """Exports the generator and the latent optimiser of a run, with warm-up records and the server's configuration.
 
     Args:
@@ -35,17 +35,22 @@ def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
         inference: OptimizerConfig of the latent optimiser.
         keep: int. Newest versions of each model that stay, older ones are removed; 0 keeps all.
         weights: one of STORAGE.
+        temperature: float, at least 0. Factor on the noise that `generate` draws.
 
     Returns:
         The new versions' folders by name.
 
     Raises:
         ConfigError: `run` is no run, or has no checkpoint yet.
+        ValueError: TensorFlow would take one of the paths for a pattern.
     """
+    run, output = as_path(run), as_path(output)
+    check_no_pattern(run, "run")
+    check_no_pattern(output, "output")
     folder = RunFolder(run)
     schema = folder.read_schema()
 
-    modules = make_modules(folder.load_model, schema, inference, STORAGE[weights])
+    modules = make_modules(folder.load_model, schema, inference, STORAGE[weights], temperature)
     vectors = serving.plausible_rows(modules["generator"].generate, schema)
     versions = {}
     for name, module in modules.items():
@@ -57,14 +62,14 @@ def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
             else:
                 logging.info("%s: no warm-up records; they need tensorflow-serving-api (pip install .[serving]).", name)
 
-        versions[name] = publish(module, functions, pathlib.Path(output) / name, finish=warm_up)
-        remove_old_versions(pathlib.Path(output) / name, keep)
-    serving.write_server_files(pathlib.Path(output))
+        versions[name] = publish(module, functions, output / name, finish=warm_up)
+        remove_old_versions(output / name, keep)
+    serving.write_server_files(output)
     return versions
 
 
 def make_modules(load_model: Callable[[], AttributeModel], schema: AttributeSchema, inference: OptimizerConfig,
-                 storage: tf.DType | None = None) -> dict[str, tf.Module]:
+                 storage: tf.DType | None = None, temperature: float = 1.0) -> dict[str, tf.Module]:
     """The generator and the latent optimiser, each on a model folded for what it does.
 
     Args:
@@ -72,23 +77,25 @@ def make_modules(load_model: Callable[[], AttributeModel], schema: AttributeSche
         schema: AttributeSchema of the run.
         inference: OptimizerConfig of the latent optimiser.
         storage: see AttributeModel.fold.
+        temperature: of `generate`.
     """
     def load(gradients):
         model = load_model()
         model.fold(storage, gradients)
         return model
 
-    return {"generator": Generator(load(gradients=False), schema),
+    return {"generator": Generator(load(gradients=False), schema, temperature),
             "latent_optimizer": LatentOptimizerModule(load(gradients=True), schema, inference)}
 
 
-def picture_difference(run: str | os.PathLike, version: str | os.PathLike, *, samples: int = 64) -> tuple[float, float]:
+def picture_difference(run: str | os.PathLike, version: str | os.PathLike, *, samples: int = 64,
+                       temperature: float = 1.0) -> tuple[float, float]:
     """Mean and largest difference, in levels of 255, between pictures of an exported generator and its run's model."""
     folder = RunFolder(run)
     attributes = tf.constant(folder.read_schema().draw({}, samples))
     seed = tf.stack([tf.zeros(samples, tf.int32), tf.range(samples)], -1)
     exported = tf.saved_model.load(os.fspath(version))
-    expected = pixels.unit_from_model_range(folder.load_model().generate(attributes, seed)["images"])
+    expected = pixels.unit_from_model_range(folder.load_model().generate(attributes, seed, temperature)["images"])
     found = exported.signatures["generate"](attributes=attributes, seed=seed)["images"]
     difference = 255.0 * np.abs(found - expected)
     return float(difference.mean()), float(difference.max())
@@ -115,13 +122,10 @@ def publish(module: tf.Module, signatures, base: pathlib.Path, *, finish=None) -
         base: the model's folder.
         finish: function of the folder, called before it gets its place, for what else belongs into it.
     """
-    base.mkdir(parents=True, exist_ok=True)
-    beside = pathlib.Path(tempfile.mkdtemp(dir=base, prefix=".version-"))
-    try:
+    with folder_beside(base / "version") as beside:
         save_quietly(module, beside, signatures)
         if finish:
             finish(beside)
-        beside.chmod(0o755)
         while True:
             version = base / str(1 + max((int(path.name) for path in base.iterdir() if path.name.isdigit()), default=0))
             try:
@@ -131,9 +135,6 @@ def publish(module: tf.Module, signatures, base: pathlib.Path, *, finish=None) -
             except OSError:
                 if not version.exists():
                     raise
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
 
 
 def save_quietly(module: tf.Module, folder: str | os.PathLike, signatures):

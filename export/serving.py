@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from attr2image_tf.data.schema import AttributeSchema
-from attr2image_tf.run_folder import write_text
+from attr2image_tf.files import write_text
 from export import encoded
 
 MODELS = ("generator", "latent_optimizer")

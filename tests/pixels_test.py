@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageCms
 
 from attr2image_tf import pixels
 
@@ -118,3 +118,82 @@ def test_transparent_pixels_are_seen_as_white():
 def test_pixels_whose_white_nobody_knows_are_refused():
     with pytest.raises(ValueError, match="of another kind than 8 or 16 bits a channel; save it as PNG or JPEG"):
         pixels.as_seen(Image.fromarray(np.zeros([4, 4], np.float32)))
+
+
+@pytest.mark.parametrize(("box", "size"), [((0, 0, 7, 5), (3, 4)), ((1.25, 0.5, 6.5, 4.75), (2, 3)),
+                                           ((2, 1, 4, 3), (5, 5)), ((0, 0, 7, 5), (7, 5))])
+def test_an_area_mean_is_one(box, size):
+    values = np.random.default_rng(0).uniform(size=(5, 7))
+    # Each pixel cut into 40 x 40, each of which lies in one new pixel or is split evenly.
+    fine = values.repeat(40, 0).repeat(40, 1)
+    left, top, right, bottom = (round(40 * edge) for edge in box)
+    part = fine[top:bottom, left:right].repeat(size[1], 0).repeat(size[0], 1)
+    expected = part.reshape(size[1], bottom - top, size[0], right - left).mean((1, 3))
+    np.testing.assert_allclose(pixels.area_mean(values, box, size), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("place", range(0, 160, 7))
+def test_whatever_a_pixel_covers_counts(place):
+    values = np.zeros([160, 160], bool)
+    values[:, place] = True
+    shares = pixels.area_mean(values, (0, 0, 160, 160), (64, 64))
+    covered = {int(place / 2.5), int(np.ceil((place + 1) / 2.5)) - 1}
+    assert set(np.flatnonzero(shares[0]).tolist()) == covered and shares.sum() == pytest.approx(64 / 2.5)
+
+
+def masks():
+    """Files of one shape, the left half: drawn, in the opacity, or as a cut-out."""
+    half = np.zeros([40, 60], np.uint8)
+    half[:, :30] = 255
+    white, noise = np.full([40, 60], 255, np.uint8), np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    around = white.copy()
+    around[:, 50:] = 0
+    yield "drawn", Image.fromarray(half)
+    yield "drawn in a palette", Image.fromarray(half).convert("P")
+    yield "white, opaque on the shape", Image.fromarray(np.dstack([white, white, white, half]))
+    yield "grey and opacity", Image.fromarray(np.dstack([white, half]))
+    yield "black, opaque on the shape", Image.fromarray(np.dstack([np.zeros([40, 60, 3], np.uint8), half]))
+    yield "a cut-out", Image.fromarray(np.dstack([noise, half]))
+    yield "drawn, all opaque", Image.fromarray(np.dstack([half, half, half, white]))
+    yield "drawn, all clear", Image.fromarray(np.dstack([half, half, half, 0 * white]))
+    yield "drawn, clear around the drawing", Image.fromarray(np.dstack([half, half, half, around]))
+
+
+MASKS = dict(masks())
+
+
+@pytest.mark.parametrize("kind", MASKS)
+def test_a_mask_is_bright_where_its_shape_is(kind):
+    drawn = pixels.as_drawn(MASKS[kind])
+    assert drawn.shape == (40, 60, 3) and (drawn[:, :30] == 255).all() and (drawn[:, 30:] == 0).all()
+
+
+def profile(gamma):
+    """sRGB's colour profile with another gamma."""
+    content = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    # A tag's curve: "para", reserved, kind 0 (a bare gamma), reserved, the gamma as 16.16.
+    place = content.index(b"para")
+    content[place:place + 16] = b"para" + bytes(8) + int(gamma * 65536).to_bytes(4, "big")
+    return bytes(content).replace("sRGB".encode("utf-16-be"), "Mine".encode("utf-16-be"))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_colours_of_another_profile_are_converted(tmp_path, mode):
+    levels = np.tile(np.arange(256, dtype=np.uint8)[:, np.newaxis, np.newaxis], (1, 8, 3))
+    Image.fromarray(levels).convert(mode).save(tmp_path / "a.png", icc_profile=profile(1.0))
+    with Image.open(tmp_path / "a.png") as picture:
+        seen = np.asarray(pixels.as_seen(picture))
+    plain = np.asarray(Image.fromarray(levels).convert(mode).convert("RGB"))[..., 0].astype(float) / 255
+    # Linear light as sRGB has it.
+    expected = np.where(plain <= 0.0031308, 12.92 * plain, 1.055 * plain ** (1 / 2.4) - 0.055) * 255
+    np.testing.assert_allclose(seen[..., 0], expected, atol=1.5)
+
+
+@pytest.mark.parametrize("content", [b"no profile", "its own"])
+def test_a_profile_that_says_nothing_changes_nothing(tmp_path, content):
+    if content == "its own":
+        content = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    levels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    Image.fromarray(levels).save(tmp_path / "a.png", icc_profile=content)
+    with Image.open(tmp_path / "a.png") as picture:
+        np.testing.assert_array_equal(np.asarray(pixels.as_seen(picture)), levels)

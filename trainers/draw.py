@@ -16,13 +16,16 @@ from attr2image_tf import pixels
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.errors import clear_errors
 from attr2image_tf.evaluation import sheets
+from attr2image_tf.files import as_path, check_no_pattern
+from attr2image_tf.picture_files import check_picture_output
 from attr2image_tf.run_folder import RunFolder
 
 _RUN = flags.DEFINE_string("run", None, "Folder of the trained run.")
 _SHEET = flags.DEFINE_enum("sheet", "samples", ("samples", "layers", "progression", "names"),
                            "samples: a row a request. layers: x, x_F, g, x_B of each request. progression: a strip an "
                            "attribute, from minimum to maximum. names: print the attributes and their ranges.")
-_REQUESTS = flags.DEFINE_multi_string("request", [], 'Such as "Smiling=+2,Male=min"; "" asks for nothing.')
+_REQUESTS = flags.DEFINE_multi_string("request", [], 'Such as "Smiling=+2,Male=min"; "" asks for nothing. A name with '
+                                      """a comma or = in it stands in double quotes: '"size, in cm"=+1'.""")
 _ATTRIBUTES = flags.DEFINE_list("attributes", [], "Attributes of progression; all of them by default.")
 _CORRELATED = flags.DEFINE_bool("correlated", False,
                                 "Move the other attributes to their conditional mean given the requested ones, under a "
@@ -31,26 +34,33 @@ _VARIED = flags.DEFINE_bool("varied", True,
                             "Draw the attributes that are not requested from that fit, anew for each picture of "
                             "samples and layers (different people who all smile) and once for a progression.")
 _COUNT = flags.DEFINE_integer("count", 8, "Pictures a row.", lower_bound=2)
-_SEED = flags.DEFINE_integer("seed", 0, "Of the latents.", lower_bound=0)
+_SEED = flags.DEFINE_integer("seed", 0, "Of the latents.", lower_bound=0, upper_bound=2**31 - 1)
+_TEMPERATURE = flags.DEFINE_float("temperature", 1.0, "Factor on the noise that pictures are drawn from; below 1 they "
+                                  "are more typical and more alike.", lower_bound=0.0)
 _OUTPUT = flags.DEFINE_string("output", None, "The PNG; RUN/SHEET.png by default.")
 
 
 def draw(folder: RunFolder, schema: AttributeSchema) -> np.ndarray:
     """The sheet that the flags ask for, uint8 [H, W, 3]."""
     # Checked before the model is loaded.
-    requests = {text or "any": vectors(text, schema) for text in _REQUESTS.value or [""]}
+    requests = {text: vectors(text, schema) for text in _REQUESTS.value or [""]}
     names = [schema.names[schema.index(name)] for name in _ATTRIBUTES.value] or list(schema.names)
     model = folder.load_model()
     if _SHEET.value == "progression":
         base = next(iter(requests.values()))[0]
         return sheets.progression(model, schema, names, steps=_COUNT.value, seed=_SEED.value, base=base,
-                                  correlated=_CORRELATED.value)
+                                  correlated=_CORRELATED.value, temperature=_TEMPERATURE.value)
     if _SHEET.value == "samples":
-        return sheets.samples(model, {text.replace(",", "\n"): rows for text, rows in requests.items()},
-                              count=_COUNT.value, seed=_SEED.value)
+        return sheets.samples(model, {label(text): rows for text, rows in requests.items()},
+                              count=_COUNT.value, seed=_SEED.value, temperature=_TEMPERATURE.value)
     attributes = np.concatenate(list(requests.values()))
     seeds = np.stack([np.full(len(attributes), _SEED.value), np.arange(len(attributes))], -1).astype(np.int32)
-    return sheets.layers(model, attributes, seeds)
+    return sheets.layers(model, attributes, seeds, temperature=_TEMPERATURE.value)
+
+
+def label(text: str) -> str:
+    """A request as it stands beside its row: a line an attribute."""
+    return "\n".join(f"{name}={amount}" for name, amount in AttributeSchema.parse(text).items()) or "any"
 
 
 def vectors(text: str, schema: AttributeSchema) -> np.ndarray:
@@ -66,13 +76,16 @@ def main(arguments):
     with clear_errors():
         if not _RUN.value:
             raise ValueError("--run is missing; name the folder of a trained run.")
+        check_no_pattern(_RUN.value, "run")
         folder = RunFolder(_RUN.value)
         schema = folder.read_schema()
         if _SHEET.value == "names":
             for row in zip(schema.names, schema.minimum, schema.mean, schema.maximum, strict=True):
-                print("{:32s} {:9.3f} {:9.3f} {:9.3f}".format(*row))
+                print("{:32s} {:9.4g} {:9.4g} {:9.4g}".format(*row))
             return
-        print(pixels.save(draw(folder, schema), _OUTPUT.value or folder.path / f"{_SHEET.value}.png"))
+        output = as_path(_OUTPUT.value or folder.path / f"{_SHEET.value}.png")
+        check_picture_output(output, "output")
+        print(pixels.save(draw(folder, schema), output))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,9 @@ from attr2image_tf.config import ConfigError
 from attr2image_tf.errors import check_writable, clear_errors
 from attr2image_tf.evaluation import attribute_regressor, context, experiments, pictures, report, side_by_side
 from attr2image_tf.evaluation.workspace import Workspace
-from attr2image_tf.run_folder import RunFolder, changes, write_text
+from attr2image_tf.files import check_no_pattern, check_outputs, write_text
+from attr2image_tf.run_folder import RunFolder, changes
+from trainers.flags import define_source_flags, load_run_dataset
 
 DEFAULTS = context.EvaluationConfig()
 
@@ -34,9 +36,7 @@ flags.DEFINE_list("runs", [], "Folders of several runs of one data set, with com
 flags.DEFINE_list("regressors", [], "Folders of trained regressors, with commas between.")
 flags.DEFINE_string("output", None, "Folder of the evaluation; for a single run RUN/evaluation by default.")
 flags.DEFINE_list("experiments", list(experiments.EXPERIMENTS), "What is measured.")
-flags.DEFINE_string("data_dir", None, "Folder that holds the official archives; by default the environment variable "
-                    "ATTR2IMAGE_DATA.")
-flags.DEFINE_string("prepared_dir", None, "Folder for prepared data sets; ~/tensorflow_datasets by default.")
+define_source_flags()
 flags.DEFINE_integer("threads", 0, "Threads for computation; 0 for one a core.", lower_bound=0)
 for name, text in {
     "test_pictures": "Test pictures in all, spread evenly over the split; 0 for all of them.",
@@ -73,6 +73,8 @@ def open_runs(values) -> dict[str, RunFolder]:
     paths = ([values.run] if values.run else []) + values.runs
     if not paths:
         raise ValueError("--run is missing; name the folder of a trained run, or several with --runs=A,B,C.")
+    for path in paths:
+        check_no_pattern(path, "run")
     labels = [pathlib.Path(path).resolve().name for path in paths]
     if len(set(labels)) < len(labels):
         raise ValueError(f"--runs: the folders' last names must differ, got {', '.join(labels)}.")
@@ -81,13 +83,11 @@ def open_runs(values) -> dict[str, RunFolder]:
                      folder.read_schema().names) for label, folder in folders.items()}
     first = labels[0]
     for label, kind in kinds.items():
-        if kind != kinds[first]:
+        if kind[1:] != kinds[first][1:] or not data.same_set(kind[0], kinds[first][0]):
             raise ValueError(f"run {label!r} is of {kind[0]} at {kind[1]} pixels with {len(kind[2])} attributes, run "
                              f"{first!r} of {kinds[first][0]} at {kinds[first][1]} pixels with "
                              f"{len(kinds[first][2])}; evaluate runs of one data set together.")
-        if not tf.train.latest_checkpoint(str(folders[label].checkpoints)):
-            raise ConfigError(f"run={str(folders[label].path)!r} has no checkpoint yet; let the training run for a "
-                              "while.")
+        folders[label].step()
     return folders
 
 
@@ -193,18 +193,16 @@ def evaluate(values) -> pathlib.Path:
     first = next(iter(folders.values()))
     output = pathlib.Path(values.output or first.path / "evaluation")
     check_writable(output, "output")
+    check_outputs([*((f"run {label!r}", output / label) for label in folders),
+                   ("the real pictures", output / "real"), ("the report", output / "report.html")],
+                  [*(folder.path for folder in folders.values()), *values.regressors])
     run, schema = first.read_config(), first.read_schema()
     config = settings(values, run)
     for name in (*config.attributes, *config.background_attributes):
         schema.index(name)
     judges = open_judges(values.regressors, schema, run.model.image_size)
-    dataset = data.load(run.dataset, image_size=run.model.image_size, source_dir=values.data_dir,
-                        prepared_dir=values.prepared_dir)
-    if dataset.schema.names != schema.names:
-        raise ValueError(f"data set {dataset.name!r} has {len(dataset.schema)} attributes, the runs {len(schema)}, or "
-                         "others; name the files that the runs were trained on.")
-    steps = {label: int(tf.train.latest_checkpoint(str(folder.checkpoints)).rpartition("-")[2])
-             for label, folder in folders.items()}
+    dataset = load_run_dataset(values, run, schema)
+    steps = {label: folder.step() for label, folder in folders.items()}
     keep_settings(output, {"settings": config.to_dict(), "regressors": list(judges), "runs": steps})
     material = context.Material(
         pictures.read(dataset, "test", config.test_pictures),

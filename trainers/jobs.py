@@ -1,18 +1,17 @@
 """Pictures on their way through the exported latent optimiser: what is asked of each, and what comes back."""
 
-import csv
 import dataclasses
+import itertools
 import pathlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from absl import logging
 
 from attr2image_tf import pixels
 from attr2image_tf.client.local import LocalModels
-from attr2image_tf.client.photos import PictureError, Square, read_hidden
+from attr2image_tf.client.photos import PictureError, Square, read
 from attr2image_tf.inference.completion import fill_in
-
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Job:
             if not observed.any() or observed.all():
                 raise ValueError(f"what is hidden covers {'all' if not observed.any() else 'nothing'} of the region "
                                  f"{square.left},{square.top},{square.side} (left, top, side).")
-        return cls(name, path, picture, square, square.cut(picture, size), hidden, observed, attributes)
+        return cls(name, path, picture, square, square.cut(picture, size, hidden), hidden, observed, attributes)
 
     def shown(self) -> np.ndarray:
         """What the model is shown, uint8 [size, size, 3]; hidden pixels are grey."""
@@ -79,6 +78,42 @@ class Result:
     iterations: int
     evaluations: int
     stopped: int
+
+
+def read_jobs(files, size, region, hidden, known):
+    """Pairs of a place in `files`, from 1, and the Job of that picture; those that cannot be used are named in the log.
+
+    Args:
+        files: path by name.
+        size: int. Of the model's pictures.
+        region: Square, or None for the central one.
+        hidden: from `parse_hidden`.
+        known: function of a path to its attributes float32 [A], or None.
+    """
+    for place, (name, path) in enumerate(files.items(), start=1):
+        try:
+            picture = read(path)
+            square = region or Square.central(*picture.shape[:2])
+            square.check(*picture.shape[:2])
+            yield place, Job.make(name, path, picture, square, size, hidden(picture), known(path))
+        except (PictureError, ValueError) as error:
+            logging.warning("Left out %s: %s", path, error)
+
+
+def batches(files, jobs, batch_size):
+    """Lists of jobs, each with the number of pictures that are still to be looked at after it.
+
+    Args:
+        files: path by name.
+        jobs: from `read_jobs`.
+        batch_size: int.
+    """
+    batch = list(itertools.islice(jobs, batch_size))
+    while batch:
+        # Read ahead: pictures that cannot be used take no more time.
+        following = list(itertools.islice(jobs, batch_size))
+        yield [job for _, job in batch], len(files) - following[0][0] + 1 if following else 0
+        batch = following
 
 
 def solve(models: LocalModels, jobs: Sequence[Job], change: Callable | None, samples: int, seed: int) -> list[Result]:
@@ -120,116 +155,3 @@ def solve(models: LocalModels, jobs: Sequence[Job], change: Callable | None, sam
     return [Result(pixels.uint8_from_unit(result[row]).numpy(),
                    {title: column[row] for title, column in columns.items()}, attributes[row],
                    **{name: found[name][row] for name in numbers}) for row in range(len(jobs))]
-
-
-def find_pictures(names) -> dict[str, pathlib.Path]:
-    """Picture files by the name of their results, folders searched through.
-
-    Raises:
-        ValueError: nothing named, a path that does not exist, no picture, or two pictures of one name.
-    """
-    if not names:
-        raise ValueError("--images is missing; name a picture or a folder of pictures.")
-    result = {}
-    for name in names:
-        path = pathlib.Path(name)
-        if not path.exists():
-            raise ValueError(f"images={name!r} does not exist; name a picture or a folder of pictures.")
-        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in ENDINGS) if path.is_dir() else [path]
-        for file in files:
-            label = "_".join(file.relative_to(path).with_suffix("").parts) if path.is_dir() else file.stem
-            if label in result:
-                raise ValueError(f"{str(result[label])!r} and {str(file)!r} would both be written as {label}.png; "
-                                 "rename one.")
-            result[label] = file
-    if not result:
-        raise ValueError(f"images={', '.join(map(str, names))!r}: no picture there; expected files ending in "
-                         f"{', '.join(ENDINGS)}.")
-    return result
-
-
-def parse_numbers(values, count, flag, meaning):
-    """Whole numbers from texts.
-
-    Raises:
-        ValueError: too few or many, or one that is no whole number.
-    """
-    try:
-        numbers = [int(value) for value in values]
-    except ValueError:
-        numbers = []
-    if len(numbers) != count:
-        raise ValueError(f"{flag}={','.join(values)!r}: expected {meaning}, whole numbers.")
-    return numbers
-
-
-def parse_hidden(text: str | None):
-    """Function of a picture to what is hidden of it, bool [H, W] or None, from the flag's text.
-
-    Raises:
-        ValueError: a box that is none, or a mask that cannot be read.
-    """
-    if text is None:
-        return lambda picture: None
-    if pathlib.Path(text).suffix.lower() in ENDINGS:
-        mask = read_hidden(text)
-
-        def hidden(picture):
-            if mask.shape != picture.shape[:2]:
-                raise PictureError(f"hide={text!r} has {mask.shape[1]} x {mask.shape[0]} pixels, the picture "
-                                   f"{picture.shape[1]} x {picture.shape[0]}.")
-            return mask
-        return hidden
-    left, top, right, bottom = parse_numbers(text.split(","), 4, "hide", "left,top,right,bottom or a mask picture")
-    if not (0 <= left < right and 0 <= top < bottom):
-        raise ValueError(f"hide={text!r}: expected left < right and top < bottom, at least 0.")
-
-    def boxed(picture):
-        result = np.zeros(picture.shape[:2], bool)
-        result[top:bottom, left:right] = True
-        return result
-    return boxed
-
-
-def known_attributes(text: str | None, schema) -> Callable:
-    """Function of a picture's path to its attributes float32 [A], or to None, from the flag's text.
-
-    Raises:
-        ValueError: a request or a CSV file that cannot be used.
-    """
-    if text is None:
-        return lambda path: None
-    if not text.lower().endswith(".csv"):
-        vector = schema.request(text)
-        return lambda path: vector
-    rows = _read_csv(text, schema)
-
-    def known(path):
-        for key in (str(path), path.name):
-            if key in rows:
-                return rows[key]
-        raise ValueError(f"no row for {path.name!r} in {text!r}.")
-    return known
-
-
-def _read_csv(path, schema):
-    with open(path, newline="") as file:
-        reader = csv.reader(file)
-        header = next(reader, [])
-        columns = [schema.index(name) for name in header[1:]]
-        if len(set(columns)) < len(columns):
-            raise ValueError(f"{path!r}: two columns are of one attribute.")
-        missing = sorted(set(range(len(schema))) - set(columns))
-        if missing:
-            raise ValueError(f"{path!r} has no column for {', '.join(schema.names[i] for i in missing[:5])}"
-                             f"{' and others' if len(missing) > 5 else ''}; expected one for each attribute.")
-        rows = {}
-        for number, row in enumerate(reader, 2):
-            try:
-                # In the order of the schema; too short or too long a row is an error as well.
-                by_column = dict(zip(columns, map(float, row[1:]), strict=True))
-            except ValueError as error:
-                raise ValueError(f"{path!r}, line {number}: expected a file name and {len(columns)} numbers "
-                                 f"({error}).") from None
-            rows[row[0]] = np.array([by_column[i] for i in range(len(schema))], np.float32)
-    return rows

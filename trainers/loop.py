@@ -16,9 +16,14 @@ from absl import logging
 from attr2image_tf import models
 from attr2image_tf.config import RunConfig
 from attr2image_tf.data.batches import BatchReader
+from attr2image_tf.models.latent_prior import STANDARD
 from attr2image_tf.models.observation_noise import IMAGE
 from attr2image_tf.models.optimizer import Adam, WeightAverage
+from attr2image_tf.models.prior_fitting import Posteriors, fit_gaussian
 from attr2image_tf.run_folder import RunFolder
+
+# Pictures whose posteriors the prior is fitted to when an epoch ends; when training ends it is all of them.
+EPOCH_POSTERIORS = 4096
 
 
 class Diverged(RuntimeError):
@@ -157,7 +162,9 @@ class Loop:
                            "clip_norm, and start again in a new folder.")
         self.exchange_average()
         try:
+            self._fit_prior()
             validation = self._validation = self.evaluate("validation")
+            train.pop("prior_gain", None)
             row = {"epoch": epoch + 1, "step": self.step, "skipped_steps": int(self.model.optimizer.skipped.numpy()),
                    **{f"observation_standard_deviation{'' if name == IMAGE else f'_{name}'}": deviation
                       for name, deviation in self.model.observation_noise.standard_deviations().items()},
@@ -170,6 +177,15 @@ class Loop:
                 self.on_epoch(self, epoch, row)
         finally:
             self.exchange_average()
+
+    def _fit_prior(self):
+        """The Gaussian part of the prior, on all workers alike; a flow is trained when training has ended."""
+        if self.model.prior.kind == STANDARD:
+            return
+        batches = self.reader.evaluation("train").take(-(-EPOCH_POSTERIORS // self.reader.batch_size))
+        fit_gaussian(self.model.prior, Posteriors.of(self.model, batches, mirrored=self.config.flip))
+        if self.chief:
+            self.model.prior.save(self.folder.prior, step=self.step, final=False)
 
     def _set_observation_noise(self):
         noise = self.model.observation_noise
@@ -197,8 +213,9 @@ class Loop:
         return terms
 
     def _summed(self, terms):
-        stacked = tf.nest.map_structure(lambda term: self.strategy.reduce("SUM", term, axis=None), terms)
-        return tf.stack([stacked[name] for name in self._names])
+        summed = tf.nest.map_structure(lambda term: self.strategy.reduce("SUM", term, axis=None), terms)
+        # A training step has no `prior_gain`.
+        return tf.stack([summed.get(name, 0.0) for name in self._names])
 
     def _means(self, totals):
         values = dict(zip(self._names, np.asarray(totals, np.float64).tolist(), strict=True))

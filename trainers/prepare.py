@@ -20,7 +20,7 @@ import time
 import numpy as np
 from absl import app, flags, logging
 
-from attr2image_tf import pixels
+from attr2image_tf import picture_files, pixels
 from attr2image_tf.data.folder import builder as folder
 from attr2image_tf.data.folder import check as folder_check
 from attr2image_tf.data.folder import chunks as folder_chunks
@@ -28,11 +28,14 @@ from attr2image_tf.data.folder import report as folder_report
 from attr2image_tf.data.folder.table import read_table
 from attr2image_tf.errors import check_writable, clear_errors
 from attr2image_tf.evaluation import attribute_regressor
-from attr2image_tf.run_folder import write_text
+from attr2image_tf.files import as_path, check_outputs, write_text
+
+SHEET, REPORT = "contact_sheet.png", "report.txt"
 
 flags.DEFINE_string("images", None, "Folder of the pictures; folders within it are searched too.")
 flags.DEFINE_string("attributes", None, "CSV file: file name, then an attribute a column.")
-flags.DEFINE_string("masks", None, "Folder of masks with the pictures' names; bright is foreground.")
+flags.DEFINE_string("masks", None, "Folder of masks with the pictures' names: bright is foreground; of cut-outs, what "
+                    "is opaque.")
 flags.DEFINE_string("name", None, "Of the prepared set.")
 flags.DEFINE_string("output", "prepared", "Folder that gets a folder of this name.")
 flags.DEFINE_string("group", None, "Column that says which pictures belong together, such as the person shown; no "
@@ -63,17 +66,19 @@ def shown(items, total: int, what: str):
             told = now
 
 
-def predict(images: str, output: str, regressor_folder: str, fit: str):
-    """Writes a CSV file of the attributes that a regressor sees in a folder of pictures.
+def predict(images: str, output: str, regressor_folder: str, fit: str, without: pathlib.Path):
+    """Writes a CSV file of the attributes that a regressor sees in a folder of pictures, all but those in `without`.
 
     Raises:
         ValueError: the file exists, there are no pictures, or no regressor.
     """
-    path = pathlib.Path(output).expanduser()
+    path = as_path(output)
     if path.exists():
         raise ValueError(f"attributes={output!r} exists; --predict_attributes writes a new file.")
     regressor = attribute_regressor.load(regressor_folder)
-    files = folder_check.find_pictures(images)
+    if not as_path(images).is_dir():
+        raise ValueError(f"images={images!r} is no folder; name the folder of the pictures.")
+    files, others = picture_files.find_pictures(as_path(images), [without])
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["file", *regressor.schema.names])
@@ -98,8 +103,8 @@ def predict(images: str, output: str, regressor_folder: str, fit: str):
             flush()
     flush()
     if not written:
-        raise ValueError(f"images={images!r} has no picture that decodes; expected files ending in "
-                         f"{', '.join(folder_check.ENDINGS)}.")
+        raise ValueError(f"images={images!r} has no picture that decodes; expected files such as "
+                         f"{picture_files.COMMON_ENDINGS}, found {len(files)} of them and {len(others)} others.")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text.getvalue())
     logging.info("Wrote %s: %d attributes of %s pictures, as the regressor in %s sees them.", path,
@@ -116,20 +121,24 @@ def prepare(values) -> str | None:
     fit = values.fit or ("mask" if values.masks else "middle")
     if fit == "mask" and not values.masks:
         raise ValueError("fit='mask' needs --masks.")
-    check_writable(pathlib.Path(values.output).expanduser(), "output")
+    output = pathlib.Path(values.output) / (values.name or "unnamed")
+    place = output.expanduser()
+    check_writable(place, "output")
     if values.predict_attributes:
         if fit == "mask":
             raise ValueError("--predict_attributes looks at whole pictures; use --fit=middle or --fit=whole.")
-        predict(values.images, values.attributes, values.predict_attributes, fit)
+        predict(values.images, values.attributes, values.predict_attributes, fit, place)
     if not values.name and not values.dry_run:
         if values.predict_attributes:
             return None
         raise ValueError("--name is missing; give the prepared set one, such as --name=shoes.")
 
     table = read_table(values.attributes, values.group)
-    found = folder_check.check_folder(values.images, table, values.masks, threads=values.threads, progress=shown)
+    found = folder_check.check_folder(values.images, table, values.masks, without=[place], threads=values.threads,
+                                      progress=shown)
+    read = [path for picture in found.pictures for path in (picture.path, picture.mask) if path]
+    check_outputs([("the contact sheet", place / SHEET), ("the report", place / REPORT)], [table.path, *read])
     shares = {"validation_share": values.validation_share, "test_share": values.test_share}
-    output = pathlib.Path(values.output) / (values.name or "unnamed")
     chunks = folder_chunks.Chunks(output, found.pictures, image_size=values.image_size, fit=fit)
     source = folder.make_source(found, table, chunks, {}, **shares)
     text = folder_report.report(found, table, source)
@@ -138,8 +147,8 @@ def prepare(values) -> str | None:
     if values.dry_run:
         return None
     sheet = folder_report.contact_sheet(found, image_size=values.image_size, fit=fit)
-    print(f"contact sheet: {pixels.save(sheet, output.expanduser() / 'contact_sheet.png')}")
-    write_text(output.expanduser() / "report.txt", f"{text}\n\n{folder_report.all_problems(found)}")
+    print(f"contact sheet: {pixels.save(sheet, place / SHEET)}")
+    write_text(place / REPORT, f"{text}\n\n{folder_report.all_problems(found)}")
     folder.prepare_folder(found, table, output, image_size=values.image_size, fit=fit, threads=values.threads,
                           progress=shown, **shares)
     return str(output)

@@ -8,23 +8,26 @@ models/ with the exported generator. The same command goes on with a run that wa
 reached.
 """
 
+import dataclasses
 import sys
-import time
 
 import numpy as np
 import tensorflow as tf
 from absl import app, flags, logging
 
 from attr2image_tf import config as configs
-from attr2image_tf import pixels, runtime
+from attr2image_tf import data, pixels, runtime
 from attr2image_tf.data.augmentation import AugmentationConfig
 from attr2image_tf.data.batches import BatchReader
 from attr2image_tf.errors import check_writable, clear_errors
 from attr2image_tf.evaluation import sheets
+from attr2image_tf.files import check_no_pattern
 from attr2image_tf.run_folder import RunFolder
 from export.publishing import export_run
 from trainers import strategies
+from trainers.fit_prior import fit_prior
 from trainers.flags import define_dataset_flags, load_dataset
+from trainers.journal import Journal
 from trainers.loop import Diverged, Loop
 
 define_dataset_flags()
@@ -42,6 +45,8 @@ flags.DEFINE_float("observation_standard_deviation", 0.5, "Its (first) value; pi
 flags.DEFINE_bool("shared_observation_noise", False, "One standard deviation for p(x | .) and p(x_F | .) of discvae.")
 flags.DEFINE_float("gate_weight", 0.3, "Weight of the gate's log-likelihood in the objective of discvae.")
 flags.DEFINE_float("kl_warmup_epochs", 0.0, "Epochs over which the weight of the KL terms rises from 0 to 1.")
+flags.DEFINE_enum("prior", "flow", configs.PRIORS, "p(z | y) that pictures are drawn from, fitted when training ends: "
+                  "N(0, I) as in the paper, linear in y, or that with a flow.")
 flags.DEFINE_integer("epochs", 20, "Passes over the training split.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 32, "Examples of a step, over all replicas together.", lower_bound=1)
 flags.DEFINE_float("learning_rate", 3e-4, "Of Adam.")
@@ -70,26 +75,36 @@ def run_config(values, dataset) -> configs.RunConfig:
     if values.model == "discvae" and not dataset.has_masks:
         raise configs.ConfigError(f"model='discvae': the pictures of {dataset.name!r} have no masks, which a layered "
                                   "model learns from; use --model=cvae, or give masks.")
-    # A constant attribute carries nothing; dividing by 1 leaves it at 0.
-    deviation = np.where(dataset.schema.standard_deviation > 1e-6, dataset.schema.standard_deviation, 1.0)
     steps_per_epoch = dataset.counts["train"] // values.batch_size
     model = configs.ModelConfig(
         model=values.model, image_size=values.image_size, attribute_mean=tuple(dataset.schema.mean.tolist()),
-        attribute_standard_deviation=tuple(deviation.tolist()), latent_size=values.latent_size,
+        attribute_standard_deviation=tuple(dataset.schema.scale.tolist()), latent_size=values.latent_size,
         foreground_latent_size=values.foreground_latent_size, background_latent_size=values.background_latent_size,
         width=values.width, dropout=values.dropout, observation_noise=values.observation_noise,
         observation_standard_deviation=values.observation_standard_deviation,
         shared_observation_noise=values.shared_observation_noise, gate_weight=values.gate_weight,
-        kl_warmup_steps=round(values.kl_warmup_epochs * steps_per_epoch), precision=values.precision,
-        seed=values.seed)
+        kl_warmup_steps=round(values.kl_warmup_epochs * steps_per_epoch), prior=values.prior,
+        precision=values.precision, seed=values.seed)
     return configs.RunConfig(
         dataset=dataset.name, model=model, epochs=values.epochs, batch_size=values.batch_size,
         learning_rate=values.learning_rate, weight_decay=values.weight_decay, clip_norm=values.clip_norm,
         average_decay=values.average_decay, flip=values.flip, rotation=values.rotation, crop=values.crop)
 
 
+def spelled_alike(config: configs.RunConfig, folder: RunFolder) -> configs.RunConfig:
+    """`config` with the data set spelled as the run in a folder has it, where both mean the same."""
+    if not (folder.path / "config.json").exists():
+        return config
+    before = folder.read_config().dataset
+    return dataclasses.replace(config, dataset=before) if data.same_set(before, config.dataset) else config
+
+
 def finish(folder: RunFolder, dataset):
-    """Exports the run, loads the generator as an app would, and draws a sheet with it; returns the sheet's path."""
+    """Fits the prior, exports the run, loads the generator as an app would, and draws a sheet with it.
+
+    Returns the sheet's path.
+    """
+    fit_prior(folder, dataset, folder.read_config().model.prior)
     version = export_run(folder.path, folder.models)["generator"]
     generator = tf.saved_model.load(str(version))
 
@@ -100,37 +115,6 @@ def finish(folder: RunFolder, dataset):
     sheet = sheets.beside_references(generate, [example["image"] for example in examples],
                                      np.stack([example["attributes"] for example in examples]), count=8, seed=0)
     return pixels.save(sheet, folder.path / "sheet.png")
-
-
-class Journal:
-    """What is shown after each epoch: a line, TensorBoard curves and picture grids."""
-
-    def __init__(self, folder, dataset, config):
-        self.folder, self.schema, self.config = folder, dataset.schema, config
-        self.writer = tf.summary.create_file_writer(str(folder.tensorboard))
-        reader = BatchReader(dataset, batch_size=8, seed=0, augmentation=AugmentationConfig())
-        self.batch = next(iter(reader.evaluation("validation")))
-        self.started, self.first_epoch = time.monotonic(), None
-
-    def __call__(self, loop, epoch, row):
-        if self.first_epoch is None:
-            self.first_epoch = epoch
-        seconds = (time.monotonic() - self.started) / (epoch + 1 - self.first_epoch)
-        logging.info("Epoch %d of %d: bound %.1f in training, %.1f in validation (nats per example), %.1f pictures/s, "
-                     "%s left.", epoch + 1, self.config.epochs, row["train_lower_bound"],
-                     row["validation_lower_bound"], row["pictures_per_second"],
-                     _duration(seconds * (self.config.epochs - epoch - 1)))
-        seeds = np.stack([np.zeros(8), np.arange(8)], -1).astype(np.int32)
-        pictures = {"reconstructions": sheets.reconstructions(loop.model, self.batch),
-                    "samples": sheets.layers(loop.model, self.batch["attributes"].numpy(), seeds)}
-        with self.writer.as_default(step=epoch + 1):
-            for name, value in row.items():
-                split, _, term = name.partition("_")
-                tf.summary.scalar(f"{split}/{term}" if split in ("train", "validation") else name, value)
-            for name, picture in pictures.items():
-                tf.summary.image(name, picture[np.newaxis])
-                pixels.save(picture, self.folder.samples / f"{name}_{epoch + 1:04d}.png")
-        self.writer.flush()
 
 
 def describe(loop, reader, config):
@@ -155,17 +139,22 @@ def main(arguments):
             raise ValueError("--run is missing; name the folder of the run, for example --run=runs/first.")
         if values.run:
             check_writable(values.run, "run")
+            check_no_pattern(values.run, "run")
         # Before anything else touches the devices: a cluster must know its peers first.
         strategy = strategies.create(values.strategy)
         dataset = load_dataset(values)
         config = run_config(values, dataset)
         folder = RunFolder(values.run or "unused")
         if values.run:
+            config = spelled_alike(config, folder)
             folder.check(config)
         augmentation = AugmentationConfig(flip_probability=0.5 if config.flip else 0.0,
                                           maximum_rotation=config.rotation,
                                           cropped_size=dataset.image_size if config.crop else None)
         reader = BatchReader(dataset, batch_size=config.batch_size, seed=config.model.seed, augmentation=augmentation)
+        if config.batch_size % strategy.num_replicas_in_sync:
+            raise ValueError(f"batch_size={config.batch_size} cannot be shared by {strategy.num_replicas_in_sync} "
+                             "replicas; use a multiple.")
         chief = strategies.is_chief()
         if chief and not values.dry_run:
             folder.write(config, dataset.schema)
@@ -190,11 +179,6 @@ def main(arguments):
         sheet = finish(folder, dataset)
         print(f"Exported to {folder.models}. At the left pictures of the test split, beside each what the exported "
               f"generator draws for its attributes:\n{sheet}")
-
-
-def _duration(seconds):
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
 
 
 if __name__ == "__main__":

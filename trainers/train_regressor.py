@@ -11,13 +11,14 @@ import json
 
 from absl import app, flags, logging
 
-from attr2image_tf import runtime
+from attr2image_tf import data, runtime
 from attr2image_tf.config import ConfigError
 from attr2image_tf.errors import check_writable, clear_errors
 from attr2image_tf.evaluation import attribute_regressor, faithfulness, pictures
 from attr2image_tf.evaluation.attribute_regressor import RegressorConfig
 from attr2image_tf.evaluation.regressor_training import RegressorTraining
-from attr2image_tf.run_folder import RunFolder, changes, write_text
+from attr2image_tf.files import check_no_pattern, write_text
+from attr2image_tf.run_folder import RunFolder, changes
 from trainers.flags import define_dataset_flags, load_dataset
 
 define_dataset_flags()
@@ -54,6 +55,7 @@ def main(arguments):
             raise ValueError("--output is missing; name the folder of the regressor, for example "
                              "--output=runs/regressor_a.")
         check_writable(values.output, "output")
+        check_no_pattern(values.output, "output")
         dataset = load_dataset(values)
         names = ("image_size", "width", "blocks", "epochs", "batch_size", "learning_rate", "weight_decay",
                  "dropout", "flip", "rotation", "shift", "seed")
@@ -61,8 +63,9 @@ def main(arguments):
                                             **{name: values[name].value for name in names})
         folder = RunFolder(values.output)
         check(folder, config)
-        folder.write(config, dataset.schema)
+        # Refuses what it cannot train on before the folder is taken.
         training = RegressorTraining(config, dataset, folder)
+        folder.write(config, dataset.schema)
         training.run()
         attribute_regressor.save(training.network, folder.path)
         figures = accuracy(attribute_regressor.load(folder.path), pictures.read(dataset, "test"))
@@ -82,6 +85,8 @@ def check(folder: RunFolder, config: RegressorConfig):
                               "name a new folder.")
         return
     old, new = RegressorConfig.from_json(path.read_text()).to_dict(), config.to_dict()
+    if data.same_set(old["dataset"], new["dataset"]):
+        new["dataset"] = old["dataset"]
     if changed := changes(old, new):
         raise ConfigError(f"output={str(folder.path)!r} holds a regressor of another configuration ({changed}). "
                           "Give the same flags to go on with it, or name a new folder.")

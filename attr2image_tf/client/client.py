@@ -13,17 +13,24 @@ The same interface everywhere, so that an app can start without a server.
 
 import dataclasses
 import io
+import operator
 import os
+import re
 from collections.abc import Mapping
 
 import numpy as np
 from PIL import Image
 
+from attr2image_tf import pixels
 from attr2image_tf.client.local import LocalModels, Models
 from attr2image_tf.client.photos import Square
 from attr2image_tf.client.remote import GrpcModels, RestModels, ServerError
+from attr2image_tf.files import as_path
 
 __all__ = ["Client", "Found", "ServerError", "connect"]
+
+# "host:port" and what may follow it. A Windows path has one letter before the colon and no number behind it.
+_SERVER = re.compile(r"[\w.-]+:\d+(/.*)?|\[[0-9a-fA-F:]+\]:\d+(/.*)?")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,8 +55,9 @@ class Found:
 class Client:
     """Exported models by what they do.
 
-    Pictures are uint8 [H, W, 3] arrays of any size; the model sees their central square. Requests are amounts by
-    attribute name: standard deviations from the training mean, or "min", "mean", "max".
+    Pictures are uint8 [H, W, 3] arrays of any size, or Pillow's (`pixels.as_seen`); the model sees their central
+    square. Requests are amounts by attribute name: standard deviations from the training mean, or "min", "mean", "max".
+    Seeds are whole numbers from 0 to 2147483647.
 
     Args:
         models: LocalModels, RestModels or GrpcModels.
@@ -59,7 +67,7 @@ class Client:
         image_size: height and width of the pictures that come back.
 
     Raises (all methods):
-        ValueError: an input that cannot be used, in the model's own words.
+        ValueError: an input that cannot be used; where the model refuses it, in the model's own words.
         ServerError: the server is not available or failed.
     """
 
@@ -73,11 +81,12 @@ class Client:
 
         Args:
             request: amounts by attribute name.
-            seed: int.
+            seed: int from 0 to 2147483647.
             count: int, at least 1.
             varied: whether each picture gets other attributes besides the requested ones, such as training examples
                 have; if not, they are all as expected given the requested ones.
         """
+        seed, count = _whole("seed", seed, 0), _whole("count", count, 1)
         vectors = (self.schema.draw(request, count, seed=seed) if varied else
                    np.tile(self.schema.vector(request, correlated=True), (count, 1)))
         seeds = np.stack([np.full(count, seed), np.arange(count)], -1).astype(np.int32)
@@ -93,8 +102,10 @@ class Client:
             attributes: amounts by name; all others are at the training mean.
             hidden: bool [H, W], True where the picture is not to be looked at.
         """
-        content = {"image_bytes": np.array([self._encoded(picture)], object),
-                   "observed_bytes": np.array([self._observed(picture, hidden)], object)}
+        picture = _picture(picture)
+        hidden = _hidden(hidden, picture)
+        content = {"image_bytes": np.array([self._encoded(picture, hidden)], object),
+                   "observed_bytes": np.array([self._observed(hidden)], object)}
         if attributes is None:
             answer = self.models.call("latent_optimizer", "infer_attributes_bytes", **content)
             vector = answer["attributes"][0]
@@ -115,6 +126,7 @@ class Client:
             found: what `infer` gave for this picture, which spares the search.
             correlated: whether the other attributes go along as they do in the training data.
         """
+        picture = _picture(picture)
         found = found or self.infer(picture)
         new = self.schema.vector(changes, base=found.vector, correlated=correlated)
         answer = self.models.call(
@@ -129,33 +141,29 @@ class Client:
         Args:
             picture: uint8 [H, W, 3].
             hidden: bool [H, W], True where it is to be filled in.
-            seed: int for one of many likely answers; None for the likeliest.
+            seed: int from 0 to 2147483647 for one of many likely answers; None for the likeliest.
             attributes: amounts by name; found from what is visible by default.
         """
+        picture = _picture(picture)
+        hidden = _hidden(hidden, picture)
+        if seed is not None:
+            seed = _whole("seed", seed, 0)
         vector = self.infer(picture, hidden=hidden).vector if attributes is None else self.schema.vector(attributes)
-        inputs = {"image_bytes": np.array([self._encoded(picture)], object), "attributes": vector[np.newaxis],
-                  "observed_bytes": np.array([self._observed(picture, hidden)], object)}
+        inputs = {"image_bytes": np.array([self._encoded(picture, hidden)], object), "attributes": vector[np.newaxis],
+                  "observed_bytes": np.array([self._observed(hidden)], object)}
         if seed is not None:
             inputs["seed"] = np.array([[seed, 0]], np.int32)
         signature = "complete_bytes" if seed is None else "complete_sample_bytes"
         return _decoded(self.models.call("latent_optimizer", signature, **inputs)["images_bytes"][0])
 
-    def _encoded(self, picture):
-        picture = np.asarray(picture)
-        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[-1] != 3:
-            raise ValueError(f"picture: expected uint8 [H, W, 3], got {picture.dtype} {list(picture.shape)}.")
+    def _encoded(self, picture, hidden=None):
         # Scaled here, so that no more than the model sees goes over the wire.
-        square = Square.central(*picture.shape[:2])
-        return _png(square.cut(picture, self.image_size))
+        return _png(Square.central(*picture.shape[:2]).cut(picture, self.image_size, hidden))
 
-    def _observed(self, picture, hidden):
+    def _observed(self, hidden):
         size = self.image_size
         if hidden is None:
             return _png(np.full((size, size), 255, np.uint8))
-        hidden = np.asarray(hidden)
-        if hidden.dtype != bool or hidden.shape != picture.shape[:2]:
-            raise ValueError(f"hidden: expected bool {list(picture.shape[:2])}, got {hidden.dtype} "
-                             f"{list(hidden.shape)}.")
         return _png(np.where(Square.central(*hidden.shape).touched(hidden, size), 0, 255).astype(np.uint8))
 
 
@@ -165,13 +173,64 @@ def connect(address: str | os.PathLike, *, timeout: float = 60.0) -> Client:
     Args:
         address: a folder of exports, "http://host:port" or "https://host:port" for REST, "grpc://host:port".
         timeout: seconds for one answer of a server.
+
+    Raises:
+        ValueError: the folder holds no exports, or the address is that of a server and does not say which kind.
+        ServerError: the server is not available.
     """
     text = os.fspath(address)
-    if text.startswith(("http://", "https://")):
+    scheme, separator, rest = text.partition("://")
+    if separator and scheme.lower() in ("http", "https"):
         return Client(RestModels(text, timeout=timeout))
-    if text.startswith("grpc://"):
-        return Client(GrpcModels(text.removeprefix("grpc://"), timeout=timeout))
+    if separator and scheme.lower() == "grpc":
+        return Client(GrpcModels(rest, timeout=timeout))
+    if separator or _SERVER.fullmatch(text) and not as_path(text).exists():
+        server = rest if separator else text
+        raise ValueError(f"address={text!r}: expected a folder of exports, or of a server 'http://{server}' (REST) or "
+                         f"'grpc://{server}'.")
     return Client(LocalModels(text))
+
+
+def _picture(picture):
+    """A picture as uint8 [H, W, 3].
+
+    Raises:
+        ValueError: it is none, or has no pixels.
+    """
+    picture = np.asarray(pixels.as_seen(picture) if isinstance(picture, Image.Image) else picture)
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[-1] != 3 or not picture.size:
+        raise ValueError(f"picture: expected uint8 [H, W, 3] with at least one pixel, got {picture.dtype} "
+                         f"{list(picture.shape)}.")
+    return picture
+
+
+def _hidden(hidden, picture):
+    """What is hidden of a picture as bool [H, W], or None.
+
+    Raises:
+        ValueError: it is of another type or size.
+    """
+    if hidden is None:
+        return None
+    hidden = np.asarray(hidden)
+    if hidden.dtype != bool or hidden.shape != picture.shape[:2]:
+        raise ValueError(f"hidden: expected bool {list(picture.shape[:2])}, got {hidden.dtype} {list(hidden.shape)}.")
+    return hidden
+
+
+def _whole(name, value, least):
+    """A whole number from `least` to what int32 holds; Python's and numpy's are taken.
+
+    Raises:
+        ValueError: it is none, or outside.
+    """
+    try:
+        number = least - 1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = least - 1
+    if not least <= number < 2**31:
+        raise ValueError(f"{name}={value!r}: expected a whole number from {least} to {2**31 - 1}.")
+    return number
 
 
 def _png(picture):

@@ -6,7 +6,12 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
+from attr2image_tf import files
 from attr2image_tf.data.schema import AttributeSchema
+
+# What signatures take by the name of an input; encoded pictures, whose names end in _bytes, are bytes.
+_TYPES = {"attributes": np.float32, "images": np.float32, "latents": np.float32, "new_attributes": np.float32,
+          "observed": np.float32, "request": np.int32, "seed": np.int32}
 
 
 class Models:
@@ -18,13 +23,17 @@ class Models:
         Args:
             model: "generator" or "latent_optimizer".
             signature: text.
-            inputs: arrays, the batch first; texts and encoded pictures as arrays of bytes.
+            inputs: arrays, the batch first; texts and encoded pictures as arrays of bytes. Numbers of another type than
+                the signature's are converted where that changes none of them (rounding aside).
 
         Raises:
-            ValueError: the model refuses the inputs, or there is no such model or signature; the message is the
-                model's own.
+            ValueError: an input cannot be converted, the model refuses the inputs, or there is no such model or
+                signature; the message is then the model's own.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not define call.")
+        return self._call(model, signature, {name: _converted(name, value) for name, value in inputs.items()})
+
+    def _call(self, model, signature, inputs):
+        raise NotImplementedError(f"{type(self).__name__} does not define _call.")
 
     def describe(self) -> tuple[AttributeSchema, int]:
         """Names, ranges and covariance of the attributes, and the height and width of the pictures."""
@@ -42,11 +51,12 @@ class LocalModels(Models):
         folder: what `python -m export.export --output=FOLDER` wrote.
 
     Raises:
-        ValueError: the folder holds no exported generator.
+        ValueError: the folder holds no exported generator, or TensorFlow would take its path for a pattern.
     """
 
     def __init__(self, folder: str | os.PathLike):
-        self.folder = pathlib.Path(folder)
+        self.folder = files.as_path(folder)
+        files.check_no_pattern(self.folder, "models")
         self._loaded = {}
         self.newest("generator")
 
@@ -63,7 +73,7 @@ class LocalModels(Models):
                              "`python -m export.export --run=RUN --output=FOLDER` writes.")
         return max(versions, key=lambda path: int(path.name))
 
-    def call(self, model, signature, **inputs):
+    def _call(self, model, signature, inputs):
         if model not in self._loaded:
             self._loaded[model] = tf.saved_model.load(str(self.newest(model)))
         signatures = self._loaded[model].signatures
@@ -74,3 +84,20 @@ class LocalModels(Models):
         except tf.errors.InvalidArgumentError as error:
             raise ValueError(f"{model}, {signature}: {error.message}") from None
         return {name: value.numpy() for name, value in outputs.items()}
+
+
+def _converted(name, value):
+    """An input as the array that every model takes, here or behind a server: servers differ in what they cast."""
+    array, kind = np.asarray(value), _TYPES.get(name)
+    if kind is None:
+        return array
+    if array.dtype.kind not in ("iu" if kind is np.int32 else "iuf"):
+        raise ValueError(f"{name}: expected {'whole ' if kind is np.int32 else ''}numbers, got {array.dtype} "
+                         f"{list(array.shape)}.")
+    with np.errstate(over="ignore"):
+        converted = array.astype(kind)
+    same = converted == array if kind is np.int32 else np.isfinite(converted) | ~np.isfinite(array)
+    if not same.all():
+        limits = np.iinfo(kind) if kind is np.int32 else np.finfo(kind)
+        raise ValueError(f"{name}: expected numbers from {limits.min} to {limits.max}, got {array[~same][0]}.")
+    return converted

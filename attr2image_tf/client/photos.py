@@ -3,12 +3,11 @@
 import dataclasses
 import io
 import os
-import pathlib
 
 import numpy as np
 from PIL import Image
 
-from attr2image_tf import pixels
+from attr2image_tf import files, pixels
 
 # Above this a file of a few kilobytes can unfold into gigabytes.
 LARGEST_PIXELS = 100_000_000
@@ -39,16 +38,33 @@ class Square:
             raise ValueError(f"region {self.left},{self.top},{self.side} (left, top, side) does not lie within a "
                              f"picture of {width} x {height} pixels.")
 
-    def cut(self, picture: np.ndarray, size: int) -> np.ndarray:
-        """The square scaled to uint8 [size, size, 3], Lanczos with antialiasing, as the data sets are prepared."""
-        box = (self.left, self.top, self.left + self.side, self.top + self.side)
-        return np.asarray(Image.fromarray(picture).resize((size, size), Image.Resampling.LANCZOS, box=box))
+    def cut(self, picture: np.ndarray, size: int, hidden: np.ndarray | None = None) -> np.ndarray:
+        """The square scaled to uint8 [size, size, 3], Lanczos with antialiasing, as the data sets are prepared.
+
+        Args:
+            picture: uint8 [H, W, 3].
+            size: int, pixels.
+            hidden: bool [H, W], what must not be seen, or None. Pixels that it does not touch then depend on what is
+                visible alone; those that it touches hold something of what is visible there, or black.
+        """
+        def small(values):
+            return np.asarray(Image.fromarray(values).resize((size, size), Image.Resampling.LANCZOS, box=self._box))
+
+        if hidden is None or not hidden.any():
+            return small(picture)
+        # The filter reaches further than a pixel. Each result is divided by what of its weight fell on visible pixels.
+        visible = np.float32(~hidden)
+        weight = small(visible)
+        channels = [small(visible * picture[..., channel]) / np.maximum(weight, 0.1) for channel in range(3)]
+        return np.clip(np.rint(np.stack(channels, -1)), 0, 255).astype(np.uint8)
 
     def touched(self, hidden: np.ndarray, size: int) -> np.ndarray:
         """Which pixels of the small picture any part of a mask falls on: bool [H, W] to bool [size, size]."""
-        box = (self.left, self.top, self.left + self.side, self.top + self.side)
-        share = Image.fromarray(hidden.astype(np.float32)).resize((size, size), Image.Resampling.BOX, box=box)
-        return np.asarray(share) > 0
+        return pixels.area_mean(hidden, self._box, (size, size)) > 0
+
+    @property
+    def _box(self):
+        return self.left, self.top, self.left + self.side, self.top + self.side
 
     def put_back(self, picture: np.ndarray, before: np.ndarray, after: np.ndarray, hidden=None) -> np.ndarray:
         """The whole picture with the square changed as a model changed its small copy.
@@ -94,8 +110,9 @@ def read(path: str | os.PathLike) -> np.ndarray:
 
 
 def _read(path, convert):
+    path = files.as_path(path)
     try:
-        with Image.open(io.BytesIO(pathlib.Path(path).read_bytes())) as picture:
+        with Image.open(io.BytesIO(path.read_bytes())) as picture:
             if picture.width * picture.height > LARGEST_PIXELS:
                 raise PictureError(f"{os.fspath(path)!r} has {picture.width} x {picture.height} pixels; expected at "
                                    f"most {LARGEST_PIXELS // 10**6} megapixels.")
@@ -107,10 +124,10 @@ def _read(path, convert):
 
 
 def read_hidden(path: str | os.PathLike) -> np.ndarray:
-    """A mask file as bool [H, W], True where it is brighter than half: what is to be hidden.
+    """A mask file as bool [H, W], True where it is brighter than half: what is to be hidden (`pixels.as_drawn`).
 
     Raises:
         PictureError: as `read`.
     """
-    # Transparent or not: what a program leaves clear around a mask it has drawn is not white.
-    return _read(path, lambda picture: pixels.upright(picture).convert("RGB")).max(-1) > 127
+    # Whatever the colour of the brush.
+    return _read(path, pixels.as_drawn).max(-1) > 127

@@ -56,7 +56,7 @@ class RestModels(Models):
         self._session = requests.Session()
         self._metadata = {}
 
-    def call(self, model, signature, **inputs):
+    def _call(self, model, signature, inputs):
         body = {"signature_name": signature, "inputs": {name: _json(value) for name, value in inputs.items()}}
         answer = self._ask("POST", f"/v1/models/{self._name(model)}:predict", body)["outputs"]
         # Asked for afterwards, so that an unknown signature is refused in the server's words.
@@ -112,7 +112,8 @@ class GrpcModels(Models):
         import grpc
         from tensorflow_serving.apis import prediction_service_pb2_grpc
         self._grpc = grpc
-        self.address, self.timeout, self.attempts = address, timeout, attempts
+        self.address, self.timeout, self.attempts = address.rstrip("/"), timeout, attempts
+        address = self.address
         self._names = models or {}
         # A batch of 256 pictures with their layers as floats.
         options = [("grpc.max_receive_message_length", 2**30), ("grpc.max_send_message_length", 2**30)]
@@ -120,7 +121,7 @@ class GrpcModels(Models):
                    grpc.insecure_channel(address, options))
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
-    def call(self, model, signature, **inputs):
+    def _call(self, model, signature, inputs):
         import tensorflow as tf
         from tensorflow_serving.apis import predict_pb2
         request = predict_pb2.PredictRequest()

@@ -4,10 +4,11 @@ import os
 
 from attr2image_tf.data.dataset import SPLITS, AttributeDataset
 from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.files import as_path
 
 NAMES = ("emblems", "lfw", "cub", "celeba", "folder:PATH")
 
-__all__ = ["NAMES", "SPLITS", "AttributeDataset", "AttributeSchema", "load"]
+__all__ = ["NAMES", "SPLITS", "AttributeDataset", "AttributeSchema", "load", "same_set"]
 
 
 def load(name: str, *, image_size: int = 64, source_dir: str | os.PathLike | None = None,
@@ -46,3 +47,11 @@ def load(name: str, *, image_size: int = 64, source_dir: str | os.PathLike | Non
         from attr2image_tf.data.folder.builder import open_folder
         return open_folder(detail, image_size=image_size)
     raise ValueError(f"dataset={name!r}: expected one of {', '.join(NAMES)}.")
+
+
+def same_set(one: str, other: str) -> bool:
+    """Whether two names, as `load` takes them, mean one data set, however the folder of "folder:PATH" is spelled."""
+    kinds, places = zip(*(name.partition(":")[::2] for name in (one, other)), strict=True)
+    if kinds != ("folder", "folder"):
+        return one == other
+    return as_path(places[0]).resolve() == as_path(places[1]).resolve()

@@ -9,8 +9,6 @@ import itertools
 import json
 import os
 import pathlib
-import shutil
-import tempfile
 from collections.abc import Mapping
 
 import keras
@@ -19,6 +17,7 @@ import tensorflow as tf
 
 from attr2image_tf import pixels
 from attr2image_tf.data.errors import DataError
+from attr2image_tf.files import replacing_folder
 
 # Pictures predicted at a time: 256 took a quarter less time, but 4 GB of memory instead of 1.
 _BATCH = 32
@@ -139,21 +138,11 @@ def agreement(predicted: np.ndarray, drawn: np.ndarray) -> dict[str, float]:
 
 def save(network: keras.Model, folder: str | os.PathLike, settings: Settings, figures: Mapping[str, float]) -> None:
     """Writes a network into a folder, in place of what is there; complete or not at all."""
-    folder = pathlib.Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.parent.glob(f".{folder.name}-*"):  # of a run that was killed while it wrote
-        shutil.rmtree(leftover)
-    beside = pathlib.Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-    try:
+    with replacing_folder(folder) as beside:
         network.save_weights(beside / "network.weights.h5")
         (beside / "config.json").write_text(json.dumps({"image_size": network.input_shape[1],
                                                         "settings": dataclasses.asdict(settings)}, indent=2))
         (beside / "metrics.json").write_text(json.dumps(dict(figures), indent=2))
-        beside.chmod(0o755)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(beside, folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def is_trained(folder: str | os.PathLike) -> bool:

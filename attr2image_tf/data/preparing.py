@@ -18,6 +18,7 @@ from absl import logging
 from attr2image_tf.data.dataset import SPLITS
 from attr2image_tf.data.errors import DataError
 from attr2image_tf.data.source_files import OfficialFile, encode_png, problems_text
+from attr2image_tf.files import as_path
 
 READ = tfds.ReadConfig(try_autocache=False, add_tfds_id=False)
 VALIDATION_SHARE = 0.1
@@ -166,7 +167,7 @@ def held_out(keys: Iterable[str], share: float = VALIDATION_SHARE, salt: str = "
 def make_builder(kind: type, config: tfds.core.BuilderConfig, prepared_dir: str | os.PathLike | None, **options):
     """A builder of a class, with one of its own configurations where the name is known."""
     known = {known.name for known in kind.BUILDER_CONFIGS}
-    return kind(data_dir=pathlib.Path(prepared_dir).expanduser() if prepared_dir else None,
+    return kind(data_dir=as_path(prepared_dir) if prepared_dir else None,
                 config=config.name if config.name in known else config, **options)
 
 

@@ -4,9 +4,15 @@ import dataclasses
 import difflib
 import functools
 import json
+import re
+import unicodedata
 from collections.abc import Mapping
 
 import numpy as np
+
+# A part of a request: a name in double quotes or as it is, and an amount; then a comma or the end.
+_PART = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,=]*?))\s*(?:=([^,]*))?(?:,|$)')
+_QUOTING = 'A name with a comma or = in it stands in double quotes: "size, in cm"=+1.'
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,15 +48,35 @@ class AttributeSchema:
 
     @classmethod
     def measure(cls, names, attributes) -> "AttributeSchema":
-        """The schema of training attributes [N, A]; computed in float64."""
+        """The schema of training attributes [N, A]; computed in float64.
+
+        Raises:
+            ValueError: fewer than 2 examples, or an attribute whose variance float32 cannot hold.
+        """
         attributes = np.asarray(attributes, np.float64)
         if len(attributes) < 2:
             raise ValueError(f"AttributeSchema: {len(attributes)} training examples; at least 2 are needed.")
-        return cls(tuple(names), attributes.min(0), attributes.mean(0), attributes.max(0),
-                   np.atleast_2d(np.cov(attributes, rowvar=False)))
+        covariance = np.atleast_2d(np.cov(attributes, rowvar=False))
+        largest = np.finfo(np.float32).max
+        for name, variance in zip(names, np.diagonal(covariance), strict=True):
+            if not variance <= largest:
+                raise ValueError(f"AttributeSchema: attribute {name!r} has a variance of {variance:.3g}, expected at "
+                                 f"most {largest:.3g}; give it in a larger unit.")
+        return cls(tuple(names), attributes.min(0), attributes.mean(0), attributes.max(0), covariance)
 
     def __len__(self):
         return len(self.names)
+
+    @property
+    def constant(self) -> np.ndarray:
+        """bool [A]: which attributes do not vary in training, but for the rounding of their own size."""
+        size = np.maximum(np.abs(self.minimum), np.abs(self.maximum))
+        return self.standard_deviation <= 1e-6 * size
+
+    @property
+    def scale(self) -> np.ndarray:
+        """float32 [A], above 0: what attributes are divided by. Of a constant one 1, since it carries nothing."""
+        return np.where(self.constant, np.float32(1.0), self.standard_deviation)
 
     @property
     def standard_deviation(self) -> np.ndarray:
@@ -58,17 +84,27 @@ class AttributeSchema:
         return np.sqrt(np.diagonal(self.covariance))
 
     def index(self, name: str) -> int:
-        """The position of an attribute; upper and lower case, blanks and underscores do not matter.
+        """The position of an attribute.
+
+        The name as it is written comes first, then one that differs in upper and lower case, blanks and underscores,
+        then one that differs in other signs too; each only where it means one attribute.
 
         Raises:
-            ValueError: the name is unknown; the message lists the nearest names and all of them.
+            ValueError: the name is unknown, or may mean several; the message lists the nearest names and all of them.
         """
-        plain = [_plain(known) for known in self.names]
-        if _plain(name) in plain:
-            return plain.index(_plain(name))
-        near = difflib.get_close_matches(_plain(name), plain, n=3, cutoff=0.5)
+        for same in (_composed, loosely, _letters):
+            wanted = same(name)
+            found = [i for i, known in enumerate(self.names) if wanted and same(known) == wanted]
+            if len(found) == 1:
+                return found[0]
+            if found:
+                raise ValueError(f"attribute {name!r} may be {' or '.join(repr(self.names[i]) for i in found)}; write "
+                                 "it as it is.")
+        plain = [loosely(known) for known in self.names]
+        near = difflib.get_close_matches(loosely(name), plain, n=3, cutoff=0.5)
         hint = f" Did you mean {', '.join(repr(self.names[plain.index(n)]) for n in near)}?" if near else ""
-        raise ValueError(f"unknown attribute {name!r}.{hint} Known: {', '.join(self.names)}.")
+        quoting = f" {_QUOTING}" if any(set(",=") & set(known) for known in self.names) else ""
+        raise ValueError(f"unknown attribute {name!r}.{hint} Known: {', '.join(self.names)}.{quoting}")
 
     def value(self, name: str, amount: float | str) -> float:
         """An attribute value from a request: "min", "mean", "max", or a number of standard deviations from the mean."""
@@ -139,17 +175,24 @@ class AttributeSchema:
     def parse(text: str) -> dict[str, str]:
         """Amounts by name from a text such as "Smiling=+2,Male=min"; an empty one asks for nothing.
 
+        A name with a comma or = in it stands in double quotes, in which a double quote is written twice:
+        '"size, in cm"=+1'.
+
         Raises:
             ValueError: a part without "=", or a repeated name.
         """
         wanted = {}
-        for part in filter(None, (part.strip() for part in text.split(","))):
-            name, equals, amount = (piece.strip() for piece in part.partition("="))
-            if not equals:
-                raise ValueError(f"request {text!r}: expected NAME=AMOUNT parts with commas between, got {part!r}.")
+        for part in _PART.finditer(text):
+            quoted, plain, amount = part.groups()
+            name = plain if quoted is None else quoted.replace('""', '"')
+            if amount is None:
+                if quoted is None and not plain:
+                    continue
+                raise ValueError(f"request {text!r}: expected NAME=AMOUNT parts with commas between, got "
+                                 f"{part[0].strip(' ,')!r}. {_QUOTING}")
             if name in wanted:
                 raise ValueError(f"request {text!r}: {name!r} is asked for twice.")
-            wanted[name] = amount
+            wanted[name] = amount.strip()
         return wanted
 
     def request(self, text: str, *, base=None, correlated: bool = False) -> np.ndarray:
@@ -184,5 +227,20 @@ def _conditional_root(covariance, size, chosen):
     return root
 
 
-def _plain(name):
-    return "".join(character for character in name.lower() if character.isalnum())
+def _composed(name):
+    """A letter with an accent is one, whether it is written in one character or two."""
+    return unicodedata.normalize("NFC", name).strip()
+
+
+def loosely(name: str) -> str:
+    """What names have in common that differ in upper and lower case, blanks and underscores alone."""
+    plain = "".join(character for character in _composed(_composed(name).casefold())
+                    if not character.isspace() and character != "_")
+    return plain or name
+
+
+def _letters(name):
+    """Letters with their marks (vowel signs of Hindi are such) and digits; the name itself where it has none."""
+    plain = "".join(character for character in loosely(name)
+                    if character.isalnum() or unicodedata.category(character).startswith("M"))
+    return plain or name

@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from attr2image_tf import pixels
 from attr2image_tf.data.errors import DataError
+from attr2image_tf.files import as_path
 
 # Space on each side of a tight box, as a share of its longer side: of 72 pixels the object takes 57.6, and every crop
 # of 64 shows it whole but for a fraction of a pixel.
@@ -48,7 +50,7 @@ def find_official(source_dir: str | os.PathLike, folder: str, official: Mapping[
     Raises:
         DataError: a file is missing.
     """
-    place = pathlib.Path(source_dir).expanduser()
+    place = as_path(source_dir)
     if (place / folder).is_dir() or not any((place / name).is_file() for name in official):
         place = place / folder
     for name in official:
@@ -81,14 +83,31 @@ def read_archive(path: str | os.PathLike, hint: str, wanted: Callable[[str], boo
                         f"{pathlib.Path(path).stat().st_size:,} bytes. {hint}.") from error
 
 
-def decode(content: bytes | str | os.PathLike, mode: str = "RGB") -> Image.Image:
-    """A picture from the content of a file, or from a file, in a mode of Pillow's.
+def decode(content: bytes | str | os.PathLike) -> Image.Image:
+    """A picture, from the content of a file or from a file, of an official data set.
+
+    In sRGB, and not turned as EXIF says: official masks and boxes know nothing of it.
 
     Raises:
         ValueError: it does not decode.
     """
-    with clear_decoding():
-        return Image.open(io.BytesIO(content) if isinstance(content, bytes) else content).convert(mode)
+    with clear_decoding(), _open(content) as picture:
+        return pixels.in_srgb(picture)
+
+
+def decode_mask(content: bytes | str | os.PathLike) -> Image.Image:
+    """A mask as `pixels.as_drawn` has it, of mode "L".
+
+    Raises:
+        ValueError: it does not decode.
+    """
+    with clear_decoding(), _open(content) as picture:
+        return Image.fromarray(pixels.as_drawn(picture)).convert("L")
+
+
+def _open(content):
+    # Not by the path: Pillow maps some TIFF files into memory and then turns them wrongly.
+    return Image.open(io.BytesIO(content if isinstance(content, bytes) else pathlib.Path(content).read_bytes()))
 
 
 @contextlib.contextmanager
@@ -119,6 +138,18 @@ def box_around(tight: Sequence[float], size: tuple[int, int]) -> tuple[float, fl
         starts.append(start)
         ends.append(start + extent)
     return (*starts, *ends)
+
+
+def small_mask(mask: np.ndarray, box: Sequence[float], size: int) -> np.ndarray:
+    """The part of a mask in a box, scaled: uint8 [size, size, 1], the share of each pixel that is foreground times 255.
+
+    Args:
+        mask: [H, W], above 127 on the foreground.
+        box: left, top, right and bottom.
+        size: pixels.
+    """
+    shares = pixels.area_mean(np.asarray(mask) > 127, box, (size, size))
+    return np.rint(255.0 * shares).astype(np.uint8)[..., np.newaxis]
 
 
 def encode_png(picture: np.ndarray) -> bytes:

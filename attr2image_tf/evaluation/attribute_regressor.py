@@ -9,7 +9,6 @@ import dataclasses
 import itertools
 import json
 import os
-import pathlib
 
 import keras
 import numpy as np
@@ -18,6 +17,7 @@ import tensorflow as tf
 from attr2image_tf import pixels
 from attr2image_tf.config import Config, ConfigError
 from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.files import as_path, replacing
 
 LEVELS = 4
 
@@ -83,10 +83,8 @@ class RegressorConfig(Config):
     @classmethod
     def for_schema(cls, schema: AttributeSchema, **settings) -> "RegressorConfig":
         """The configuration whose standardisation is that of a schema."""
-        # A constant attribute carries nothing; dividing by 1 leaves it at 0.
-        deviation = np.where(schema.standard_deviation > 1e-6, schema.standard_deviation, 1.0)
-        return cls(attribute_mean=tuple(schema.mean.tolist()), attribute_standard_deviation=tuple(deviation.tolist()),
-                   **settings)
+        return cls(attribute_mean=tuple(schema.mean.tolist()),
+                   attribute_standard_deviation=tuple(schema.scale.tolist()), **settings)
 
 
 def build(config: RegressorConfig) -> keras.Model:
@@ -171,10 +169,8 @@ class AttributeRegressor:
 
 def save(network: keras.Model, folder: str | os.PathLike):
     """Adds the trained weights to the folder of a regressor, complete or not at all."""
-    # Keras wants the ending; the dot keeps a half-written file out of the way.
-    beside = pathlib.Path(folder) / ".regressor.weights.h5"
-    network.save_weights(beside)
-    os.replace(beside, pathlib.Path(folder) / "regressor.weights.h5")
+    with replacing(as_path(folder) / "regressor.weights.h5") as beside:
+        network.save_weights(beside, overwrite=True)
 
 
 def load(folder: str | os.PathLike) -> AttributeRegressor:
@@ -183,7 +179,7 @@ def load(folder: str | os.PathLike) -> AttributeRegressor:
     Raises:
         ConfigError: there is none, or its training is not finished.
     """
-    folder = pathlib.Path(folder)
+    folder = as_path(folder)
     for name in ("config.json", "schema.json", "regressor.weights.h5"):
         if not (folder / name).is_file():
             raise ConfigError(f"{str(folder)!r} has no {name}; expected the folder of a finished "
@@ -196,4 +192,4 @@ def load(folder: str | os.PathLike) -> AttributeRegressor:
 
 def load_accuracy(folder: str | os.PathLike) -> dict:
     """What a regressor's training measured on real test pictures: metrics.json."""
-    return json.loads((pathlib.Path(folder) / "metrics.json").read_text())
+    return json.loads((as_path(folder) / "metrics.json").read_text())

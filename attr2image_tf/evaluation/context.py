@@ -14,9 +14,8 @@ from attr2image_tf.evaluation import metrics
 from attr2image_tf.evaluation.attribute_regressor import AttributeRegressor
 from attr2image_tf.evaluation.pictures import Pictures
 from attr2image_tf.evaluation.workspace import Workspace
-from attr2image_tf.inference.amortised import amortised_start
-from attr2image_tf.inference.energy import Energy, EnergyConfig
 from attr2image_tf.inference.latent_optimizer import LatentOptimizer, OptimizerConfig
+from attr2image_tf.inference.model_optimizer import model_optimizer
 from attr2image_tf.models import AttributeModel
 
 
@@ -128,11 +127,7 @@ class Context:
     def optimizer(self) -> LatentOptimizer:
         """Posterior inference with the model's own observation variance (eq. 9), from its encoder's guess."""
         if self._optimizer is None:
-            variance = float(self.model.observation_standard_deviation) ** 2
-            self._optimizer = LatentOptimizer(
-                self.model.decode, Energy(EnergyConfig(observation_variance=variance)),
-                OptimizerConfig(iterations=self.config.iterations), latent_size=self.model.latent_size,
-                attribute_size=len(self.schema), start=functools.partial(amortised_start, self.model))
+            self._optimizer = model_optimizer(self.model, OptimizerConfig(iterations=self.config.iterations))
         return self._optimizer
 
     def generate(self, attributes, seeds) -> np.ndarray:

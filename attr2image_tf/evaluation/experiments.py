@@ -1,5 +1,6 @@
 """The paper's experiments by name, and what runs them one after another."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 
@@ -9,52 +10,111 @@ from attr2image_tf.evaluation import disentanglement, generation, posterior
 from attr2image_tf.evaluation.context import Context, Material
 from attr2image_tf.evaluation.workspace import Workspace, duration
 
-# In the order of the report; what takes long comes last.
-EXPERIMENTS: dict[str, Callable] = {
-    "faithfulness": generation.faithfulness,
-    "diversity": generation.diversity,
-    "distances": generation.distances,
-    "retrieval": generation.retrieval,
-    "progression": generation.progression,
-    "leakage": disentanglement.leakage,
-    "swap": disentanglement.swap,
-    "bounds": posterior.bounds,
-    "reconstruction": posterior.reconstruction,
-    "completion": posterior.completion,
-}
-LAYERED_ONLY = ("leakage", "swap")
 
-# The same figures of real pictures, or of what any model should beat.
-REFERENCES: dict[str, Callable] = {
-    "faithfulness": generation.real_faithfulness,
-    "diversity": generation.real_diversity,
-    "distances": generation.real_distances,
-    "retrieval": generation.real_retrieval,
-    "leakage": disentanglement.real_leakage,
-    "reconstruction": posterior.real_reconstruction,
-    "completion": posterior.real_completion,
-}
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A question to a model and its answer in figures and pictures.
+
+    Attributes:
+        name: text, in commands and as the heading.
+        text: how to read the figures.
+        measure: function of a Context to figures and pictures by title.
+        reference: function of a Material to the same figures of real pictures, or of what any model should beat; or
+            None.
+        layered_only: whether it is of layered models alone.
+    """
+
+    name: str
+    text: str
+    measure: Callable
+    reference: Callable | None = None
+    layered_only: bool = False
+
+
+# In the order of the report; what takes long comes last.
+EXPERIMENTS = {experiment.name: experiment for experiment in (
+    Experiment(
+        "faithfulness",
+        "Attributes that were asked for beside those a judge sees in one sample for each test picture's attributes. "
+        "Standardised unless raw. Cosine, correlation and sign accuracy: higher is better; the column of real pictures "
+        "is what the judge itself reaches. A picture that ignores its request scores as with another request.",
+        generation.faithfulness, generation.real_faithfulness),
+    Experiment(
+        "diversity",
+        "Root mean squared difference of two samples for one request. Higher is more diverse; a model that draws one "
+        "picture for each request has 0. The column of real pictures is of different requests.",
+        generation.diversity, generation.real_diversity),
+    Experiment(
+        "distances",
+        "Between samples for the test attributes and the real test pictures. Lower is better; the column of real "
+        "pictures is training pictures against test pictures. The Frechet distance is biased upwards for few pictures; "
+        "the kernel distance is not, and may be below 0.",
+        generation.distances, generation.real_distances),
+    Experiment(
+        "retrieval",
+        "Distance to the nearest of the training pictures. Far below the column of real test pictures, of people who "
+        "are not in the training data, means copying; blurred pictures are nearer to everything in pixels.",
+        generation.retrieval, generation.real_retrieval),
+    Experiment(
+        "progression",
+        "An attribute moves from its training minimum to its maximum, alone or with the others that go with it in the "
+        "training data. The response is the change that the judge sees in it, divided by the change asked for. No "
+        "picture can make it 1, since a judge errs towards the mean: the column of real pictures has the slope of the "
+        "judge on real test pictures, with all else as it comes along, and its partial slope with the other attributes "
+        "held. The ratio compares the two.",
+        generation.progression, generation.real_progression),
+    Experiment(
+        "leakage",
+        "R^2 of linear regressions from one half of the latents, as the encoder gives them, to what belongs to the "
+        "other layer: 0 or below, it knows nothing; 1, it knows all. In real pictures the layers go together, so some "
+        "is no leakage: the column of real pictures has the same regressions from 8 x 8 pixels of the layer itself "
+        "(with the attributes for z_F, whose encoder is given them).",
+        disentanglement.leakage, disentanglement.real_leakage, layered_only=True),
+    Experiment(
+        "swap",
+        "Samples whose background latents are exchanged for another's. The foreground layer and the gate must not "
+        "change at all; the picture changes where the gate is open.",
+        disentanglement.swap, layered_only=True),
+    Experiment(
+        "bounds",
+        "Lower bounds on the log-likelihood of test pictures, higher is better; k draws, rising with k towards the "
+        "log-likelihood. Bits: lower is better. By the run's prior p(z | y) and, as it was trained, by N(0, I). Only "
+        "the bounds of the picture alone compare models, since the layered model explains the foreground and the mask "
+        "as well.",
+        posterior.bounds),
+    Experiment(
+        "reconstruction",
+        "Test pictures of known attributes. Pixels in [0, 1]; lower error, higher PSNR (dB) and SSIM are better. The "
+        "column of real pictures is the mean training picture.",
+        posterior.reconstruction, posterior.real_reconstruction),
+    Experiment(
+        "completion",
+        "Test pictures of known attributes with a hidden patch; measured in the patch alone. The column of real "
+        "pictures is the mean training picture pasted in.",
+        posterior.completion, posterior.real_completion),
+)}
 
 
 def measure_references(material: Material, workspace: Workspace, names: Sequence[str]):
     """Writes the references of the named experiments that are not there yet."""
     for name in names:
-        if name in REFERENCES and workspace.read(name) is None:
+        reference = EXPERIMENTS[name].reference
+        if reference and workspace.read(name) is None:
             logging.info("Reference of %s.", name)
             started = time.monotonic()
-            figures, pictures = REFERENCES[name](material)
+            figures, pictures = reference(material)
             workspace.write(name, figures, pictures, time.monotonic() - started)
 
 
 def measure_run(context: Context, names: Sequence[str]):
     """Writes the named experiments of one run that are not there yet; those of layers, for layered models only."""
-    names = [name for name in names if context.model.layered or name not in LAYERED_ONLY]
+    names = [name for name in names if context.model.layered or not EXPERIMENTS[name].layered_only]
     for place, name in enumerate(names, start=1):
         if context.workspace.read(name) is not None:
             continue
         logging.info("%s: experiment %d of %d, %s.", context.workspace.path.name, place, len(names), name)
         started = time.monotonic()
-        figures, pictures = EXPERIMENTS[name](context)
+        figures, pictures = EXPERIMENTS[name].measure(context)
         seconds = time.monotonic() - started
         context.workspace.write(name, figures, pictures, seconds)
         logging.info("%s: %s took %s.", context.workspace.path.name, name, duration(seconds))

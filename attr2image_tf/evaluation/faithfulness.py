@@ -50,6 +50,5 @@ def compare(requested: np.ndarray, regressed: np.ndarray, schema: AttributeSchem
 
 def standardise(attributes: np.ndarray, schema: AttributeSchema) -> np.ndarray:
     """Attributes [N, A] in units of training standard deviations from the training mean, float64; constants are 0."""
-    deviation = np.asarray(schema.standard_deviation, np.float64)
     centred = np.asarray(attributes, np.float64) - schema.mean
-    return np.where(deviation > 1e-6, centred / np.maximum(deviation, 1e-6), 0.0)
+    return np.where(schema.constant, 0.0, centred / schema.scale)

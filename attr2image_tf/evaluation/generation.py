@@ -144,7 +144,8 @@ def progression(context: Context):
     """Strips in which one attribute moves from its training minimum to its maximum, and how far the judge follows.
 
     The response of an attribute is the change that the judge sees in it between both ends, divided by the change that
-    was asked for; with all others at their mean, and with the others as they go with it in the training data.
+    was asked for; with all others at their mean, and with the others as they go with it in the training data. Real
+    pictures do not have 1 either: `real_progression`.
     """
     schema = context.schema
     name, judge = next(iter(context.judges.items()))
@@ -152,16 +153,37 @@ def progression(context: Context):
     sheet = sheets.progression(context.model, schema, names, seed=context.config.seed)
     correlated = sheets.progression(context.model, schema, names, seed=context.config.seed, correlated=True)
 
-    figures = {}
+    figures, real = {}, real_progression(context.material)[0]
     for title, together in (("alone", False), ("with the others", True)):
         response = _responses(context, judge, together)
+        ceiling = real[f"judge {name}, {title}"]["mean_response"]
         figures[f"judge {name}, {title}"] = {
             "mean_response": number(response.mean(), PROGRESSION_LATENTS),
+            "ratio_to_that_of_real_pictures": number(response.mean() / ceiling["value"], PROGRESSION_LATENTS),
             "median_response": number(np.median(response), PROGRESSION_LATENTS),
             "by_attribute": {each: {f"response {title}": float(value)}
                              for each, value in zip(schema.names, response, strict=True)}}
     return figures, {"one attribute moved, the others at the mean": sheet,
                      "one attribute moved, the others as they go with it in the training data": correlated}
+
+
+def real_progression(material: Material):
+    """The first judge's slopes on real test pictures: how much more of an attribute it sees where there is more.
+
+    With the others: the slope of a regression on the attribute alone. Alone: its partial slope in a ridge regression on
+    all attributes together.
+    """
+    name, (judged, _) = next(iter(material.judged_test.items()))
+    true, seen = (judging.standardise(part, material.schema) for part in (material.test.attributes, judged))
+    figures = {}
+    for title, partial in (("alone", True), ("with the others", False)):
+        slopes, low, high = metrics.slopes(true, seen, material.test.people, partial=partial, seed=material.config.seed)
+        figures[f"judge {name}, {title}"] = {
+            "mean_response": {"value": float(slopes.mean()), "low": low, "high": high, "n": len(true)},
+            "median_response": number(np.median(slopes), len(true)),
+            "by_attribute": {each: {f"response {title}": float(value)}
+                             for each, value in zip(material.schema.names, slopes, strict=True)}}
+    return figures, {}
 
 
 def _responses(context, judge, correlated):
@@ -174,7 +196,7 @@ def _responses(context, judge, correlated):
         pictures = context.generate(np.repeat(vectors, draws, axis=0), seeds)
         regressed = judge(pictures)[0].astype(np.float64).reshape(count, draws, count)
         seen.append(regressed[np.arange(count), :, np.arange(count)])
-    asked = np.maximum(schema.maximum - schema.minimum, 1e-6)[:, np.newaxis]
+    asked = np.where(schema.constant, 1.0, schema.maximum - schema.minimum)[:, np.newaxis]
     return ((seen[1] - seen[0]) / asked).mean(1)
 
 

@@ -186,6 +186,36 @@ def explained_variance(inputs, targets, test_inputs, test_targets) -> np.ndarray
     return np.where(variance > 1e-12, 1.0 - chosen / np.maximum(variance, 1e-12), 0.0)
 
 
+def slopes(true, seen, groups, *, partial: bool, penalty=0.01, seed=0, rounds=200) -> tuple[np.ndarray, float, float]:
+    """Slopes of the columns of `seen` [N, D] on the same columns of `true` [N, D], float64 [D], and an interval.
+
+    Args:
+        true, seen: [N, D], standardised.
+        groups: [N]; see `bootstrap_interval`.
+        partial: bool. Whether all columns of `true` are in the regression, so that a slope is with the others held; by
+            ridge, since columns may go together.
+        penalty: of the ridge, a share of the rows.
+        seed, rounds: of the interval of the mean slope, which holds 95 %.
+    """
+    true, seen = _float(true), _float(seen)
+    _, members = np.unique(np.asarray(groups), return_inverse=True)
+
+    def regress(weights):
+        rows = weights[members][:, np.newaxis]
+        total = rows.sum()
+        inputs, outputs = (part - (rows * part).sum(0) / total for part in (true, seen))
+        products = inputs.T @ (rows * outputs) / total
+        squares = inputs.T @ (rows * inputs) / total
+        if not partial:
+            return np.diag(products) / np.maximum(np.diag(squares), 1e-12)
+        return np.diag(np.linalg.solve(squares + penalty * np.eye(true.shape[1]), products))
+
+    draws = _draws(members.max() + 1, seed, rounds)
+    means = [regress(draw).mean() for draw in draws]
+    low, high = np.quantile(means, [0.025, 0.975])
+    return regress(np.ones(members.max() + 1)), float(low), float(high)
+
+
 # Many figures are of the same people.
 @functools.lru_cache(maxsize=8)
 def _draws(groups, seed, rounds):

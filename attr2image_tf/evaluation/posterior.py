@@ -13,6 +13,8 @@ from attr2image_tf.inference.completion import fill_in
 
 INSIDE, ANYWHERE = "inside the foreground", "anywhere"
 _SHOWN = 10
+# Terms that are no part of the bound.
+_NO_NATS = ("log_weight", "objective", "squared_error", "squared_error_foreground", "foreground_share")
 
 
 def bounds(context: Context):
@@ -32,17 +34,20 @@ def bounds(context: Context):
             terms = step(batch, tf.constant([(config.seed + rows.start) % 2**31, draw]))
             draws.append({name: term.numpy().astype(np.float64) for name, term in terms.items()})
         means = {f"mean_{name}": np.mean([draw[name] for draw in draws], 0) for name in draws[0]}
-        weights = np.stack([draw["log_weight"] for draw in draws], 1)
+        trained = np.stack([draw["log_weight"] for draw in draws], 1)
+        # A run without a fitted prior has no `prior_gain`.
+        weights = trained + np.stack([draw.get("prior_gain", np.zeros(len(trained))) for draw in draws], 1)
         others = [name for name in draws[0] if name.startswith("log_likelihood_") and name != "log_likelihood_image"]
         alone = weights - sum((np.stack([draw[name] for draw in draws], 1) for name in others), np.zeros(()))
-        return {**means, "log_weights": weights, "log_weights_of_picture": alone}
+        return {**means, "log_weights": weights, "log_weights_of_picture": alone, "log_weights_as_trained": trained}
 
     rows = context.workspace.rows("bounds", len(test), config.batch_size, compute)
     dimensions = int(np.prod(test.images.shape[1:]))
     figures = {"terms": {name.removeprefix("mean_"): context.figure(values, test.people)
                          for name, values in rows.items() if name.startswith("mean_")
-                         and name not in ("mean_log_weight", "mean_objective", "mean_squared_error")}}
+                         and name.removeprefix("mean_") not in _NO_NATS}}
     for title, name in (("bound of all that is observed, nats", "log_weights"),
+                        ("bound of all that is observed with N(0, I), nats", "log_weights_as_trained"),
                         ("bound of the picture alone, nats", "log_weights_of_picture")):
         figures[title] = {f"k_{draws}": context.figure(_bound(rows[name], draws), test.people)
                           for draws in (1, 10, 100)}

@@ -13,37 +13,10 @@ import numpy as np
 
 from attr2image_tf import pixels
 from attr2image_tf.evaluation import metrics, plots
+from attr2image_tf.evaluation.experiments import EXPERIMENTS
 from attr2image_tf.evaluation.workspace import Workspace
-from attr2image_tf.run_folder import write_text
+from attr2image_tf.files import write_text
 
-TEXTS = {
-    "faithfulness": "Attributes that were asked for beside those a judge sees in one sample for each test picture's "
-    "attributes. Standardised unless raw. Cosine, correlation and sign accuracy: higher is better; the column of real "
-    "pictures is what the judge itself reaches. A picture that ignores its request scores as with another request.",
-    "diversity": "Root mean squared difference of two samples for one request. Higher is more diverse; a model that "
-    "draws one picture for each request has 0. The column of real pictures is of different requests.",
-    "distances": "Between samples for the test attributes and the real test pictures. Lower is better; the column of "
-    "real pictures is training pictures against test pictures. The Frechet distance is biased upwards for few "
-    "pictures; the kernel distance is not, and may be below 0.",
-    "retrieval": "Distance to the nearest of the training pictures. Far below the column of real test pictures, of "
-    "people who are not in the training data, means copying; blurred pictures are nearer to everything in pixels.",
-    "progression": "An attribute moves from its training minimum to its maximum, alone or with the others that go with "
-    "it in the training data. The response is the change that the judge sees in it, divided by the change asked for: 1 "
-    "is full, 0 none.",
-    "leakage": "R^2 of linear regressions from one half of the latents, as the encoder gives them, to what belongs to "
-    "the other layer: 0 or below, it knows nothing; 1, it knows all. In real pictures the layers go together, so some "
-    "is no leakage: the column of real pictures has the same regressions from 8 x 8 pixels of the layer itself (with "
-    "the attributes for z_F, whose encoder is given them).",
-    "swap": "Samples whose background latents are exchanged for another's. The foreground layer and the gate must not "
-    "change at all; the picture changes where the gate is open.",
-    "bounds": "Lower bounds on the log-likelihood of test pictures, higher is better; k draws, rising with k towards "
-    "the log-likelihood. Bits: lower is better. Only the bounds of the picture alone compare models, since the layered "
-    "model explains the foreground and the mask as well.",
-    "reconstruction": "Test pictures of known attributes. Pixels in [0, 1]; lower error, higher PSNR (dB) and SSIM are "
-    "better. The column of real pictures is the mean training picture.",
-    "completion": "Test pictures of known attributes with a hidden patch; measured in the patch alone. The column of "
-    "real pictures is the mean training picture pasted in.",
-}
 REFERENCE = "real pictures"
 
 
@@ -85,8 +58,8 @@ def write(output: pathlib.Path, title: str, introduction: Sequence[Section], run
         sections.append(Section("Side by side", "A column is one test picture.", pictures={
             title: pathlib.Path(pixels.save(sheet, output / f"side_by_side_{number}.png"))
             for number, (title, sheet) in enumerate(sheets.items())}))
-    for name, text in TEXTS.items():
-        if section := _section(output, name, text, runs, references):
+    for experiment in EXPERIMENTS.values():
+        if section := _section(output, experiment.name, experiment.text, runs, references):
             sections.append(section)
     write_text(output / "report.md", render_markdown(title, sections, output))
     write_text(output / "report.html", render_html(title, sections))

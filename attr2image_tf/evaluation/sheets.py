@@ -1,6 +1,7 @@
 """Sheets of pictures that a person judges: reconstructions, samples by request, layers, attribute progressions.
 
-Every function returns one uint8 picture [H, W, 3]. Models are used through `encode` and `decode` alone.
+Every function returns one uint8 picture [H, W, 3]. Pictures are drawn from the model's prior, by noise times a
+`temperature`: a float of at least 0, below 1 for more typical and more similar ones.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,6 @@ import tensorflow as tf
 from attr2image_tf import pixels
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.models import AttributeModel
-from attr2image_tf.models.randomness import normal_by_example
 
 _COLUMN_NAMES = {"images": "x", "foregrounds": "x_F", "gates": "g", "backgrounds": "x_B"}
 
@@ -25,15 +25,16 @@ def reconstructions(model: AttributeModel, batch) -> np.ndarray:
                        column_labels=["input", *layers])
 
 
-def layers(model: AttributeModel, attributes, seeds) -> np.ndarray:
+def layers(model: AttributeModel, attributes, seeds, *, temperature: float = 1.0) -> np.ndarray:
     """Samples in rows: the picture and the layers it is composed of.
 
     Args:
         model: AttributeModel.
         attributes: float32 [B, A].
         seeds: int32 [B, 2].
+        temperature: see the module.
     """
-    columns = _visible(model.generate(tf.constant(attributes), tf.constant(seeds)))
+    columns = _visible(model.generate(tf.constant(attributes), tf.constant(seeds), temperature))
     rows = [[column[row] for column in columns.values()] for row in range(len(attributes))]
     return pixels.grid(rows, column_labels=list(columns))
 
@@ -46,7 +47,7 @@ def beside_references(generate, images, attributes, *, count: int, seed: int) ->
             SavedModel serves.
         images: uint8 [N, H, W, 3], none of which the model has seen.
         attributes: float32 [N, A].
-        count: int. Pictures drawn for each; a column shares its latents.
+        count: int. Pictures drawn for each; a column shares its noise.
         seed: int.
     """
     rows = []
@@ -57,56 +58,52 @@ def beside_references(generate, images, attributes, *, count: int, seed: int) ->
     return pixels.grid(rows, column_labels=["real", *[""] * count], scale=max(1, 64 // images[0].shape[0]))
 
 
-def samples(model: AttributeModel, requests: Mapping[str, np.ndarray], *, count: int, seed: int) -> np.ndarray:
-    """One row a request, `count` pictures each; all pictures of a column share their latents.
+def samples(model: AttributeModel, requests: Mapping[str, np.ndarray], *, count: int, seed: int,
+            temperature: float = 1.0) -> np.ndarray:
+    """One row a request, `count` pictures each; all pictures of a column share their noise.
 
     Args:
         model: AttributeModel.
         requests: by row label attributes float32 [A], or [count, A] to give each picture its own.
         count: int. Pictures a row.
         seed: int.
+        temperature: see the module.
     """
-    latents = normal_by_example(_seeds(seed, count), model.latent_size)
-    rows = [_decode(model, latents, np.broadcast_to(attributes, (count, len(attributes.T))))
-            for attributes in requests.values()]
+    rows = [_unit(model.generate(tf.constant(np.broadcast_to(attributes, (count, len(attributes.T))), tf.float32),
+                                 _seeds(seed, count), temperature)["images"]) for attributes in requests.values()]
     return pixels.grid(rows, row_labels=list(requests))
 
 
 def progression(model: AttributeModel, schema: AttributeSchema, names: Sequence[str], *, steps: int = 8, seed: int = 0,
-                base=None, correlated: bool = False, latents=None) -> np.ndarray:
+                base=None, correlated: bool = False, temperature: float = 1.0) -> np.ndarray:
     """One strip an attribute, from its training minimum to its maximum with everything else fixed (sec. 5).
+
+    Fixed is the noise that the prior maps to latents: what the prior knows of an attribute moves along with it.
 
     Args:
         model: AttributeModel.
         schema: AttributeSchema of the model's data set.
         names: attributes, one strip each.
         steps: int, at least 2. Pictures a strip.
-        seed: int. Of the latents, which all pictures share.
+        seed: int. Of the noise, which all pictures share.
         base: float32 [A], the other attributes; the training mean by default.
         correlated: bool. Whether the others move to their conditional mean given the moved one
             (`AttributeSchema.vector`) instead of staying as they are.
-        latents: float32 [Z] instead of a draw.
+        temperature: see the module.
     """
-    if latents is None:
-        latents = normal_by_example(_seeds(seed, 1), model.latent_size)[0]
-    latents = tf.tile(latents[tf.newaxis], [steps, 1])
+    seeds = tf.tile(_seeds(seed, 1), [steps, 1])
     rows = []
     for name in names:
         i = schema.index(name)
         # In standard deviations, as requests are.
-        amounts = (np.linspace(schema.minimum[i], schema.maximum[i], steps) - schema.mean[i]) / max(
-            schema.standard_deviation[i], 1e-6)
+        amounts = (np.linspace(schema.minimum[i], schema.maximum[i], steps) - schema.mean[i]) / schema.scale[i]
         attributes = np.stack([schema.vector({name: amount}, base=base, correlated=correlated) for amount in amounts])
-        rows.append(_decode(model, latents, attributes))
+        rows.append(_unit(model.generate(tf.constant(attributes, tf.float32), seeds, temperature)["images"]))
     return pixels.grid(rows, row_labels=list(names), column_labels=["min"] + [""] * (steps - 2) + ["max"])
 
 
 def _seeds(seed, count):
     return tf.stack([tf.fill([count], seed), tf.range(count)], -1)
-
-
-def _decode(model, latents, attributes):
-    return _unit(model.decode(latents, tf.constant(attributes, tf.float32))["images"])
 
 
 def _visible(layers):

@@ -10,7 +10,7 @@ import numpy as np
 from absl import logging
 
 from attr2image_tf import pixels
-from attr2image_tf.run_folder import write_text
+from attr2image_tf.files import as_path, replacing, write_text
 
 
 class Workspace:
@@ -22,7 +22,7 @@ class Workspace:
     """
 
     def __init__(self, path: str | os.PathLike, provenance: Mapping):
-        self.path = pathlib.Path(path)
+        self.path = as_path(path)
         self.provenance = dict(provenance)
         self.path.mkdir(parents=True, exist_ok=True)
 
@@ -115,7 +115,5 @@ def _without_arrays(figures, path=""):
 
 
 def _save(path, arrays):
-    beside = path.with_name(f".{path.name}.new")
-    with open(beside, "wb") as file:
+    with replacing(path) as beside, open(beside, "wb") as file:
         np.savez_compressed(file, **arrays)
-    os.replace(beside, path)

@@ -6,8 +6,8 @@ import tensorflow as tf
 def amortised_start(model, images, attributes, observed):
     """The mean of q(z | x, y), with what inference does not know taken from the model's own drawing.
 
-    Hidden pixels and the foreground's mask come from the picture at the prior's mean. A second round, from the picture
-    at the first guess, was measured and gains nothing.
+    Hidden pixels and the foreground's mask come from the picture at e = 0 of the prior. A second round, from the
+    picture at the first guess, was measured and gains nothing.
 
     Args:
         model: AttributeModel.
@@ -18,7 +18,8 @@ def amortised_start(model, images, attributes, observed):
     Returns:
         float32 [B, Z].
     """
-    drawn = model.decode(tf.zeros([tf.shape(images)[0], model.latent_size]), attributes)
+    typical = model.latents_from_noise(tf.zeros([tf.shape(images)[0], model.latent_size]), attributes)
+    drawn = model.decode(typical, attributes)
     shown = tf.where(observed > 0.0, images, drawn["images"])
     masks = 1.0 - drawn["gates"] if "gates" in drawn else tf.ones_like(shown[..., :1])
     return model.encode(shown, masks, attributes).mean()

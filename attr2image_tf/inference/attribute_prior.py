@@ -10,8 +10,10 @@ class AttributePrior:
         r = mean + L w,  L L^T = covariance
         y = mean + (maximum - mean) tanh((r - mean) / (maximum - mean))   above the mean; likewise below it
 
-    Near the mean y = r, so y has the Gaussian prior of the training attributes; towards the ends of the range y bends
-    and never passes them. The negative log-density of w is ||w||^2 / 2, the same as that of latents.
+    Near the mean y = r; towards the ends of the range y bends and never passes them. So y has the training attributes'
+    Gaussian prior near the mean alone, and its standard deviation is smaller than theirs: 0.86 to 0.93 of it where the
+    range reaches 2.3 to 3.5 standard deviations from the mean. The negative log-density of w is ||w||^2 / 2, the same
+    as that of latents.
 
     Args:
         minimum: float [A], likewise mean and maximum; minimum <= mean <= maximum.
@@ -32,7 +34,7 @@ class AttributePrior:
             raise ValueError(f"AttributePrior: covariance {covariance.shape} for {self.size} attributes.")
         if not all(np.isfinite(part).all() for part in (minimum, mean, maximum, covariance)):
             raise ValueError("AttributePrior: numbers that are not finite.")
-        slack = 1e-5 * (1.0 + np.abs(mean))  # a constant attribute's mean is rounded
+        slack = 1e-5 * np.maximum(np.abs(minimum), np.abs(maximum))  # a constant attribute's mean is rounded
         if not ((minimum - slack <= mean) & (mean <= maximum + slack)).all():
             raise ValueError("AttributePrior: the mean is outside the range from minimum to maximum.")
         mean = np.clip(mean, minimum, maximum)
@@ -47,8 +49,7 @@ class AttributePrior:
         """Attributes float32 [B, A], within the range, of w float32 [B, A]."""
         moved = tf.linalg.matvec(tf.constant(self._factor), whitened)
         room = tf.where(moved > 0.0, self._above, self._below)
-        # An attribute without room stays at its mean; the division must not see the 0.
-        bent = room * tf.tanh(moved / tf.maximum(room, 1e-6))
+        bent = room * tf.tanh(moved / _divisor(room))
         return self._mean + tf.clip_by_value(bent, -self._below, self._above)
 
     def to_whitened(self, attributes):
@@ -58,9 +59,14 @@ class AttributePrior:
         do not vary are left at 0.
         """
         moved = attributes - self._mean
-        room = tf.maximum(tf.where(moved > 0.0, self._above, self._below), 1e-6)
-        straight = room * tf.atanh(tf.clip_by_value(moved / room, -0.99, 0.99))
+        room = tf.where(moved > 0.0, self._above, self._below)
+        straight = room * tf.atanh(tf.clip_by_value(moved / _divisor(room), -0.99, 0.99))
         length = np.sum(np.square(self._factor, dtype=np.float64), 0)
         useful = length > 1e-9 * max(length.max(), 1e-30)
         inverse = np.where(useful, self._factor / np.where(useful, length, 1.0), 0.0).astype(np.float32)
         return tf.matmul(straight, tf.constant(inverse))
+
+
+def _divisor(room):
+    """An attribute without room stays at its mean; the division must not see the 0."""
+    return tf.where(room > 0.0, room, 1.0)

@@ -67,10 +67,11 @@ class LatentOptimizer:
 
         z* = argmin_z E(z; x, y),   E = L(mu(z, y), x; observed) + lambda * R(z)                           (eq. 9)
 
-    The generator mu is known by its call alone. Unknown attributes are found along with z, in the whitened coordinates
-    of AttributePrior, whose negative log-density joins R. All methods take batches in which every row is a problem of
-    its own: its result does not depend on the other rows, up to rounding. They can be called inside a tf.function, and
-    hold no Python in their loops.
+    The generator mu is known by its call alone, and so is the prior p(z | y) of its latents, as an invertible function
+    z = f(e; y) of e ~ N(0, I). The descent is over e, in which R is ||e||^2 / 2 whatever the prior. Unknown attributes
+    are found along with e, in the whitened coordinates of AttributePrior, whose negative log-density joins R. All
+    methods take batches in which every row is a problem of its own: its result does not depend on the other rows, up to
+    rounding. They can be called inside a tf.function, and hold no Python in their loops.
 
     Args:
         generator: function of latents float32 [B, Z] and attributes float32 [B, A], differentiable, row by row. It
@@ -80,6 +81,8 @@ class LatentOptimizer:
         config: OptimizerConfig.
         latent_size: int. Z.
         attribute_size: int. A.
+        prior: whatever has `latents_from_noise` and `noise_from_latents`, functions of float32 [B, Z] and attributes
+            [B, A] that invert each other, such as AttributeModel. None is N(0, I): z = e.
         attribute_prior: AttributePrior, needed where attributes are unknown.
         start: function of images, attributes and observed to latents float32 [B, Z] from which the first descent
             starts, such as `amortised_start` of a model. None is the prior's mean.
@@ -101,8 +104,8 @@ class LatentOptimizer:
     """
 
     def __init__(self, generator, energy: Energy, config: OptimizerConfig = OptimizerConfig(), *, latent_size: int,
-                 attribute_size: int, attribute_prior: AttributePrior | None = None, start=None):
-        self.start = start
+                 attribute_size: int, prior=None, attribute_prior: AttributePrior | None = None, start=None):
+        self.start, self.prior = start, prior
         self.generator, self.energy, self.config = generator, energy, config
         self.latent_size, self.attribute_size, self.attribute_prior = latent_size, attribute_size, attribute_prior
         if attribute_prior is not None and attribute_prior.size != attribute_size:
@@ -157,10 +160,9 @@ class LatentOptimizer:
         """Pictures with their hidden part filled in; observed pixels are kept exactly.
 
         A hidden region has more than one answer. Besides the best, samples of the posterior are drawn by
-        randomise-then-optimise: latents and observed pixels are each perturbed by noise of their own variance, and the
-        energy is minimised again from the best point. Where the generator is linear, the loss squared, the prior
-        standard normal and lambda = sigma^2 the draws are exact; otherwise they approximate the posterior around
-        the best point.
+        randomise-then-optimise: e and observed pixels are each perturbed by noise of their own variance, and the
+        energy is minimised again from the best point. Where the picture is linear in e, the loss squared and
+        lambda = sigma^2 the draws are exact; otherwise they approximate the posterior around the best point.
 
         Args:
             images, observed, seeds: as in `infer`. Pixels with `observed` between 0 and 1 are mixed.
@@ -193,8 +195,9 @@ class LatentOptimizer:
     def edit(self, images, attributes, new_attributes, observed=None, *, seeds=None, latents=None, carry=1.0):
         """Pictures as they would be with other attributes.
 
-        Latents are inferred with the first attributes and decoded with the new ones; what the generator cannot draw is
-        carried over from the picture (`carry_over`). Where the attributes of a picture are unknown, take those and
+        Latents are inferred with the first attributes; with the new ones they are those of the same e, so what the
+        prior knows of attributes goes along. What the generator cannot draw is carried over from the picture
+        (`carry_over`). Where the attributes of a picture are unknown, take those and
         the latents that `infer_attributes` gives.
 
         Args:
@@ -205,8 +208,8 @@ class LatentOptimizer:
             carry: float in [0, 1]. How much of the foreground's residual is carried over.
 
         Returns:
-            A dictionary with images float32 [B, H, W, 3] in [-1, 1], latents float32 [B, Z] and reconstructions
-            float32 [B, H, W, 3]; without `latents` also what the class promises.
+            A dictionary with images float32 [B, H, W, 3] in [-1, 1], latents float32 [B, Z], those of the first
+            attributes, and reconstructions float32 [B, H, W, 3]; without `latents` also what the class promises.
 
         Raises:
             ValueError: an input that does not fit, before any work.
@@ -224,6 +227,14 @@ class LatentOptimizer:
         edited, before = self._edit(images, latents, attributes, new_attributes,
                                     tf.convert_to_tensor(carry, tf.float32))
         return {**result, "images": edited, "latents": latents, "reconstructions": before}
+
+    def to_latents(self, noise, attributes):
+        """z of e, float32 [B, Z]."""
+        return noise if self.prior is None else self.prior.latents_from_noise(noise, attributes)
+
+    def to_noise(self, latents, attributes):
+        """e of z, float32 [B, Z]."""
+        return latents if self.prior is None else self.prior.noise_from_latents(latents, attributes)
 
     def _checked(self, images, observed, seeds):
         images = check_images(images, self.height, self.width)
@@ -251,18 +262,18 @@ class LatentOptimizer:
             raise ValueError(f"LatentOptimizer: the generator gives {images.dtype.name}, not float32.")
         return shape[1], shape[2]
 
-    # What follows runs inside of a graph. A point is [z] or, where attributes are unknown, [z, w].
+    # What follows runs inside of a graph. A point is [e] or, where attributes are unknown, [e, w].
 
     def _solve_rows(self, images, observed, attributes, seeds, initial):
         problem = _Problem(self, images, observed, attributes)
         first = tf.zeros([tf.shape(images)[0], problem.size])
+        likely = attributes
+        if attributes is None:
+            likely = self.attribute_prior.to_attributes(first[:, self.latent_size:])
         if initial is None and self.start is not None:
-            likely = attributes
-            if attributes is None:
-                likely = self.attribute_prior.to_attributes(first[:, self.latent_size:])
             initial = self.start(images, likely, observed)
         if initial is not None:
-            first = tf.concat([initial, first[:, self.latent_size:]], -1)
+            first = tf.concat([self.to_noise(initial, likely), first[:, self.latent_size:]], -1)
         found = self._best_of_descents(problem, first, seeds)
         return problem.result(found), found.points
 
@@ -279,7 +290,8 @@ class LatentOptimizer:
         return problem.result(found)
 
     def _edit_rows(self, images, latents, attributes, new_attributes, carry):
-        before, after = (self.generator(latents, each) for each in (attributes, new_attributes))
+        before = self.generator(latents, attributes)
+        after = self.generator(self.to_latents(self.to_noise(latents, attributes), new_attributes), new_attributes)
         drawn = before["images"] if isinstance(before, dict) else before
         return carry_over(images, before, after, carry=carry), drawn
 
@@ -327,13 +339,13 @@ class LatentOptimizer:
 class _Problem:
     """The energies of the rows of one batch, as a function of points.
 
-    A point is [z], or [z, w] where attributes are unknown; `center` moves the prior's mean.
+    A point is [e], or [e, w] where attributes are unknown; `center` moves the mean of both.
     """
 
     def __init__(self, optimizer, images, observed, attributes, center=None):
-        self.generator, self.energy, self.prior = optimizer.generator, optimizer.energy, optimizer.attribute_prior
+        self.optimizer, self.energy = optimizer, optimizer.energy
         self.latent_size = optimizer.latent_size
-        self.size = optimizer.latent_size + (self.prior.size if attributes is None else 0)
+        self.size = optimizer.latent_size + (optimizer.attribute_prior.size if attributes is None else 0)
         self.images, self.observed, self.attributes = images, observed, attributes
         self.center = tf.zeros([tf.shape(images)[0], self.size]) if center is None else center
 
@@ -348,28 +360,28 @@ class _Problem:
 
     def energies(self, points, rows):
         """[b]; what `__call__` gives first, without the backward pass."""
-        reconstruction, prior, _, _ = self._parts(points, rows)
+        reconstruction, prior, *_ = self._parts(points, rows)
         return reconstruction + prior
 
     def result(self, found):
         """What the class LatentOptimizer promises, for a Minimum of all rows."""
         rows = tf.range(tf.shape(found.points)[0])
-        reconstruction, prior, images, attributes = self._parts(found.points, rows)
+        reconstruction, prior, latents, images, attributes = self._parts(found.points, rows)
         energy = reconstruction + prior
         bad = ~(tf.math.is_finite(found.energies) & tf.math.is_finite(energy))
-        result = {"latents": found.points[:, :self.latent_size], "images": images,
+        result = {"latents": latents, "images": images,
                   "energy": tf.where(bad, float("inf"), energy), "reconstruction_energy": reconstruction,
                   "prior_energy": prior, "iterations": found.iterations, "evaluations": found.evaluations,
                   "stopped": found.stopped}
         return result if self.attributes is not None else {**result, "attributes": attributes}
 
     def _parts(self, points, rows):
-        latents = points[:, :self.latent_size]
         if self.attributes is None:
-            attributes = self.prior.to_attributes(points[:, self.latent_size:])
+            attributes = self.optimizer.attribute_prior.to_attributes(points[:, self.latent_size:])
         else:
             attributes = tf.gather(self.attributes, rows)
-        drawn = self.generator(latents, attributes)
+        latents = self.optimizer.to_latents(points[:, :self.latent_size], attributes)
+        drawn = self.optimizer.generator(latents, attributes)
         images = drawn["images"] if isinstance(drawn, dict) else drawn
         reconstruction = self.energy.reconstruction(images, tf.gather(self.images, rows),
                                                     tf.gather(self.observed, rows))
@@ -377,4 +389,4 @@ class _Problem:
         regulariser = self.energy.regulariser(moved[:, :self.latent_size])
         if self.attributes is None:
             regulariser += 0.5 * tf.reduce_sum(tf.square(moved[:, self.latent_size:]), -1)
-        return reconstruction, self.energy.prior_weight * regulariser, images, attributes
+        return reconstruction, self.energy.prior_weight * regulariser, latents, images, attributes

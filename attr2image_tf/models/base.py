@@ -6,12 +6,15 @@ import tensorflow as tf
 from attr2image_tf import pixels
 from attr2image_tf.models import lower_bound as bounds
 from attr2image_tf.models import randomness
+from attr2image_tf.models.latent_prior import STANDARD, LatentBlock, LatentPrior
 from attr2image_tf.models.narrow import NarrowConv2D
 from attr2image_tf.models.observation_noise import ObservationNoise
 
 
 class AttributeModel(keras.Model):
-    """A generator of pictures x ~ p(x | y, z), z ~ N(0, I), with a recognition model and a lower bound on log p.
+    """A generator of pictures x ~ p(x | y, z), z ~ p(z | y), with a recognition model and a lower bound on log p.
+
+    Training assumes p(z) = N(0, I); `prior` may be fitted to the trained model and is what pictures are drawn from.
 
     Subclasses state the story: `encode`, `decode` and `lower_bound`. Batches are dictionaries with
     image float32 [B, H, W, 3] in [-1, 1], mask float32 [B, H, W, 1] in [0, 1], attributes float32 [B, A] in the data
@@ -22,6 +25,7 @@ class AttributeModel(keras.Model):
 
     Attributes:
         latent_size: int. Z, all latents of one example together.
+        prior: LatentPrior, as `config.prior` says; N(0, I) until it is fitted or loaded.
         optimizer: attr2image_tf.models.optimizer.Adam, set before training.
     """
 
@@ -64,8 +68,10 @@ class AttributeModel(keras.Model):
         """The terms of the bound, each float32 [B] in nats, by name.
 
         Every dictionary has `lower_bound`, a bound on the log-likelihood of what the model observes, with all weights
-        1; `objective`, what training maximises; `log_weight`, log p(everything) - log q(latents) of the draw, for the
-        importance-weighted bound; and `squared_error`, the mean squared pixel error, with its own unit.
+        1 and p(z) = N(0, I); `objective`, what training maximises; `log_weight`, log p(everything) - log q(latents) of
+        the draw, for the importance-weighted bound; `squared_error`, the mean squared pixel error, with its own unit;
+        and, out of training and with a prior to be fitted, `prior_gain`: add it to the bound or to `log_weight` for
+        those by the fitted prior.
 
         Args:
             batch: dictionary, see the class.
@@ -74,21 +80,38 @@ class AttributeModel(keras.Model):
         """
         raise NotImplementedError(f"{type(self).__name__} does not define lower_bound.")
 
-    def generate(self, attributes, seeds):
+    def generate(self, attributes, seeds, temperature=1.0):
         """Pictures drawn from p(x | y): `decode`'s dictionary and latents float32 [B, Z].
 
         Args:
             attributes: float32 [B, A], in the data set's units.
-            seeds: int32 [B, 2]. Row i of the result is a function of row i of both arguments alone.
+            seeds: int32 [B, 2]. Row i of the result is a function of row i of the arguments alone.
+            temperature: float, or float32 [B]. Factor on the noise that the prior maps to latents: below 1 pictures
+                are more typical and more alike.
         """
-        latents = randomness.normal_by_example(seeds, self.latent_size)
+        noise = randomness.normal_by_example(seeds, self.latent_size)
+        noise *= tf.reshape(tf.cast(temperature, tf.float32), [-1, 1])
+        latents = self.latents_from_noise(noise, attributes)
         return {**self.decode(latents, attributes), "latents": latents}
 
+    def latents_from_noise(self, noise, attributes):
+        """z float32 [B, Z] of e ~ N(0, I), float32 [B, Z], by the prior; attributes in the data set's units."""
+        return self.prior.latents(noise, self.standardise(attributes))
+
+    def noise_from_latents(self, latents, attributes):
+        """What `latents_from_noise` inverts."""
+        return self.prior.noise(latents, self.standardise(attributes))
+
+    def prior_blocks(self) -> list[LatentBlock]:
+        """Which latents are drawn together, and what their prior may depend on."""
+        raise NotImplementedError(f"{type(self).__name__} does not define prior_blocks.")
+
     def importance_weighted_bound(self, batch, seed, samples):
-        """log 1/k sum p/q over k = `samples` draws, float32 [B] in nats; at least the ELBO in expectation."""
-        seeds = randomness.split_seed(seed, samples)
+        """log 1/k sum p/q over k = `samples` draws, float32 [B] in nats, with the fitted prior where there is one; at
+        least the ELBO in expectation."""
+        draws = [self.lower_bound(batch, each) for each in randomness.split_seed(seed, samples)]
         return bounds.importance_weighted_bound(
-            tf.stack([self.lower_bound(batch, each)["log_weight"] for each in seeds]))
+            tf.stack([terms["log_weight"] + terms.get("prior_gain", 0.0) for terms in draws]))
 
     def build_networks(self):
         """Makes all weights by a call on a batch of zeros."""
@@ -96,6 +119,7 @@ class AttributeModel(keras.Model):
         attributes = tf.zeros([1, self.config.attribute_count])
         self.decode(self.encode(tf.zeros([1, size, size, 3]), tf.zeros([1, size, size, 1]), attributes).mean(),
                     attributes)
+        self.prior = LatentPrior(self.config.prior, self.prior_blocks(), self.config.attribute_count)
         self.built = True
 
     def fold(self, storage=None, gradients=True):
@@ -154,6 +178,13 @@ class AttributeModel(keras.Model):
 
     def _sums(self, terms, weight):
         return {name: tf.reduce_sum(term * weight) for name, term in terms.items()} | {"count": tf.reduce_sum(weight)}
+
+    def _prior_gain(self, latents, attributes, training):
+        """What the fitted prior adds to the bound, by the draw: log p(z | y) - log N(z; 0, I), in nats [B]."""
+        if training or self.prior.kind == STANDARD:
+            return {}
+        standard = bounds.standard_normal(self.latent_size)
+        return {"prior_gain": self.prior.log_prob(latents, self.standardise(attributes)) - standard.log_prob(latents)}
 
     def _kl_weight(self):
         if not self.config.kl_warmup_steps or self.optimizer is None:

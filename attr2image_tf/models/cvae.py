@@ -5,6 +5,7 @@ import tensorflow as tf
 from attr2image_tf.models import lower_bound as bounds
 from attr2image_tf.models import randomness
 from attr2image_tf.models.base import AttributeModel, mean_squared_error
+from attr2image_tf.models.latent_prior import LatentBlock
 from attr2image_tf.models.networks import ForegroundDecoder, ForegroundEncoder
 
 
@@ -38,6 +39,9 @@ class CVAE(AttributeModel):
         self.decoder = ForegroundDecoder(config, config.latent_size, conditional=self.conditional)
         self.build_networks()
 
+    def prior_blocks(self):
+        return [LatentBlock(self.latent_size, attributes=self.conditional)]
+
     def encode(self, images, masks, attributes, training=False, seed=None):
         del masks
         return bounds.diagonal_normal(
@@ -63,4 +67,5 @@ class CVAE(AttributeModel):
             "kl_divergence": kl,
             "log_likelihood_image": log_likelihood,
             "squared_error": mean_squared_error(batch["image"], images),
+            **self._prior_gain(latents, batch["attributes"], training),
         }

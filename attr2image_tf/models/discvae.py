@@ -6,6 +6,7 @@ from attr2image_tf import pixels
 from attr2image_tf.models import lower_bound as bounds
 from attr2image_tf.models import randomness
 from attr2image_tf.models.base import AttributeModel, mean_squared_error, observed_foreground, observed_gate
+from attr2image_tf.models.latent_prior import LatentBlock
 from attr2image_tf.models.networks import BackgroundDecoder, BackgroundEncoder, ForegroundDecoder, ForegroundEncoder
 from attr2image_tf.models.observation_noise import FOREGROUND
 
@@ -45,6 +46,11 @@ class DisCVAE(AttributeModel):
         self.foreground_decoder = ForegroundDecoder(config, config.foreground_latent_size, gate=True)
         self.background_decoder = BackgroundDecoder(config)
         self.build_networks()
+
+    def prior_blocks(self):
+        # x_B is a function of z_B alone, so its prior does not see the attributes either.
+        return [LatentBlock(self.config.foreground_latent_size),
+                LatentBlock(self.config.background_latent_size, attributes=False)]
 
     def split(self, latents):
         """z_F [B, Z_F] and z_B [B, Z_B] of latents [B, Z]."""
@@ -90,7 +96,8 @@ class DisCVAE(AttributeModel):
         foreground_latents = draw(q_foreground, self.config.foreground_latent_size, seeds[1])
         q_background = self.encode_background(image, attributes, foreground_latents, training, seeds[2])
         background_latents = draw(q_background, self.config.background_latent_size, seeds[3])
-        layers = self.decode(tf.concat([foreground_latents, background_latents], -1), attributes, training)
+        latents = tf.concat([foreground_latents, background_latents], -1)
+        layers = self.decode(latents, attributes, training)
 
         p_foreground = bounds.standard_normal(self.config.foreground_latent_size)
         p_background = bounds.standard_normal(self.config.background_latent_size)
@@ -116,6 +123,7 @@ class DisCVAE(AttributeModel):
             "log_likelihood_gate": log_gate,
             "log_likelihood_image": log_image,
             **self._squared_errors(image, foreground, mask, layers),
+            **self._prior_gain(latents, attributes, training),
         }
 
     def _squared_errors(self, image, foreground, mask, layers):

@@ -21,7 +21,7 @@ from absl import app, flags, logging
 
 from attr2image_tf.client.remote import ServerError
 from attr2image_tf.errors import clear_errors
-from attr2image_tf.run_folder import write_text
+from attr2image_tf.files import write_text
 from benchmarks.load import requests_mix
 from benchmarks.load.clients import ask_alone, open_ways, run
 from benchmarks.load.report import MemoryWatch, markdown, summarize

@@ -4,6 +4,7 @@ import concurrent.futures
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from attr2image_tf.client import ServerError, connect, remote
 from attr2image_tf.client.local import LocalModels
@@ -71,6 +72,64 @@ def test_mistakes_are_told_before_anything_is_sent(client, picture):
         client.infer(picture / 255.0)
     with pytest.raises(ValueError, match="hidden: expected bool"):
         client.infer(picture, hidden=np.zeros((3, 3), bool))
+    for empty in (picture[:0], picture[:, :0]):
+        for ask in (client.infer, lambda it: client.edit(it, {"Smiling": 1}),
+                    lambda it: client.complete(it, np.zeros(it.shape[:2], bool))):
+            with pytest.raises(ValueError, match="picture: expected uint8 .* with at least one pixel"):
+                ask(empty)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31, 2**32 + 7, 1.5, "7", True])
+def test_seeds_that_would_be_cast_are_refused(client, picture, seed):
+    for ask in (lambda: client.generate(seed=seed),
+                lambda: client.complete(picture, np.zeros((40, 60), bool), seed=seed, attributes={})):
+        with pytest.raises(ValueError, match=f"seed={seed!r}: expected a whole number from 0 to 2147483647"):
+            ask()
+    with pytest.raises(ValueError, match="count=0: expected a whole number from 1"):
+        client.generate(count=0)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers(client):
+    np.testing.assert_array_equal(client.generate(seed=np.int64(7), count=np.int32(1)), client.generate(seed=7))
+
+
+def test_inputs_of_another_type_are_converted_or_refused_by_name_everywhere(client):
+    right = {"attributes": np.full((2, 3), 0.5, np.float32), "seed": np.array([[7, 0], [7, 1]], np.int32)}
+    expected = client.models.call("generator", "generate", **right)["images"]
+    found = client.models.call("generator", "generate", attributes=right["attributes"].astype(float).tolist(),
+                               seed=right["seed"].astype(np.int64))["images"]
+    np.testing.assert_array_equal(found, expected)
+    for inputs, message in (({"seed": np.array([[7, 0], [2**32 + 7, 1]])}, "seed: expected numbers from .*4294967303"),
+                            ({"seed": np.zeros((2, 2))}, "seed: expected whole numbers, got float64"),
+                            ({"seed": np.zeros((2, 2), bool)}, "seed: expected whole numbers, got bool"),
+                            ({"attributes": np.full((2, 3), 1e300)}, "attributes: expected numbers from .*1e.300"),
+                            ({"attributes": np.full((2, 3), "a")}, "attributes: expected numbers, got <U1")):
+        with pytest.raises(ValueError, match=message):
+            client.models.call("generator", "generate", **right | inputs)
+
+
+def test_pictures_of_pillow_are_taken_by_all_methods(client, picture):
+    hidden = np.zeros((40, 60), bool)
+    hidden[10:20, 25:40] = True
+    of_pillow = Image.fromarray(picture)
+    found, expected = client.infer(of_pillow, {}), client.infer(picture, {})
+    np.testing.assert_array_equal(found.reconstruction, expected.reconstruction)
+    np.testing.assert_array_equal(client.edit(of_pillow, {"Smiling": 1}, found=found),
+                                  client.edit(picture, {"Smiling": 1}, found=expected))
+    for seed in (1, 2):
+        np.testing.assert_array_equal(client.complete(of_pillow, hidden, seed=seed, attributes={}),
+                                      client.complete(picture, hidden, seed=seed, attributes={}))
+    grey = Image.fromarray(picture[..., 0])
+    np.testing.assert_array_equal(client.infer(grey, {}).latents,
+                                  client.infer(np.repeat(picture[..., :1], 3, -1), {}).latents)
+
+
+def test_what_is_hidden_is_not_sent(client, picture):
+    hidden = np.zeros((40, 60), bool)
+    hidden[10:21, 25:38] = True
+    black, white = (client.infer(np.where(hidden[..., np.newaxis], np.uint8(level), picture), {}, hidden=hidden)
+                    for level in (0, 255))
+    np.testing.assert_array_equal(black.latents, white.latents)
 
 
 @pytest.mark.parametrize(("inputs", "message"), [
@@ -104,6 +163,16 @@ def test_a_server_that_is_not_there_is_tried_and_told(address, monkeypatch):
     with pytest.raises(ServerError, match="is not available after 5 attempts"):
         connect(address)
     assert pauses == pytest.approx([0.2, 0.4, 0.8, 1.6])
+
+
+def test_addresses_are_taken_with_a_slash_and_told_from_folders(addresses):
+    for kind in ("rest", "grpc"):
+        assert connect(f"{addresses[kind]}/").image_size == 32
+        assert connect(addresses[kind].replace("http", "HTTP").replace("grpc", "GRPC")).image_size == 32
+    for address in ("localhost:8501", "127.0.0.1:8500/", "ftp://localhost:8501"):
+        server = address.removeprefix("ftp://")
+        with pytest.raises(ValueError, match=f"'{address}': expected .*'http://{server}' .* 'grpc://{server}'"):
+            connect(address)
 
 
 def test_a_new_version_is_served_when_the_folder_is_opened_anew(folder):

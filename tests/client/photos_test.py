@@ -58,6 +58,33 @@ def test_a_pixel_is_touched_when_any_part_of_it_is():
     assert touched[0, 0] and touched.sum() == 1
 
 
+@pytest.mark.parametrize(("side", "size"), [(160, 64), (250, 64), (90, 64), (50, 64)])
+def test_what_is_hidden_leaks_into_nothing_that_is_observed(side, size):
+    random = np.random.default_rng(0)
+    picture = random.integers(80, 170, (side, side, 3), np.uint8)
+    hidden = np.zeros([side, side], bool)
+    hidden[side // 3:side // 2, side // 4:3 * side // 4] = True
+    hidden[:, 3 * side // 4 + 2] = True
+    square = Square(0, 0, side)
+    observed = ~square.touched(hidden, size)
+    filled = (np.where(hidden[..., np.newaxis], filling, picture).astype(np.uint8)
+              for filling in (0, 255, random.integers(0, 256, picture.shape)))
+    black, white, noise = (square.cut(each, size, hidden) for each in filled)
+    for other in (white, noise):
+        np.testing.assert_array_equal(black[observed], other[observed])
+    # Far from it the picture is cut as ever, and near it is no darker or brighter.
+    plain = square.cut(picture, size)
+    near = np.abs(black.astype(int) - plain).max(-1)
+    far = side // 2 * size // side + 4
+    assert near[far:, :size // 2].max() <= 1
+    flat = square.cut(np.full_like(picture, 90), size, hidden)
+    assert (flat[observed] == 90).all()
+
+
+def test_nothing_hidden_is_the_plain_cut(picture):
+    np.testing.assert_array_equal(SQUARE.cut(picture, 16, np.zeros((40, 60), bool)), SQUARE.cut(picture, 16))
+
+
 @pytest.mark.parametrize("square", [Square(-1, 0, 5), Square(0, 0, 0), Square(30, 0, 31), Square(0, 10, 31)])
 def test_squares_outside_are_refused(square):
     with pytest.raises(ValueError, match="does not lie within a picture of 60 x 40 pixels"):
@@ -82,9 +109,11 @@ def test_files_are_read_upright_and_in_colour(tmp_path, picture):
 def test_masks_hide_where_they_are_bright(tmp_path):
     Image.fromarray(np.array([[0, 100], [200, 255]], np.uint8)).save(tmp_path / "mask.png")
     np.testing.assert_array_equal(read_hidden(tmp_path / "mask.png"), [[False, False], [True, True]])
-    # What is clear is not white here.
-    Image.new("RGBA", (2, 2)).save(tmp_path / "mask.png")
-    assert not read_hidden(tmp_path / "mask.png").any()
+    # What is clear around a brush of any colour is not hidden.
+    brush = np.zeros([2, 2, 4], np.uint8)
+    brush[0] = 90, 0, 0, 255
+    Image.fromarray(brush).save(tmp_path / "mask.png")
+    np.testing.assert_array_equal(read_hidden(tmp_path / "mask.png"), [[True, True], [False, False]])
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n" + bytes(30)])

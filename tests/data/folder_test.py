@@ -8,7 +8,7 @@ import textwrap
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from attr2image_tf import data, pixels
 from attr2image_tf.client import photos as pictures
@@ -72,6 +72,13 @@ def ready(tmp_path_factory):
     its = Own(tmp_path_factory.mktemp("own")).write()
     dataset = its.prepared()
     return its, dataset, read(dataset)
+
+
+def oval(size):
+    """A mask of some size with a shape in its middle."""
+    mask = Image.new("L", size)
+    ImageDraw.Draw(mask).ellipse((size[0] // 4, size[1] // 4, 3 * size[0] // 4, 3 * size[1] // 4), fill=255)
+    return mask
 
 
 def read(dataset):
@@ -166,10 +173,12 @@ def test_what_does_not_belong_together_is_named(own):
     (own.images / own.names[3]).write_bytes(b"no picture")
     (own.images / own.names[6]).write_bytes((own.images / own.names[12]).read_bytes())
     (own.masks / "picture 06.png").write_bytes((own.masks / "picture 12.png").read_bytes())
-    Image.new("L", (10, 10), 255).save(own.masks / "picture 07.png")
-    (own.images / "notes.txt").write_text("not a picture")
+    oval((10, 10)).save(own.masks / "picture 07.png")
+    for name in ("notes.txt", "more/IMG_1.heif"):
+        (own.images / name).write_text("not a picture")
     own.write()
     problems = own.found().problems
+    assert problems["files of other endings, which were not read"] == ["more/IMG_1.heif", "notes.txt"]
     assert problems["pictures without a row"] == [own.names[1]]
     assert problems["rows without a picture"] == ["gone.jpg (line 31)"]
     assert problems["pictures without a mask"] == [own.names[2]]
@@ -189,7 +198,7 @@ def test_a_picture_that_breaks_off_is_left_out_and_named(own):
     noise = np.random.default_rng(0).integers(0, 255, [200, 200, 3], np.uint8)
     Image.fromarray(noise).save(path)
     path.write_bytes(path.read_bytes()[:-5000])
-    Image.new("L", (200, 200), 255).save(own.masks / "picture 01.png")
+    oval((200, 200)).save(own.masks / "picture 01.png")
     [problem] = own.found().problems["pictures that cannot be used"]
     assert problem.startswith(f"{own.names[1]} does not decode")
     dataset = own.prepared()
@@ -198,14 +207,17 @@ def test_a_picture_that_breaks_off_is_left_out_and_named(own):
     assert f"{own.names[1]} does not decode" in text
 
 
-@pytest.mark.parametrize("largest", [1, 0])
-def test_masks_without_foreground_stop_the_check(own, largest):
+@pytest.mark.parametrize(("lowest", "largest", "reason"), [
+    (0, 1, "has a mask without foreground (its largest value is 1; expected 255 on the object)"),
+    (0, 0, "has a mask without foreground (its largest value is 0; expected 255 on the object)"),
+    (128, 255, "has a mask that is foreground everywhere (its smallest value is 128; expected 0 around the object)")])
+def test_masks_without_a_shape_stop_the_check(own, lowest, largest, reason):
     for index in range(30):
         path = own.masks / f"picture {index:02d}.png"
         if index < 3 or index % 2:
-            Image.fromarray(np.asarray(Image.open(path)) // 255 * largest).save(path)
+            shape = np.asarray(Image.open(path)) > 0
+            Image.fromarray(np.where(shape, largest, lowest).astype(np.uint8)).save(path)
     found = own.found()
-    reason = f"has a mask without foreground (its largest value is {largest}; expected 255 on the object)"
     assert f"{own.names[1]} {reason}" in found.problems["pictures that cannot be used"]
     with pytest.raises(DataError, match="17 of 30 pictures cannot be used, more than 2%; the first: .*Mend them"):
         own.prepared()
@@ -256,7 +268,7 @@ def test_a_mask_that_fits_by_its_letters_alone_goes_to_one_picture_or_none(own):
         Image.new("RGB", (50, 50), (len(own.rows), 9, 9)).save(own.images / name)
         own.rows[name] = ["1", "no", "group 1"]
     for name in ("lone.png", "pair.png"):
-        Image.new("L", (50, 50), 255).save(own.masks / name)
+        oval((50, 50)).save(own.masks / name)
     found = own.write().found()
     assert found.problems == {"pictures without a mask": ["LONE.png", "d/Pair.png", "e/pAIR.png"]}
     assert {picture.name: picture.mask.name for picture in found.pictures}["lone.png"] == "lone.png"
@@ -275,7 +287,7 @@ def test_a_tiff_is_turned_once(tmp_path, mode):
     (tmp_path / "images").mkdir()
     (tmp_path / "masks").mkdir()
     stored.save(tmp_path / "images" / "a.tif", exif=exif)
-    Image.new("L", (20, 40), 255).save(tmp_path / "masks" / "a.png")
+    oval((20, 40)).save(tmp_path / "masks" / "a.png")
     (tmp_path / "attributes.csv").write_text("file,red\na.tif,1\n")
     [picture] = check_folder(tmp_path / "images", read_table(tmp_path / "attributes.csv"), tmp_path / "masks").pictures
     assert picture.size == (20, 40)
@@ -330,14 +342,102 @@ def test_what_is_kept_of_a_picture(tmp_path, fit, share):
     assert ((image.mean(-1) > 127) == (mask[..., 0] > 127)).mean() > 0.98
 
 
+def test_masks_whose_shape_is_in_their_opacity_are_prepared_as_drawn_ones(own):
+    drawn = read(own.prepared())
+    for index in range(30):
+        path = own.masks / f"picture {index:02d}.png"
+        shape = np.asarray(Image.open(path))
+        picture = np.asarray(Image.open(own.images / own.names[index]).convert("RGB"))
+        layers = {0: [255 + 0 * shape, shape], 1: [255 + 0 * shape] * 3 + [shape], 2: [picture, shape]}[index % 3]
+        Image.fromarray(np.dstack(layers)).save(path)
+    assert not own.found().problems
+    own.output = own.output.with_name("opacity")
+    for split, examples in read(own.prepared()).items():
+        for name, example in examples.items():
+            np.testing.assert_array_equal(example["mask"], drawn[split][name]["mask"], err_msg=name)
+
+
+def test_a_small_mask_is_the_share_of_its_pixels(tmp_path):
+    inside = np.zeros([160, 160], np.uint8)
+    inside[:, 63:97] = 255
+    Image.fromarray(inside).convert("RGB").save(tmp_path / "a.png")
+    Image.fromarray(inside).save(tmp_path / "mask.png")
+    _, mask = folder_chunks.make_small(tmp_path / "a.png", tmp_path / "mask.png", 64, "middle")
+    # 2.5 old pixels each: 62.5 to 65 and 95 to 97.5.
+    np.testing.assert_array_equal(mask[0, 24:40, 0], [0, round(255 * 0.8), *[255] * 12, round(255 * 0.8), 0])
+
+
+def test_links_in_circles_list_every_picture_once_and_the_prepared_set_is_left_out(own):
+    (own.images / "current").symlink_to(".", target_is_directory=True)
+    (own.images / "more" / "latest").symlink_to("..", target_is_directory=True)
+    own.output = own.images / "prepared"
+    own.output.mkdir()
+    Image.new("RGB", (50, 50)).save(own.output / "contact_sheet.png")
+    found = check_folder(own.images, own.table(), own.masks, without=[own.output])
+    assert sorted(picture.name for picture in found.pictures) == sorted(own.names) and not found.problems
+
+
+@pytest.mark.parametrize("ending", [".jfif", ".ppm", ".webp"])
+def test_pictures_of_all_endings_are_read(own, ending):
+    (own.images / own.names[1]).unlink()
+    own.rows["other" + ending] = own.rows.pop(own.names[1])
+    Image.new("RGB", (50, 50), "red").save(own.images / ("other" + ending))
+    found = own.write().found(masks=False)
+    assert len(found.pictures) == 30 and not found.problems
+
+
+def test_a_first_row_in_place_of_the_header_is_told(own):
+    own.header = [own.names[0], "0.5", "yes", "group 1"]
+    with pytest.raises(DataError, match="line 1: expected a header, found the row of the picture .*; write a line"):
+        own.write() and check_folder(own.images, read_table(own.csv, wanted=lambda name: name != "group 1"))
+    # Without endings only a picture of that name tells it from a header.
+    own.csv.write_text("".join(f"picture {index:02d},{index},0\n" for index in range(1, 30)))
+    with pytest.raises(DataError, match="line 1: expected a header, found the row of the picture 'picture 01'"):
+        check_folder(own.images, read_table(own.csv))
+    # A picture may be called as a column is.
+    Image.new("RGB", (50, 50)).save(own.images / "file.png")
+    own.header = ["file", "shade", "odd", "group"]
+    assert len(own.write().found(masks=False).pictures) == 30
+
+
+def test_other_ways_to_spell_its_folder_mean_the_same_set(own, monkeypatch):
+    monkeypatch.chdir(own.output.parents[1])
+    monkeypatch.setenv("HOME", str(own.output.parents[1]))
+    for spelled in (own.output, f"{own.output}/", "prepared/own", "./prepared/own/", "~/prepared/own"):
+        assert data.same_set("folder:prepared/own", f"folder:{spelled}"), spelled
+    assert not data.same_set("folder:prepared/own", "folder:prepared/other")
+    assert data.same_set("lfw", "lfw") and not data.same_set("cub:image", "cub:class")
+    assert not data.same_set("folder:lfw", "lfw")
+
+
+def test_what_hardly_varies_for_its_size_is_reported_and_the_rest_is_not(own):
+    own.header = ["file", "tiny", "flat", "group"]
+    own.rows = {name: [f"{4e-7 + index * 1e-8}", f"{1e6 + index * 1e-3}", "group " + str(index // 3)]
+                for index, name in enumerate(own.names)}
+    found, table = own.write().found(masks=False), own.table()
+    source = folder.make_source(found, table, folder_chunks.Chunks("x", found.pictures, image_size=SIZE, fit="middle"),
+                                {})
+    text = folder_report.report(found, table, source)
+    assert "Constant, so nothing can be learned of them: flat." in text and "4e-07" in text and "6.9e-07" in text
+
+
 BAD_TABLES = {
     "no header": ("", "line 1: expected a header"),
     "one column": ("file\na.jpg\n", "line 1: expected a header of a file name and at least one attribute"),
     "no rows": ("file,red\n", "has a header and no rows"),
     "a name twice": ("file,red,blue,Red \na.jpg,1,2,3\n", "line 1: columns 2 and 4 have one name, 'Red'"),
+    "a row as the header, without endings": ("a,1,1\nb,2,2\n",
+                                             "line 1: columns 2 and 3 have one name, '1'. Is it a header"),
     "no name": ("file,red,\na.jpg,1,2\n", "line 1: column 3 has no name"),
     "a short line": ("file,red,blue\na.jpg,1,2\nb.jpg,1\n", "line 3: expected 3 columns as in the header, found 2"),
     "a word": ("file,red\na.jpg,1\n\nb.jpg,reddish\n", "line 4, column 'red': expected a number.*'reddish'"),
+    "too large for float32": ("file,red\na.jpg,1\nb.jpg,3e21\n",
+                              "line 3, column 'red': expected a number from -1e.18 to 1e.18, .*found '3e21'; write the "
+                              "column in a larger unit"),
+    "too small for float32": ("file,red\na.jpg,1e-20\nb.jpg,3e-20\n",
+                              "column 'red': all values lie within 2e-20 of each other, .*; write them in a smaller"),
+    "a row as the header": ("a.jpg,1,1\nb.jpg,2,2\n",
+                            "line 1: expected a header, found the row of the picture 'a.jpg'"),
     "infinity": ("file,red\na.jpg,inf\n", "line 2, column 'red': .*'inf'"),
     "a file twice": ("file,red\na.jpg,1\na.jpg,2\n", "line 3: 'a.jpg' has a row already, line 2"),
     "a decimal comma": ("file;red\na.jpg;0,64\n", "line 2, column 'red': .*'0,64'. Write decimals with a point"),
@@ -416,7 +516,7 @@ def test_another_set_is_not_written_over_and_the_same_one_is_left(own):
     assert written.stat().st_mtime_ns == before
     own.rows[own.names[0]][0] = "7"
     own.write()
-    with pytest.raises(DataError, match="prepared from other files or settings; give another --name, or delete"):
+    with pytest.raises(DataError, match=r"prepared from other files or settings .*; give another --name, or delete"):
         own.prepared()
     assert not list(own.output.glob(".chunks*"))
 
@@ -466,7 +566,7 @@ def test_files_that_were_changed_are_scaled_again(own):
     assert chunks().make() == {}
     first = {small.name: small.image for small in chunks().read()}
     Image.new("RGB", (64, 64), "red").save(own.images / own.names[1])
-    Image.new("L", (64, 64), 255).save(own.masks / "picture 01.png")
+    oval((64, 64)).save(own.masks / "picture 01.png")
     chunks().make()
     second = {small.name: small.image for small in chunks().read()}
     assert {name for name in first if first[name] != second[name]} == {own.names[1]}

@@ -52,3 +52,18 @@ def test_correlated_requests_move_the_others(schema):
 def test_what_cannot_be_read_is_refused(schema, text, message):
     with pytest.raises(ValueError, match=message):
         schema.request(text)
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ('"size, in cm"=+1', {"size, in cm": "+1"}), (' "a=b" = max , c=min', {"a=b": "max", "c": "min"}),
+    ('"say ""so"""=1', {'say "so"': "1"}), ('5" screen=1', {'5" screen': "1"}), ("a=1=2", {"a": "1=2"})])
+def test_names_with_commas_and_equals_stand_in_quotes(text, expected):
+    assert AttributeSchema.parse(text) == expected
+
+
+def test_messages_say_how_to_quote():
+    schema = AttributeSchema.measure(("size, in cm", "b"), np.random.default_rng(0).random((20, 2)))
+    assert schema.request('"size, in cm"=max')[0] == schema.maximum[0]
+    for text in ("size, in cm=+1", "size=1"):
+        with pytest.raises(ValueError, match='stands in double quotes: "size, in cm"=.1'):
+            schema.request(text)

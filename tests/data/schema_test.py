@@ -131,3 +131,36 @@ def test_drawn_attributes_are_as_asked_and_vary_as_in_training(schema, attribute
     free = schema.draw({}, 4000)
     np.testing.assert_allclose(free.mean(0), schema.mean, atol=0.15 * schema.standard_deviation.max())
     np.testing.assert_allclose(np.corrcoef(free.T), np.corrcoef(np.asarray(attributes).T), atol=0.15)
+
+
+def test_names_that_differ_in_signs_or_vowel_signs_are_several():
+    names = ("grade_A+", "grade_A-", "age <50", "age >50", "\u0915\u093f", "\u0915\u0940", "\U0001f642", "\U0001f641",
+             "Red")
+    schema = AttributeSchema.measure(names, np.random.default_rng(0).random((20, len(names))))
+    for place, name in enumerate(names):
+        assert schema.index(name) == place and schema.index(f" {name.upper()} ") == place
+    for name in ("grade A", "age 50"):
+        with pytest.raises(ValueError, match=f"attribute {name!r} may be '.*' or '.*'; write it as it is"):
+            schema.index(name)
+    assert schema.index("red!") == len(names) - 1
+
+
+def test_a_letter_with_an_accent_is_one_however_it_is_written():
+    composed, apart = "Gr\u00f6\u00dfe", "Gro\u0308\u00dfe"
+    for known, asked in ((composed, apart), (apart, composed), (apart, apart.upper())):
+        schema = AttributeSchema.measure([known, "Grosse"], np.random.default_rng(0).random((20, 2)))
+        assert schema.index(asked) == 0
+
+
+def test_constant_is_meant_for_the_size_of_an_attribute():
+    random = np.random.default_rng(0).random(200)
+    columns = [4e-7 + 3e-7 * random, 1e12 + 1e8 * random, 1e12 + 1e3 * random, np.full(200, 0.1), np.zeros(200)]
+    schema = AttributeSchema.measure("abcde", np.stack(columns, -1))
+    assert schema.constant.tolist() == [False, False, True, True, True]
+    np.testing.assert_allclose(schema.scale[:2], schema.standard_deviation[:2])
+    np.testing.assert_array_equal(schema.scale[2:], 1.0)
+
+
+def test_a_variance_that_float32_cannot_hold_is_refused():
+    with pytest.raises(ValueError, match="attribute 'b' has a variance of .*; give it in a larger unit"):
+        AttributeSchema.measure("ab", [[0.0, 0.0], [1.0, 3e21]])

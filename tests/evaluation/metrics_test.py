@@ -181,3 +181,16 @@ def test_explained_variance_of_what_is_there_and_what_is_not():
 def test_sums_are_made_in_double_precision(function):
     values = np.full((1, 4), 1e8, np.float32)
     assert function(values, values).dtype == np.float64
+
+
+def test_slopes_are_those_of_the_regression_that_made_the_data():
+    random = np.random.default_rng(0)
+    true = random.normal(size=(4000, 2)) @ np.array([[1.0, 0.8], [0.0, 0.6]])
+    seen = true @ np.array([[0.5, 0.0], [0.2, 0.3]]) + 0.1 * random.normal(size=(4000, 2))
+    people = np.arange(4000) // 4
+    partial, low, high = metrics.slopes(true, seen, people, partial=True, penalty=0.0)
+    np.testing.assert_allclose(partial, [0.5, 0.3], atol=0.02)
+    assert low < partial.mean() < high < low + 0.05
+    # What goes with the other column counts too.
+    alone, *_ = metrics.slopes(true, seen, people, partial=False)
+    np.testing.assert_allclose(alone, [0.5 + 0.2 * 0.8, 0.3], atol=0.02)

@@ -55,7 +55,8 @@ def write_run(folder, name, schema):
 
 def write_judge(path, schema, seed=0):
     """An untrained regressor in a folder."""
-    from attr2image_tf.run_folder import RunFolder, write_text
+    from attr2image_tf.files import write_text
+    from attr2image_tf.run_folder import RunFolder
 
     judge = make_judge(schema, seed)
     RunFolder(path).write(judge.config, schema)

@@ -62,7 +62,7 @@ def optimizer(model, schema):
     variance = float(model.observation_standard_deviation) ** 2
     prior = AttributePrior(schema.minimum, schema.mean, schema.maximum, schema.covariance)
     return LatentOptimizer(model.decode, Energy(EnergyConfig(observation_variance=variance)), INFERENCE,
-                           latent_size=LATENTS, attribute_size=ATTRIBUTES, attribute_prior=prior,
+                           latent_size=LATENTS, attribute_size=ATTRIBUTES, prior=model, attribute_prior=prior,
                            start=functools.partial(amortised_start, model))
 
 

@@ -44,9 +44,14 @@ def run(schema, tmp_path_factory):
 @pytest.mark.parametrize("weights", litert.WEIGHTS)
 def test_the_file_draws_what_the_model_draws(model, files, schema, weights):
     random = np.random.default_rng(0)
-    latents = random.normal(size=(4, model.latent_size)).astype(np.float32)
-    expected, found = litert.compare(model, litert.load(files[weights]), latents, schema.draw({}, 4))
+    noise, attributes = random.normal(size=(4, model.latent_size)).astype(np.float32), schema.draw({}, 4)
+    content = files[weights]
+    expected, found = litert.compare(model, litert.load(content), noise, attributes)
     assert expected.std() > 0.01
+    # What gives latents away takes them, too.
+    drawn = litert.load(content)(noise=noise[:1], attributes=attributes[:1])
+    decoded = litert.load(content, "decode")(latents=drawn["latents"], attributes=attributes[:1])
+    np.testing.assert_allclose(decoded["images"], drawn["images"], atol=1e-6)
     assert metrics.peak_signal_to_noise(metrics.pixel_error(found, expected)).min() > LEAST[weights]
 
 
@@ -63,9 +68,17 @@ def test_unknown_weights_are_refused(model):
 def test_export_writes_the_file_what_an_app_must_know_and_a_sheet(run, tmp_path):
     report = litert.export_litert(run, tmp_path / "out" / "tiny.tflite", samples=3)
     about = json.loads((tmp_path / "out" / "tiny.json").read_text())
-    decode = litert.load((tmp_path / "out" / "tiny.tflite").read_bytes())
+    decode = litert.load((tmp_path / "out" / "tiny.tflite").read_bytes(), "decode")
     images = decode(latents=np.zeros((1, about["latent_size"]), np.float32),
                     attributes=np.array([about["schema"]["mean"]], np.float32))["images"]
     assert images.shape == (1, about["image_size"], about["image_size"], 3)
     assert about["mean_difference"] == report["mean_difference"] <= report["largest_difference"]
     assert Image.open(tmp_path / "out" / "tiny.png").size[0] > 100
+
+
+@pytest.mark.parametrize("name", ["config.tflite", "schema.tflite"])
+def test_a_file_of_the_run_is_not_written_over(run, name):
+    before = {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    with pytest.raises(ValueError, match=f"result of '.*{name}' would be written over '.*json', which is read"):
+        litert.export_litert(run, run / name)
+    assert {path: path.read_bytes() for path in run.iterdir() if path.is_file()} == before

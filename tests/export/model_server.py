@@ -51,13 +51,24 @@ class LoadedModel:
         for name, value in inputs.items():
             tensor = info.inputs[name]
             try:
-                feeds[tensor.name] = np.asarray(value, tf.as_dtype(tensor.dtype).as_numpy_dtype)
+                feeds[tensor.name] = _typed(value, tf.as_dtype(tensor.dtype))
             except (ValueError, TypeError) as error:
                 raise tf.errors.InvalidArgumentError(None, None, f"{name}: {error}") from error
         try:
             return self.session.run({name: tensor.name for name, tensor in info.outputs.items()}, feeds)
         except (ValueError, TypeError) as error:
             raise tf.errors.InvalidArgumentError(None, None, str(error)) from error
+
+
+def _typed(value, expected):
+    """A value as TF Serving takes it: a tensor (gRPC) of the very type, numbers of JSON (REST) that fit it."""
+    array = np.asarray(value)
+    if isinstance(value, np.ndarray):
+        if array.dtype != expected.as_numpy_dtype:
+            raise TypeError(f"Expects arg to be {expected.name} but {array.dtype} is provided")
+    elif expected.is_integer and (array.dtype.kind != "i" or (array != array.astype(expected.as_numpy_dtype)).any()):
+        raise TypeError(f"JSON Value is not of type {expected.name}")
+    return array.astype(expected.as_numpy_dtype)
 
 
 class _Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):

@@ -64,3 +64,21 @@ def test_bad_statistics_get_one_sentence(data, change, message):
     good = {"minimum": data.min(0), "mean": data.mean(0), "maximum": data.max(0), "covariance": np.cov(data.T)}
     with pytest.raises(ValueError, match=message):
         AttributePrior(**(good | change))
+
+
+@pytest.mark.parametrize("unit", [2.0**-40, 2.0**40])
+def test_the_unit_of_attributes_does_not_matter(prior, data, unit):
+    scaled = data * unit
+    other = AttributePrior(scaled.min(0), scaled.mean(0), scaled.max(0), np.cov(scaled, rowvar=False))
+    whitened = tf.random.stateless_normal([50, 7], [2, 0])
+    np.testing.assert_allclose(other.to_attributes(whitened) / unit, prior.to_attributes(whitened), rtol=1e-4,
+                               atol=1e-5)
+    some = tf.constant(data[:20], tf.float32)
+    np.testing.assert_allclose(other.to_whitened(some * unit), prior.to_whitened(some), rtol=1e-3, atol=1e-3)
+
+
+def test_draws_are_as_much_narrower_as_the_docstring_says():
+    for reach, narrower in ((2.3, 0.86), (3.5, 0.93)):
+        prior = AttributePrior([-reach], [0.0], [reach], [[1.0]])
+        assert np.std(prior.to_attributes(tf.random.stateless_normal([200_000, 1], [3, 0]))) == pytest.approx(
+            narrower, abs=0.01)

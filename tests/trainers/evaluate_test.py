@@ -63,3 +63,7 @@ def test_what_cannot_be_is_told_in_one_sentence_before_any_work(runs, tmp_path):
     error = evaluate(*arguments(runs, tmp_path / "new", "--attributes=Circel"), expected=2)
     assert "error: unknown attribute 'Circel'. Did you mean 'Circle'" in error
     assert not (tmp_path / "new").exists()
+    before = sorted(runs.rglob("*"))
+    error = evaluate(*arguments(runs, runs), expected=2)
+    assert f"error: the result of run 'discvae' would be written over '{runs / 'discvae'}', which is read" in error
+    assert sorted(runs.rglob("*")) == before

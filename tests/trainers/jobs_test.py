@@ -1,5 +1,7 @@
 """What `python -m trainers.infer` makes of its flags, and of pictures. The command itself: tests/lfw_path_test.py."""
 
+import pathlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,8 +10,10 @@ from PIL import Image
 from attr2image_tf.client.local import LocalModels
 from attr2image_tf.client.photos import PictureError, Square
 from attr2image_tf.data.schema import AttributeSchema
+from tests import processes
 from tests.export import tiny_models
-from trainers.jobs import Job, find_pictures, known_attributes, parse_hidden, parse_numbers, solve
+from trainers.infer_flags import find_pictures, known_attributes, name_results, parse_hidden, parse_numbers
+from trainers.jobs import Job, batches, read_jobs, solve
 
 
 @pytest.fixture
@@ -20,27 +24,85 @@ def folder(tmp_path):
     return tmp_path
 
 
+def named(names, output="out", inputs=()):
+    """What `main` makes of --images and --output."""
+    output = pathlib.Path(output)
+    return name_results(find_pictures(names, output), output, inputs)
+
+
 @pytest.fixture(scope="module")
 def schema():
     return AttributeSchema.measure(("Round", "Red"), np.random.default_rng(0).random((50, 2)))
 
 
 def test_folders_are_searched_in_order(folder):
-    assert list(find_pictures([folder])) == ["a", "b", "deep_er_c"]
-    assert find_pictures([folder / "b.JPG"]) == {"b": folder / "b.JPG"}
+    assert list(named([folder])) == ["a", "b", "deep_er_c"]
+    assert named([folder / "b.JPG"]) == {"b": folder / "b.JPG"}
+    # A picture that is named twice is one.
+    assert list(named([folder / "b.JPG", folder])) == ["b", "a", "deep_er_c"]
+    [search] = find_pictures([folder], folder / "out")
+    assert search.others == ["notes.txt"]
 
 
-@pytest.mark.parametrize(("names", "message"), [
-    ([], "--images is missing"), (["nowhere"], "images='nowhere' does not exist"),
-    (["{}/a.png", "{}"], "would both be written as a.png")])
-def test_what_is_no_list_of_pictures_is_refused(folder, names, message):
+def test_a_tilde_is_the_home_folder(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder))
+    assert named(["~/a.png"]) == {"a": folder / "a.png"}
+
+
+@pytest.mark.parametrize(("names", "message"), [([], "--images is missing"),
+                                                (["nowhere"], "images='nowhere' does not exist")])
+def test_what_is_no_list_of_pictures_is_refused(names, message):
     with pytest.raises(ValueError, match=message):
-        find_pictures([name.format(folder) for name in names])
+        find_pictures(names, "out")
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="no picture there; expected files ending in .jpg"):
-        find_pictures([tmp_path])
+    with pytest.raises(ValueError, match="no picture there; expected files such as .jpg"):
+        find_pictures([tmp_path], "out")
+    (tmp_path / "a.xyz").write_bytes(b"")
+    with pytest.raises(ValueError, match="no picture there; .*; 1 of other endings were not read, such as a.xyz"):
+        find_pictures([tmp_path], "out")
+
+
+@pytest.mark.parametrize(("first", "second", "result"), [
+    ("photo.jpg", "photo_result.jpg", "photo_result.png"), ("photo.jpg", "photo.bmp", "photo.png"),
+    ("a/b.jpg", "a_b.jpg", "a_b.png")])
+def test_two_results_are_never_one_file(tmp_path, first, second, result):
+    for name in (first, second):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(ValueError, match=f"of '.*' and of '.*' would both be written to 'out/{result}'; rename one"):
+        named([tmp_path])
+    (tmp_path / second).rename(tmp_path / "sheet.jpg")
+    with pytest.raises(ValueError, match="sheet.jpg' and of the sheet of all would both be written to 'out/sheet.png'"):
+        named([tmp_path])
+
+
+def test_no_result_is_written_over_a_file_that_is_read(folder):
+    for output in (folder, folder / "deep" / ".."):
+        with pytest.raises(ValueError, match="result of '.*a.png' would be written over '.*a.png', which is read"):
+            named([folder / "a.png"], output)
+        with pytest.raises(ValueError, match="is the folder of pictures and that of results"):
+            named([folder], output)
+    # b.JPG gives b.png.
+    assert list(named([folder / "b.JPG"], folder)) == ["b"]
+    with pytest.raises(ValueError, match="would be written over '.*b.png', which is read"):
+        named([folder / "b.JPG"], folder, [folder / "b.png"])
+
+
+def test_the_command_refuses_before_anything_is_opened(folder):
+    before = (folder / "a.png").read_bytes()
+    done = processes.run("trainers.infer", "--images=a.png", "--output=.", "--models=none", folder=folder, expected=2)
+    assert "error: the result of 'a.png' would be written over 'a.png', which is read" in done.stderr
+    assert (folder / "a.png").read_bytes() == before
+
+
+def test_results_within_the_folder_of_pictures_are_not_eaten(folder):
+    before = list(named([folder], folder / "out"))
+    (folder / "out").mkdir()
+    for name in ("a.png", "a_result.png", "sheet.png"):
+        Image.new("RGB", (6, 4)).save(folder / "out" / name)
+    assert list(named([folder], folder / "out")) == before
 
 
 def test_boxes_hide_what_they_say():
@@ -83,24 +145,79 @@ def test_hiding_all_or_nothing_is_refused(everything):
                  None)
 
 
-def test_attributes_come_from_a_request_or_a_table(tmp_path, schema):
-    np.testing.assert_array_equal(known_attributes("Red=max", schema)(tmp_path / "a.png"), schema.request("Red=max"))
-    assert known_attributes(None, schema)(tmp_path / "a.png") is None
-    table = tmp_path / "table.csv"
+def known(text, schema, *images):
+    return known_attributes(text if text is None else str(text), schema, find_pictures(images, "out"))
+
+
+@pytest.mark.parametrize("filling", [0, 255])
+def test_what_is_hidden_is_not_seen(filling):
+    picture = np.full((160, 160, 3), 90, np.uint8)
+    hidden = np.zeros((160, 160), bool)
+    hidden[40:99, 33:98] = True
+    picture[hidden] = filling
+    job = Job.make("a", "a.png", picture, Square(0, 0, 160), 64, hidden, None)
+    assert (job.small[job.observed[..., 0] > 0] == 90).all()
+
+
+@pytest.mark.parametrize("broken", [[], [5], [4, 5], [0], [0, 1, 2, 3, 4, 5]])
+def test_no_time_is_left_after_the_last_picture(tmp_path, broken):
+    for number in range(6):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{number}.png")
+        if number in broken:
+            (tmp_path / f"{number}.png").write_bytes(b"no picture")
+    pictures = {f"{number}": tmp_path / f"{number}.png" for number in range(6)}
+    jobs = read_jobs(pictures, 8, None, lambda picture: None, lambda path: None)
+    done = [([job.name for job in batch], left) for batch, left in batches(pictures, jobs, 2)]
+    assert [name for names, _ in done for name in names] == [str(n) for n in range(6) if n not in broken]
+    lefts = [left for _, left in done]
+    assert lefts == sorted(lefts, reverse=True) and (not lefts or lefts[-1] == 0)
+
+
+def test_attributes_come_from_a_request_or_a_table(folder, schema):
+    np.testing.assert_array_equal(known("Red=max", schema, folder)(folder / "a.png"), schema.request("Red=max"))
+    assert known(None, schema, folder)(folder / "a.png") is None
+    table = folder / "table.csv"
     table.write_text("file,red,round\na.png,0.25,0.5\n")
-    known = known_attributes(str(table), schema)
-    np.testing.assert_array_equal(known(tmp_path / "a.png"), [0.5, 0.25])
-    with pytest.raises(ValueError, match="no row for 'b.png'"):
-        known(tmp_path / "b.png")
+    of = known(table, schema, folder)
+    np.testing.assert_array_equal(of(folder / "a.png"), [0.5, 0.25])
+    with pytest.raises(ValueError, match="no row for 'b.JPG'"):
+        of(folder / "b.JPG")
+
+
+@pytest.mark.parametrize("text", [
+    "file;red;round\na.png;1;0.5\n\n", "file,red,shop,round\na.png,yes,X 7,0.5\n",
+    "\ufefffile,Red,ROUND\nA.PNG,true,0.5\n", "file,red,round\n./a,1,0.5\n", "file,red,round\r\n{}\\a.png,1,0.5\r\n"])
+def test_a_table_that_prepare_takes_is_taken(folder, schema, text):
+    table = folder / "table.csv"
+    table.write_text(text.format(folder.name), encoding="utf-8")
+    for images in (folder, folder / "a.png"):
+        np.testing.assert_array_equal(known(table, schema, images)(folder / "a.png"), [0.5, 1.0])
+
+
+def test_missing_values_are_at_the_mean(folder, schema):
+    (folder / "table.csv").write_text("file,red,round\na.png,,nan\nb,1,\n")
+    of = known(folder / "table.csv", schema, folder)
+    np.testing.assert_array_equal(of(folder / "a.png"), schema.mean)
+    np.testing.assert_array_equal(of(folder / "b.JPG"), [schema.mean[0], 1.0])
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    ("file,red\na.png,1\n", "has no column for Round"), ("file,red,round\na.png,1,x\n", "line 2: expected a file name"),
-    ("file,red,round\na.png,1\n", "line 2: expected a file name and 2 numbers"), ("file,read\n", "unknown attribute")])
-def test_tables_that_do_not_fit_are_refused(tmp_path, schema, text, message):
-    (tmp_path / "table.csv").write_text(text)
+    ("file,red\na.png,1\n", "has no column for Round"), ("file,red,round\na.png,1,x\n", "line 2, column 'round'"),
+    ("file,red,round\na.png,1\n", "line 2: expected 3 columns"),
+    ("file,read\na.png,1\n", "has no column for Round, Red"),
+    ("file,red,round\na.png,1,1e400\n", "line 2, column 'round': expected a number.*'1e400'"),
+    ("file,red,round\na.png,1,1\na.png,2,2\n", "line 3: 'a.png' has a row already, line 2"),
+    ("file,red,round\na.png,1,1\na,2,2\n", "line 3: 'a.png' has a row already, line 2"),
+    ("file,red,round,Round!\na.png,1,1,1\n", "two columns are of one attribute"),
+    ("file,red,round\n1.png,1,1\n", "line 2: '1.png' may be 'p/1.png' or 'q/1.png'; write the path"),
+    ("a.png,1,1\nb.JPG,2,2\n", "line 1: expected a header, found the row of the picture 'a.png'")])
+def test_tables_that_do_not_fit_are_refused(folder, schema, text, message):
+    (folder / "table.csv").write_text(text)
+    for name in ("p/1.png", "q/1.png"):
+        (folder / name).parent.mkdir()
+        Image.new("RGB", (6, 4)).save(folder / name)
     with pytest.raises(ValueError, match=message):
-        known_attributes(str(tmp_path / "table.csv"), schema)
+        known(folder / "table.csv", schema, folder)
 
 
 def test_a_folder_without_exports_is_refused(tmp_path):

@@ -56,9 +56,15 @@ def test_from_a_folder_to_an_exported_generator(user):
     assert (user / "prepared/squares/report.txt").read_bytes() == report
     training = ["trainers.train", "--dataset=folder:prepared/squares", "--run=run", "--image_size=32",
                 "--width=0.0625", "--epochs=1", "--batch_size=8", "--latent_size=4"]
+    refused = run(*training, "--model=cvae", "--run=run[1]", folder=user, expected=2).stderr
+    assert "run='run[1]': TensorFlow takes [ ] in a path for a pattern" in refused and not (user / "run[1]").exists()
     refused = run(*training, folder=user, expected=2).stderr
     assert "the pictures of 'folder:prepared/squares' have no masks" in refused and "--model=cvae" in refused
     done = run(*training, "--model=cvae", folder=user)
+    # However its folder is spelled, it is the same set.
+    for spelled in ("prepared/squares/", user / "prepared" / "squares"):
+        again = [f"--dataset=folder:{spelled}" if each.startswith("--dataset") else each for each in training]
+        run(*again, "--model=cvae", "--dry_run", folder=user)
     # Drawn by the exported generator, loaded as an app would.
     assert np.asarray(Image.open(user / done.stdout.splitlines()[-1])).std() > 10
     assert (user / "run/models/generator/1/saved_model.pb").is_file()

@@ -25,5 +25,10 @@ def test_it_trains_measures_and_leaves_a_judge(tmp_path):
     with open(tmp_path / "judge" / "log.csv", newline="") as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1"]
 
+    # What cannot be trained takes no folder.
+    refused = run("--dataset=emblems", "--image_size=32", "--batch_size=5000", f"--output={tmp_path / 'large'}",
+                  expected=2).stderr
+    assert "fewer than batch_size=5000" in refused and not (tmp_path / "large").exists()
+
     refused = run(*command, "--width=3", expected=2).stderr
     assert "another configuration (width: 2 before, 3 now)" in refused

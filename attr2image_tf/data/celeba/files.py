@@ -16,7 +16,8 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from attr2image_tf.data.errors import DataError
-from attr2image_tf.data.source_files import decode
+from attr2image_tf.data.source_files import decode, decode_mask, small_mask
+from attr2image_tf.files import as_path
 
 PICTURES = "img_align_celeba"
 ATTRIBUTES = "list_attr_celeba.txt"
@@ -75,7 +76,7 @@ def find_files(source_dir: str | os.PathLike) -> dict[str, pathlib.Path]:
 
 def celeba_dir(source_dir: str | os.PathLike) -> pathlib.Path:
     """`celeba/` below a folder, or that folder itself where it holds a list of CelebA."""
-    place = pathlib.Path(source_dir).expanduser()
+    place = as_path(source_dir)
     return place if (place / PARTITION).is_file() and not (place / "celeba").is_dir() else place / "celeba"
 
 
@@ -323,13 +324,14 @@ def read_picture(picture: MaskedPicture, image_size: int) -> tuple[np.ndarray, n
     image = decode(picture.path)
     if not picture.parts:
         raise ValueError("has no mask")
-    parts = [decode(path, "L") for path in picture.parts]
+    parts = [decode_mask(path) for path in picture.parts]
     if len({part.size for part in parts}) != 1:
         raise ValueError("has masks of several sizes")
-    union = Image.fromarray((np.max([np.asarray(part) for part in parts], axis=0) > 127).astype(np.uint8) * 255)
-    size = (image_size, image_size)
-    return (np.asarray(image.resize(size, Image.Resampling.LANCZOS)),
-            np.asarray(union.resize(size, Image.Resampling.BOX))[..., None])
+    union = np.max([np.asarray(part) for part in parts], axis=0)
+    if union.max() <= 127 or union.min() > 127:
+        raise ValueError(f"has a mask that is {'background' if union.max() <= 127 else 'foreground'} everywhere")
+    return (np.asarray(image.resize((image_size, image_size), Image.Resampling.LANCZOS)),
+            small_mask(union, (0, 0, *parts[0].size), image_size))
 
 
 def _lines(path):

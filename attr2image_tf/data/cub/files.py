@@ -183,18 +183,20 @@ def crop(picture: bytes, segmentation: bytes, size: int) -> tuple[np.ndarray, np
         uint8 [size, size, 3] and, as shares of a pixel that are bird times 255, uint8 [size, size, 1].
 
     Raises:
-        ValueError: one of them does not decode, they differ in size, or there is no bird.
+        ValueError: one of them does not decode, they differ in size, there is no bird, or nothing else.
     """
-    image, mask = source_files.decode(picture), source_files.decode(segmentation, "L")
+    image, mask = source_files.decode(picture), source_files.decode_mask(segmentation)
     if image.size != mask.size:
         raise ValueError(f"is {image.size[0]} x {image.size[1]}, its segmentation {mask.size[0]} x {mask.size[1]}")
     mask = mask.point(lambda value: 255 if value > 127 else 0)
     tight = mask.getbbox()
     if tight is None:
         raise ValueError("has an empty segmentation")
+    if mask.getextrema()[0]:
+        raise ValueError("has a segmentation that is bird everywhere")
     box = source_files.box_around(tight, image.size)
     return (np.asarray(image.resize((size, size), Image.Resampling.LANCZOS, box=box)),
-            np.asarray(mask.resize((size, size), Image.Resampling.BOX, box=box))[..., None])
+            source_files.small_mask(mask, box, size))
 
 
 def _name(path):

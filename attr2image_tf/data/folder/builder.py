@@ -11,7 +11,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import pathlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -26,6 +25,7 @@ from attr2image_tf.data.folder.table import Table
 from attr2image_tf.data.preparing import UNUSABLE
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.errors import check_writable
+from attr2image_tf.files import as_path
 
 
 @dataclasses.dataclass(eq=False)
@@ -201,7 +201,7 @@ def prepare_folder(found: Found, table: Table, output: str | os.PathLike, *, ima
             no disk space.
         ValueError: the folder cannot be made or written to.
     """
-    output = pathlib.Path(output).expanduser()
+    output = as_path(output)
     chunks = Chunks(output / f".chunks-{image_size}", found.pictures, image_size=image_size, fit=fit)
     shares = {"validation_share": validation_share, "test_share": test_share}
     source = make_source(found, table, chunks, {}, **shares)
@@ -227,7 +227,7 @@ def check_output(found: Found, source: FolderSource, output: str | os.PathLike) 
         DataError: too many pictures cannot be used, or another set of this size is there.
         ValueError: the folder cannot be made or written to.
     """
-    output = pathlib.Path(output).expanduser()
+    output = as_path(output)
     check_share(found.problems.get(UNUSABLE, []), found.looked_at)
     check_writable(output, "output")
     if (output / FolderPictures.name).is_dir():
@@ -244,7 +244,7 @@ def _check_same(builder, source):
     if builder.is_prepared() and builder.info.metadata["fingerprint"] != source.fingerprint:
         size = builder.builder_config.image_size
         raise DataError(f"{builder.data_dir_root} holds a set of {size} x {size} pixels prepared from other files or "
-                        f"settings; give another --name, or delete {builder.data_dir}.")
+                        f"settings (or by an older version); give another --name, or delete {builder.data_dir}.")
 
 
 def open_folder(path: str | os.PathLike, *, image_size: int = 64) -> AttributeDataset:
@@ -257,7 +257,7 @@ def open_folder(path: str | os.PathLike, *, image_size: int = 64) -> AttributeDa
     Raises:
         DataError: it is not there, or not of this size.
     """
-    place = pathlib.Path(path).expanduser()
+    place = as_path(path)
     sizes = sorted((int(each.name) for each in (place / FolderPictures.name).glob("*")
                     if (each / "1.0.0" / "dataset_info.json").is_file()), reverse=True)
     if not sizes:

@@ -12,18 +12,19 @@ from collections.abc import Callable, Iterable
 
 from PIL import Image
 
-from attr2image_tf import pixels
+from attr2image_tf import picture_files, pixels
 from attr2image_tf.data.errors import DataError
-from attr2image_tf.data.folder.table import Table
+from attr2image_tf.data.folder.table import Table, is_value, no_header
 from attr2image_tf.data.preparing import LARGEST_UNDECODABLE_SHARE, UNUSABLE
-from attr2image_tf.data.source_files import clear_decoding
+from attr2image_tf.data.source_files import clear_decoding, decode_mask
+from attr2image_tf.files import as_path
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 # Of EXIF orientations, those that turn a picture by a quarter.
 _QUARTER_TURNS = (5, 6, 7, 8)
 # A few bad pictures are left out, also of a small folder; more than this or the share says that something is wrong.
 _FEW = 3
 _EXAMPLES = 3
+OTHERS = "files of other endings, which were not read"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,34 +66,37 @@ class Found:
         return len(self.pictures) + len(self.problems.get(UNUSABLE, []))
 
 
-def check_folder(images: str | os.PathLike, table: Table, masks: str | os.PathLike | None = None, *, threads: int = 0,
+def check_folder(images: str | os.PathLike, table: Table, masks: str | os.PathLike | None = None, *,
+                 without: Iterable[str | os.PathLike] = (), threads: int = 0,
                  progress: Callable[[Iterable, int, str], Iterable] = lambda items, *_: items) -> Found:
     """Joins pictures, rows and masks, and looks into each file.
 
-    A row finds its picture by the path below the folder, or where no other picture has it by the file name alone, with
-    or without its ending, and failing that in upper or lower case; a picture finds its mask in the same ways, the
-    ending never mattering. Of pictures with the same content the first is used.
+    A row finds its picture as `rows_of_pictures` says; a picture finds its mask in the same ways, the ending never
+    mattering. Of pictures with the same content the first is used.
 
     Args:
         images: the folder of pictures; folders within it are searched too.
         table: Table.
         masks: the folder of masks, if there are any. Pictures without one are then not used.
+        without: folders that are not searched, such as the one that gets the prepared set.
         threads: int; 0 for one a core.
         progress: function of an iterable, its length and a text, that yields the same and shows how far it is.
 
     Raises:
         DataError: a folder is missing, a row may mean several pictures, or no picture can be used.
+        ValueError: `images` or `masks` is one of the folders that are not searched.
     """
     images = _folder(images, "pictures")
-    files = _files(images)
-    rows = _rows_of_pictures(table, files, images.name)
-    masks_of = _masks_of_pictures(_folder(masks, "masks"), files) if masks is not None else {}
+    files, others = picture_files.find_pictures(images, without)
+    rows = rows_of_pictures(table, files, images.name)
+    masks_of = _masks_of_pictures(_folder(masks, "masks"), files, without) if masks is not None else {}
     problems = collections.defaultdict(list)
     problems["pictures without a row"] = sorted(set(files) - set(rows))
     found_rows = set(rows.values())
     problems["rows without a picture"] = [f"{key} (line {line})" for index, (key, line) in
                                           enumerate(zip(table.keys, table.lines, strict=True))
                                           if index not in found_rows]
+    problems[OTHERS] = [name for name in others if (images / name).resolve() != table.path.resolve()]
     pictures, first_with = [], {}
     names = sorted(rows)
     with concurrent.futures.ThreadPoolExecutor(threads or core_count()) as pool:
@@ -108,17 +112,8 @@ def check_folder(images: str | os.PathLike, table: Table, masks: str | os.PathLi
                 pictures.append(Picture(name, files[name], masks_of.get(name), rows[name], *look[:2]))
     if not pictures:
         raise DataError(f"{images} has {len(files):,} pictures and none can be used: "
-                        f"{'; '.join(summary(problems)) or 'expected files ending in ' + ', '.join(ENDINGS)}.")
+                        f"{'; '.join(summary(problems)) or f'expected files such as {picture_files.COMMON_ENDINGS}'}.")
     return Found(pictures, {kind: names for kind, names in problems.items() if names})
-
-
-def find_pictures(folder: str | os.PathLike) -> dict[str, pathlib.Path]:
-    """The pictures in a folder and the folders within it, by their path below it.
-
-    Raises:
-        DataError: the folder is missing.
-    """
-    return _files(_folder(folder, "pictures"))
 
 
 def summary(problems: dict[str, list[str]]) -> list[str]:
@@ -152,21 +147,10 @@ def in_order(pool: concurrent.futures.Executor, function: Callable, arguments: I
 
 
 def _folder(path, content):
-    path = pathlib.Path(path).expanduser()
+    path = as_path(path)
     if not path.is_dir():
         raise DataError(f"{path} is {'a file' if path.exists() else 'missing'}; expected a folder of {content}.")
     return path
-
-
-def _files(folder):
-    files = {}
-    for place, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(each for each in folders if not each.startswith("."))
-        for name in names:
-            if name.lower().endswith(ENDINGS) and not name.startswith("."):
-                path = pathlib.Path(place, name)
-                files[path.relative_to(folder).as_posix()] = path
-    return dict(sorted(files.items()))
 
 
 class _Finder:
@@ -178,7 +162,7 @@ class _Finder:
     """
 
     def __init__(self, names, same):
-        self._same = same
+        self.same = same
         self._by = [collections.defaultdict(list) for _ in range(4)]
         for name in names:
             for known, key in zip(self._by, self._keys(same(name)), strict=True):
@@ -186,7 +170,7 @@ class _Finder:
 
     def find(self, key, ways=(0, 1, 2, 3)):
         """The names that a key may mean: none, one or several."""
-        key = self._same(key)
+        key = self.same(key)
         for way in ways:
             # A key as it is, or without its ending where an ending does not matter.
             if names := self._by[way].get(key if way in (0, 2) else _without_ending(key), []):
@@ -217,34 +201,64 @@ def _file(name):
 
 def _without_ending(name):
     stem, dot, ending = name.rpartition(".")
-    return stem if dot and f".{ending.lower()}" in ENDINGS else name
+    return stem if dot and f".{ending.lower()}" in picture_files.endings() else name
 
 
-def _rows_of_pictures(table, files, folder_name):
+def rows_of_pictures(table: Table, names: Iterable[str], folder_name: str) -> dict[str, int]:
+    """The rows of pictures by their names; what finds no row has none.
+
+    A row finds its picture by the path below the folder, or where no other picture has it by the file name alone, with
+    or without its ending, and failing that in upper or lower case.
+
+    Args:
+        table: Table.
+        names: of pictures, their paths below a folder, with "/" between.
+        folder_name: the folder's own name, with which paths in the table may begin.
+
+    Raises:
+        DataError: a row may mean several pictures, a picture has several rows, or the first row stands where the
+            header should be.
+    """
+    names = list(names)
+    _check_header(table, names, folder_name)
     rows, left = {}, list(range(len(table.keys)))
     for same in _SAME:
-        finder, tried, left = _Finder([name for name in files if name not in rows], same), left, []
+        finder, tried, left = _Finder([name for name in names if name not in rows], same), left, []
         for index in tried:
             key, line = table.keys[index], table.lines[index]
-            # A key with an ending means this very file; one without may mean any ending.
-            ended = key.lower().endswith(ENDINGS)
-            ways = (0, 2) if ended else (1, 3)
-            names = finder.find(key, ways) or finder.find(same(key).removeprefix(f"{same(folder_name)}/"), ways)
-            if len(names) > 1:
-                raise DataError(f"{table.path}, line {line}: {key!r} may be {names[0]!r} or {names[1]!r}; write the "
+            found = _named(finder, key, folder_name)
+            if len(found) > 1:
+                raise DataError(f"{table.path}, line {line}: {key!r} may be {found[0]!r} or {found[1]!r}; write the "
                                 "path below the folder of pictures.")
-            if not names:
+            if not found:
                 left.append(index)
-            elif names[0] in rows:
-                raise DataError(f"{table.path}, line {line}: {names[0]!r} has a row already, line "
-                                f"{table.lines[rows[names[0]]]}; keep one of them.")
+            elif found[0] in rows:
+                raise DataError(f"{table.path}, line {line}: {found[0]!r} has a row already, line "
+                                f"{table.lines[rows[found[0]]]}; keep one of them.")
             else:
-                rows[names[0]] = index
+                rows[found[0]] = index
     return rows
 
 
-def _masks_of_pictures(folder, files):
-    masks, found = _files(folder), {}
+def _named(finder, key, folder_name):
+    """The pictures that the first cell of a row may mean."""
+    # A key with an ending means this very file; one without may mean any ending.
+    ways = (0, 2) if picture_files.is_picture(key) else (1, 3)
+    return finder.find(key, ways) or finder.find(finder.same(key).removeprefix(f"{finder.same(folder_name)}/"), ways)
+
+
+def _check_header(table, names, folder_name):
+    """Refuses a table whose first row stands where the header should be."""
+    # A picture may be called "file.jpg", so without an ending the other cells must look like a row's too.
+    first, *others = table.header
+    if not (picture_files.is_picture(first) or all(map(is_value, others))):
+        return
+    if any(_named(_Finder(names, same), first, folder_name) for same in _SAME):
+        raise no_header(table.path, first)
+
+
+def _masks_of_pictures(folder, files, without):
+    masks, found = picture_files.find_pictures(folder, without).pictures, {}
     for same in _SAME:
         claimed = set(found.values())
         finder = _Finder([mask for mask in masks if mask not in claimed], same)
@@ -292,19 +306,21 @@ def _look(path, mask):
 
 
 def read_mask(path: pathlib.Path) -> Image.Image:
-    """A mask as 255 on the foreground, where it is above 127, and 0 elsewhere; of mode "L".
+    """A mask as 255 on the foreground, where `pixels.as_drawn` is above 127, and 0 elsewhere; of mode "L".
 
     Raises:
-        ValueError: it does not decode, or has no foreground.
+        ValueError: it does not decode, has no foreground, or nothing else.
     """
     try:
-        # Transparent or not: what is clear around an object is not white.
-        with clear_decoding(), Image.open(io.BytesIO(path.read_bytes())) as picture:
-            mask = pixels.upright(picture).convert("L")
+        mask = decode_mask(path)
     except ValueError as error:
         raise ValueError(f"has a mask that {error}") from error
-    if (largest := mask.getextrema()[1]) <= 127:
+    smallest, largest = mask.getextrema()
+    if largest <= 127:
         raise ValueError(f"has a mask without foreground (its largest value is {largest}; expected 255 on the object)")
+    if smallest > 127:
+        raise ValueError(f"has a mask that is foreground everywhere (its smallest value is {smallest}; expected 0 "
+                         "around the object)")
     return mask.point(lambda value: 255 if value > 127 else 0)
 
 

@@ -21,10 +21,13 @@ from PIL import Image
 from attr2image_tf import pixels
 from attr2image_tf.data.errors import DataError
 from attr2image_tf.data.folder.check import Picture, core_count, in_order, read_mask, same_shape
-from attr2image_tf.data.source_files import box_around, clear_decoding, encode_png
+from attr2image_tf.data.source_files import box_around, clear_decoding, encode_png, small_mask
+from attr2image_tf.files import replacing
 
 FITS = ("middle", "mask", "whole")
 CHUNK = 500
+# Changes whenever the same files would be scaled to other pixels.
+_SCALING = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +51,7 @@ def make_small(path: pathlib.Path, mask_path: pathlib.Path | None, image_size: i
 
     Args:
         path: of the picture (`pixels.as_seen`).
-        mask_path: of the mask, of the picture's shape as it is shown; above 127 is foreground. Or None.
+        mask_path: of the mask, of the picture's shape as it is shown (`read_mask`). Or None.
         image_size: pixels.
         fit: "middle" for the largest square in the middle, "mask" for the foreground with some space around it,
             "whole" for everything, squeezed into a square.
@@ -77,7 +80,7 @@ def make_small(path: pathlib.Path, mask_path: pathlib.Path | None, image_size: i
         return small, None
     factors = [one / other for one, other in zip(mask.size, image.size, strict=True)] * 2
     mask_box = [min(edge * factor, limit) for edge, factor, limit in zip(box, factors, mask.size * 2, strict=True)]
-    return small, np.asarray(mask.resize(size, Image.Resampling.BOX, box=tuple(mask_box)))[..., None]
+    return small, small_mask(mask, mask_box, image_size)
 
 
 def _open(path, image_size):
@@ -147,8 +150,8 @@ class Chunks:
     def _make(self, missing, pool):
         """Yields once a picture."""
         for path, chunk in missing:
-            beside, problems = path.with_suffix(".new"), {}
-            with zipfile.ZipFile(beside, "w") as archive:
+            problems = {}
+            with replacing(path) as beside, zipfile.ZipFile(beside, "w") as archive:
                 results = in_order(pool, self._small, ((picture,) for picture in chunk))
                 for index, (picture, small) in enumerate(zip(chunk, results, strict=True)):
                     if isinstance(small, str):
@@ -159,7 +162,6 @@ class Chunks:
                             archive.writestr(f"{index}.mask.png", small[1])
                     yield picture
                 archive.writestr("problems.json", json.dumps(problems))
-            os.replace(beside, path)
 
     def _small(self, picture):
         try:
@@ -170,7 +172,7 @@ class Chunks:
 
     def _fingerprint(self):
         """Changes with the settings, and with any file that was added, removed or written since."""
-        digest = hashlib.sha256(f"{self.image_size} {self.fit} {CHUNK}\n".encode())
+        digest = hashlib.sha256(f"{_SCALING} {self.image_size} {self.fit} {CHUNK}\n".encode())
         for chunk in self._chunks:
             for picture in chunk:
                 for path in filter(None, (picture.path, picture.mask)):

@@ -16,7 +16,7 @@ from attr2image_tf.data.source_files import problems_text
 def report(found: Found, table: Table, source: FolderSource) -> str:
     """Counts, sizes, problems, attributes and splits as text."""
     problems = "\n".join(f"not used: {line}" for line in summary(found.problems))
-    parts = [_pictures(found, source), problems, _attributes(found, table), _splits(table, source)]
+    parts = [_pictures(found, source), problems, _attributes(found, table, source), _splits(table, source)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -65,17 +65,17 @@ def _pictures(found, source):
     return "\n".join(lines)
 
 
-def _attributes(found, table):
+def _attributes(found, table, source):
     values = table.values[[picture.row for picture in found.pictures]]
     width = max(len(name) for name in table.names)
     lines = [f"{'attribute':{width}}  {'minimum':>9} {'mean':>9} {'maximum':>9} {'missing':>8}"]
     constant, filled = [], []
-    for name, column in zip(table.names, values.T, strict=True):
+    for place, (name, column) in enumerate(zip(table.names, values.T, strict=True)):
         known = column[np.isfinite(column)]
         missing = len(column) - len(known)
         if len(known):
-            lines.append(f"{name:{width}}  {known.min():9.3f} {known.mean():9.3f} {known.max():9.3f} {missing:8,}")
-            constant += [name] * bool(known.min() == known.max())
+            lines.append(f"{name:{width}}  {known.min():9.4g} {known.mean():9.4g} {known.max():9.4g} {missing:8,}")
+            constant += [name] * bool(source.schema.constant[place])
         filled += [name] * bool(missing)
     if filled:
         lines.append("Missing values are filled with the mean of the training split.")

@@ -7,14 +7,20 @@ import math
 import os
 import pathlib
 import re
+from collections.abc import Callable
 
 import numpy as np
 
+from attr2image_tf import picture_files
 from attr2image_tf.data.errors import DataError
+from attr2image_tf.data.schema import loosely
+from attr2image_tf.files import as_path
 
 _YES = {"yes", "true", "y", "t"}
 _NO = {"no", "false", "n", "f"}
 _MISSING = {"", "?", "-", "na", "n/a", "nan", "none", "null"}
+# Variances are squares and are kept as float32, which ends at 3e38 and begins at 1e-38.
+_LARGEST, _SMALLEST_SPREAD = 1e18, 1e-18
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -23,7 +29,8 @@ class Table:
 
     Attributes:
         path: of the file.
-        names: A texts, the header without its first column and the group column.
+        header: texts, all of the first row.
+        names: A texts, the header without its first column, the group column and columns that are not wanted.
         keys: N texts, what the first column says: file names, with or without folders and ending.
         lines: N line numbers, from 1.
         values: float32 [N, A]; NaN where a value is missing.
@@ -31,6 +38,7 @@ class Table:
     """
 
     path: pathlib.Path
+    header: tuple[str, ...]
     names: tuple[str, ...]
     keys: list[str]
     lines: list[int]
@@ -38,18 +46,20 @@ class Table:
     groups: list[str] | None
 
 
-def read_table(path: str | os.PathLike, group: str | None = None) -> Table:
+def read_table(path: str | os.PathLike, group: str | None = None, *,
+               wanted: Callable[[str], bool] = lambda name: True) -> Table:
     """Reads attributes.csv: comma, semicolon or tab between the columns, numbers or yes/no (true/false) in them.
 
     Args:
         path: the file.
         group: name of a column that says which pictures belong together, such as the person shown.
+        wanted: function of a column's name; others are passed over, whatever they hold.
 
     Raises:
-        DataError: no header, a line that is too short or long, a value that is no number and no yes or no, a picture
-            that has two rows, or no group.
+        DataError: no header, a line that is too short or long, a value that is no number and no yes or no, a column
+            that float32 cannot hold, a picture that has two rows, or no group.
     """
-    path = pathlib.Path(path).expanduser()
+    path = as_path(path)
     if not path.is_file():
         raise DataError(f"{path} is {'a folder' if path.is_dir() else 'missing'}; expected a CSV file with a header, "
                         "file names in its first column and an attribute in each other.")
@@ -60,7 +70,7 @@ def read_table(path: str | os.PathLike, group: str | None = None) -> Table:
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
         lines = _numbered(path, rows)
         header = [name.strip() for name in next(lines, (1, 1, []))[2]]
-        columns, group_column = _columns(path, header, group)
+        columns, group_column = _columns(path, header, group, wanted)
         return _read_rows(path, header, columns, group_column, lines)
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
@@ -82,26 +92,28 @@ def _numbered(path, rows):
         yield first, rows.line_num, row
 
 
-def _columns(path, header, group):
+def _columns(path, header, group, wanted):
     """Numbers of the attributes' columns, and of the group's or None."""
     if len(header) < 2:
         raise DataError(f"{path}, line 1: expected a header of a file name and at least one attribute, found "
                         f"{','.join(header)!r}.")
-    plain = {}
+    if picture_files.is_picture(header[0]) and all(map(is_value, header[1:])):
+        raise no_header(path, header[0])
+    known = {}
+    hint = " Is it a header? It has values alone." if all(map(is_value, header[1:])) else ""
     for column, name in enumerate(header[1:], start=1):
+        if not name:
+            raise DataError(f"{path}, line 1: column {column + 1} has no name.{hint}")
         # As requests find them: upper and lower case, blanks and underscores do not matter.
-        key = "".join(character for character in name.lower() if character.isalnum())
-        if not key:
-            raise DataError(f"{path}, line 1: column {column + 1} has no name.")
-        if key in plain:
-            raise DataError(f"{path}, line 1: columns {plain[key] + 1} and {column + 1} have one name, {name!r}.")
-        plain[key] = column
+        before = known.setdefault(loosely(name), column)
+        if before != column:
+            raise DataError(f"{path}, line 1: columns {before + 1} and {column + 1} have one name, {name!r}.{hint}")
     if group is None:
-        return list(range(1, len(header))), None
+        return [column for column, name in enumerate(header) if column and wanted(name)], None
     if group not in header[1:]:
         raise DataError(f"{path}, line 1: there is no column {group!r} to group by; known: {', '.join(header[1:])}.")
     group_column = header.index(group, 1)
-    columns = [column for column in range(1, len(header)) if column != group_column]
+    columns = [column for column, name in enumerate(header) if column not in (0, group_column) and wanted(name)]
     if not columns:
         raise DataError(f"{path}, line 1: expected at least one attribute beside the group column {group!r}.")
     return columns, group_column
@@ -125,7 +137,7 @@ def _read_rows(path, header, columns, group_column, lines_of_file):
         if key in known:
             raise DataError(f"{path}, line {line}: {key!r} has a row already, line {known[key]}; keep one of them.")
         known[key] = line
-        values.append(np.array([_value(path, line, header[column], row[column]) for column in columns], np.float32))
+        values.append([_value(path, line, header[column], row[column]) for column in columns])
         keys.append(key)
         lines.append(line)
         if group_column is not None:
@@ -135,21 +147,51 @@ def _read_rows(path, header, columns, group_column, lines_of_file):
                                 "when --group is given.")
     if not keys:
         raise DataError(f"{path} has a header and no rows; expected a row a picture.")
-    return Table(path, tuple(header[column] for column in columns), keys, lines, np.stack(values),
+    names = tuple(header[column] for column in columns)
+    values = np.array(values, np.float64).reshape(len(keys), len(columns))
+    for name, column in zip(names, values.T, strict=True):
+        _check_spread(path, name, column[np.isfinite(column)])
+    return Table(path, tuple(header), names, keys, lines, values.astype(np.float32),
                  groups if group_column is not None else None)
 
 
-def _value(path, line, name, text):
+def no_header(path: pathlib.Path, cell: str) -> DataError:
+    """The complaint about a table that begins with the row of a picture."""
+    return DataError(f"{path}, line 1: expected a header, found the row of the picture {cell!r}; write a line above it "
+                     'with "file" and the names of the attributes.')
+
+
+def _check_spread(path, name, column):
+    spread = float(np.ptp(column)) if len(column) else 0.0
+    if 0.0 < spread < _SMALLEST_SPREAD:
+        raise DataError(f"{path}, column {name!r}: all values lie within {spread:.2g} of each other, which float32 "
+                        "cannot square; write them in a smaller unit.")
+
+
+def is_value(text: str) -> bool:
+    """Whether a cell may stand below the header: a number, yes or no, or a sign that the value is missing."""
+    return _number(text) is not None
+
+
+def _number(text):
+    """A cell as a float, NaN where it says that the value is missing; None where it is a word."""
     plain = text.strip().lower()
     if plain in _MISSING:
-        return np.nan
+        return math.nan
     if plain in _YES or plain in _NO:
         return float(plain in _YES)
     try:
-        value = float(plain)
+        return float(plain)
     except ValueError:
-        value = np.nan
-    if not math.isfinite(value) or abs(value) > 1e30:
+        return None
+
+
+def _value(path, line, name, text):
+    plain, value = text.strip().lower(), _number(text)
+    if value is not None and plain not in _MISSING and _LARGEST < abs(value) < math.inf:
+        raise DataError(f"{path}, line {line}, column {name!r}: expected a number from -{_LARGEST:g} to {_LARGEST:g}, "
+                        f"whose square float32 can hold, found {text!r}; write the column in a larger unit.")
+    if value is None or plain not in _MISSING and not math.isfinite(value):
         hint = ("Write decimals with a point." if re.fullmatch(r"[+-]?\d*,\d+", plain) else
                 "(A column of texts can only be the one of --group.)")
         raise DataError(f"{path}, line {line}, column {name!r}: expected a number, yes or no, or nothing where it is "

@@ -25,6 +25,7 @@ from attr2image_tf.data.dataset import SPLITS, AttributeDataset
 from attr2image_tf.data.errors import DataError
 from attr2image_tf.data.lfw import files as lfw_files
 from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.files import as_path
 
 MASK_SOURCES = ("none", "drawn", "predicted")
 NO_MASK, DRAWN, PREDICTED = range(3)
@@ -332,7 +333,7 @@ def _element(example):
 def _builder(image_size, predicted_masks, source_dir, prepared_dir):
     config = _config(image_size, predicted_masks)
     known = {known.name for known in LfwAttributes.BUILDER_CONFIGS}
-    prepared_dir = pathlib.Path(prepared_dir).expanduser() if prepared_dir else None
+    prepared_dir = as_path(prepared_dir) if prepared_dir else None
     return LfwAttributes(source_dir=source_dir, data_dir=prepared_dir,
                          config=config.name if config.name in known else config)
 

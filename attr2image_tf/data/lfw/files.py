@@ -25,6 +25,7 @@ PICTURE_SIZE = 250
 # A square of 160 pixels keeps 84 % of the labelled foreground and leaves about a third of background.
 CROP_TOP = CROP_LEFT = 45
 CROP_SIZE = 160
+CROP = (CROP_LEFT, CROP_TOP, CROP_LEFT + CROP_SIZE, CROP_TOP + CROP_SIZE)
 
 ATTRIBUTE_NAMES = (
     "Male", "Asian", "White", "Black", "Baby", "Child", "Youth", "Middle Aged", "Senior", "Black Hair", "Blond Hair",
@@ -146,21 +147,24 @@ def decode_picture(content: bytes, image_size: int) -> np.ndarray:
     Raises:
         ValueError: it does not decode, or is not 250 x 250.
     """
-    return np.asarray(_crop(_decode(content), image_size, Image.Resampling.LANCZOS))
+    return np.asarray(_decode(content).resize((image_size, image_size), Image.Resampling.LANCZOS, box=CROP))
 
 
 def decode_label(content: bytes, image_size: int) -> np.ndarray:
     """The foreground (hair or skin) of a part label in the face region, uint8 [H, W, 1]; 255 where all is foreground.
 
     Raises:
-        ValueError: it does not decode, or is not 250 x 250.
+        ValueError: it does not decode, is not 250 x 250, or is foreground everywhere or nowhere.
     """
     labels = np.asarray(_decode(content))
     # Pure red is hair, green is skin, blue is background.
-    foreground = Image.fromarray(np.where(labels[..., :2].max(-1) > labels[..., 2], 255, 0).astype(np.uint8))
-    # The mean over the area of a pixel is the share of it that is foreground.
-    sampling = Image.Resampling.BOX if image_size <= CROP_SIZE else Image.Resampling.BILINEAR
-    return np.asarray(_crop(foreground, image_size, sampling))[..., None]
+    foreground = np.where(labels[..., :2].max(-1) > labels[..., 2], 255, 0).astype(np.uint8)
+    if foreground.min() == foreground.max():
+        raise ValueError(f"is {'foreground' if foreground.max() else 'background'} everywhere")
+    if image_size <= CROP_SIZE:
+        return source_files.small_mask(foreground, CROP, image_size)
+    larger = Image.fromarray(foreground).resize((image_size, image_size), Image.Resampling.BILINEAR, box=CROP)
+    return np.asarray(larger)[..., np.newaxis]
 
 
 def _decode(content):
@@ -168,11 +172,6 @@ def _decode(content):
     if picture.size != (PICTURE_SIZE, PICTURE_SIZE):
         raise ValueError(f"is {picture.size[0]} x {picture.size[1]}, expected {PICTURE_SIZE} x {PICTURE_SIZE}")
     return picture
-
-
-def _crop(picture, image_size, sampling):
-    box = (CROP_LEFT, CROP_TOP, CROP_LEFT + CROP_SIZE, CROP_TOP + CROP_SIZE)
-    return picture.resize((image_size, image_size), sampling, box=box)
 
 
 def _lines(path: str | os.PathLike) -> list[str]:

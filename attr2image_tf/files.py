@@ -1,0 +1,117 @@
+"""Files and folders that are there complete or not at all, and texts that become paths."""
+
+import contextlib
+import glob
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+
+# What TensorFlow takes for a pattern when it looks for the files of a checkpoint or an export. On Windows a backslash
+# stands between folders.
+_PATTERN_CHARACTERS = "[]*?" if os.sep == "\\" else "[]*?\\"
+
+
+def as_path(text: str | os.PathLike) -> pathlib.Path:
+    """The path that a user means, with ~ for the home folder."""
+    return pathlib.Path(text).expanduser()
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """A hidden path beside `path`, of the same endings, to write a file to; it takes the place of `path` at the end.
+
+    When the block raises, what was written is removed and `path` is as it was. Folders above are made.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=f"-{path.name}")
+    os.close(handle)
+    beside = pathlib.Path(name)
+    try:
+        yield beside
+        beside.chmod(0o644)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def folder_beside(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """An empty hidden folder beside `path`, to be filled and renamed; removed at the end if it is still there."""
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = pathlib.Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+    try:
+        beside.chmod(0o755)
+        yield beside
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def replacing_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """As `replacing`, for a folder; leftovers of a process that was killed while it wrote are removed first."""
+    path = pathlib.Path(path)
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    with folder_beside(path) as beside:
+        yield beside
+        shutil.rmtree(path, ignore_errors=True)
+        beside.replace(path)
+
+
+def write_text(path: str | os.PathLike, text: str):
+    """Writes a text file, complete or not at all."""
+    with replacing(path) as beside:
+        beside.write_text(text)
+
+
+def check_no_pattern(path: str | os.PathLike, option: str) -> None:
+    """Complains about a folder whose checkpoints or exports TensorFlow would write and not find again.
+
+    Args:
+        path: as it is given to TensorFlow; a relative one is not made absolute.
+        option: the flag or argument that named it.
+
+    Raises:
+        ValueError: the path holds one of [ ] * ? or, but on Windows, a backslash.
+    """
+    found = [character for character in _PATTERN_CHARACTERS if character in os.fspath(path)]
+    if found:
+        raise ValueError(f"{option}={os.fspath(path)!r}: TensorFlow takes {' '.join(found)} in a path for a pattern, "
+                         "and would not find its files again; rename the folder, or name one without.")
+
+
+def check_outputs(outputs: Iterable[tuple[str, str | os.PathLike]], inputs: Iterable[str | os.PathLike]) -> None:
+    """Holds the files that will be written against each other and against those that are read, before any work.
+
+    Args:
+        outputs: for each file its origin in words, such as "the sheet", and its path.
+        inputs: paths of the files that are read.
+
+    Raises:
+        ValueError: two outputs are one file, or one is an input; the message names both.
+    """
+    owners = {}
+    for owner, path in outputs:
+        before, _ = owners.setdefault(_identity(path), (owner, path))
+        if before != owner:
+            raise ValueError(f"the results of {before} and of {owner} would both be written to {str(path)!r}; rename "
+                             "one of them.")
+    for path in inputs:
+        if found := owners.get(_identity(path)):
+            raise ValueError(f"the result of {found[0]} would be written over {str(path)!r}, which is read; name "
+                             "another place for the results.")
+
+
+def _identity(path):
+    """Equal for paths that are one file, however they are spelled, also where upper and lower case do not matter."""
+    real = os.path.realpath(path)
+    try:
+        status = os.stat(real)
+        return status.st_dev, status.st_ino
+    except OSError:
+        # Not there yet.
+        return os.path.normcase(real)

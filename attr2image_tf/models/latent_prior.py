@@ -1,0 +1,175 @@
+"""LatentPrior: p(z | y), the standard normal or fitted to where the encoder puts real pictures.
+
+Training pulls q(z | x, y) towards N(0, I) and does not get it there: what is left, the KL divergence of the aggregate
+posterior, is paid for twice. The bound is lower than it need be, and latents drawn from N(0, I) are of no picture. With
+encoder and decoder fixed, only one term of the bound knows the prior, E[log p(z | y)] over data and posterior. Among
+
+    p(z | y) = N(b + W y, L L^T)
+
+the maximum has the regression of z on y as its mean and the covariance of what that leaves as its covariance:
+
+    b, W = argmin E ||z - b - W y||^2,   L L^T = Cov(mu - b - W y) + E[diag(s^2)],   q(z | x, y) = N(mu, diag(s^2))
+
+and the bound rises by exactly what the KL term falls. A flow on the whitened residual L^-1 (z - b - W y) takes what is
+not Gaussian. In all cases z is a function of y and e ~ N(0, I), invertible in e.
+
+References: Dai and Wipf, ICLR 2019 (two stages); Ghosh et al., ICLR 2020 (fitted afterwards); Tomczak and Welling,
+AISTATS 2018 (the aggregate posterior as the best prior).
+"""
+
+import dataclasses
+import json
+import os
+import zipfile
+
+import numpy as np
+import tensorflow as tf
+
+from attr2image_tf.config import PRIORS, Config, ConfigError
+from attr2image_tf.files import replacing
+from attr2image_tf.models import lower_bound as bounds
+from attr2image_tf.models.coupling_flow import CouplingFlow
+
+STANDARD, GAUSSIAN, FLOW = PRIORS
+_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class LatentBlock(Config):
+    """Some of the latents, drawn together.
+
+    Attributes:
+        size: number of them.
+        attributes: whether their distribution depends on y.
+        earlier: whether it depends on the latents of the blocks before.
+    """
+
+    size: int
+    attributes: bool = True
+    earlier: bool = False
+
+
+class LatentPrior(tf.Module):
+    """p(z | y) as an invertible function of noise e ~ N(0, I); N(0, I) itself until something is fitted.
+
+    Attributes y are standardised here, float32 [B, A].
+
+    Args:
+        kind: "standard", "gaussian" or "flow".
+        blocks: LatentBlock of all latents, in their order.
+        attribute_count: int. A.
+        couplings, hidden: int. Size of a flow, see CouplingFlow.
+    """
+
+    def __init__(self, kind: str, blocks, attribute_count: int, *, couplings: int = 8, hidden: int = 512):
+        super().__init__()
+        self._flow = {"couplings": couplings, "hidden": hidden}
+        if kind not in PRIORS:
+            raise ConfigError(f"prior={kind!r}: expected one of {', '.join(PRIORS)}.")
+        self.kind, self.blocks, self.attribute_count = kind, tuple(blocks), attribute_count
+        self.size = sum(block.size for block in self.blocks)
+        self.parts, before = [], 0
+        for block in self.blocks if kind != STANDARD else ():
+            condition_size = (attribute_count if block.attributes else 0) + (before if block.earlier else 0)
+            self.parts.append(_Part(block, condition_size, self._flow if kind == FLOW else None, len(self.parts)))
+            before += block.size
+
+    def latents(self, noise, attributes):
+        """z float32 [B, Z] of e float32 [B, Z] and y."""
+        drawn = []
+        for part, values in self._split(noise):
+            drawn.append(part.forward(values, part.condition(attributes, drawn)))
+        return tf.concat(drawn, -1) if drawn else noise
+
+    def noise(self, latents, attributes):
+        """e float32 [B, Z] of z float32 [B, Z] and y: what `latents` inverts."""
+        return self._inverse(latents, attributes)[0]
+
+    def log_prob(self, latents, attributes, dropout=0.0, seed=None):
+        """log p(z | y) in nats, float32 [B]; with dropout by a seed int32 [2] in the training of a flow."""
+        noise, log_determinant = self._inverse(latents, attributes, dropout, seed)
+        return bounds.standard_normal(self.size).log_prob(noise) + log_determinant
+
+    def assign(self, other: "LatentPrior"):
+        """Takes the values of a prior of the same kind and blocks."""
+        for variable, value in zip(self.variables, other.variables, strict=True):
+            variable.assign(value)
+
+    def save(self, path: str | os.PathLike, **about):
+        """Writes all of it to a file *.npz, with facts about it that JSON can hold."""
+        about = about | {"version": _VERSION, "kind": self.kind, "attribute_count": self.attribute_count,
+                         "blocks": [block.to_dict() for block in self.blocks], "flow": dict(self._flow)}
+        arrays = {f"variable_{index}": variable.numpy() for index, variable in enumerate(self.variables)}
+        with replacing(path) as beside, open(beside, "wb") as file:
+            np.savez(file, about=np.array(json.dumps(about)), **arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> tuple["LatentPrior", dict]:
+        """What `save` wrote: the prior, and the facts.
+
+        Raises:
+            ConfigError: the file is damaged or of a newer version.
+        """
+        try:
+            with np.load(path) as file:
+                about, arrays = json.loads(str(file["about"])), dict(file)
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile, json.JSONDecodeError) as error:
+            raise ConfigError(f"{os.fspath(path)!r} cannot be read as a prior ({error}); fit it again with "
+                              "`python -m trainers.fit_prior --run=...`.") from None
+        if about["version"] > _VERSION:
+            raise ConfigError(f"{os.fspath(path)!r} is of version {about['version']}; this package reads {_VERSION}.")
+        prior = cls(about["kind"], [LatentBlock.from_dict(block) for block in about["blocks"]],
+                    about["attribute_count"], **about["flow"])
+        for index, variable in enumerate(prior.variables):
+            variable.assign(arrays[f"variable_{index}"])
+        return prior, about
+
+    def _split(self, values):
+        if not self.parts:
+            return ()
+        return zip(self.parts, tf.split(values, [block.size for block in self.blocks], -1), strict=True)
+
+    def _inverse(self, latents, attributes, dropout=0.0, seed=None):
+        noise, log_determinant, earlier = [], tf.zeros(tf.shape(latents)[:1]), []
+        for part, values in self._split(latents):
+            each, log_part = part.inverse(values, part.condition(attributes, earlier), dropout, seed)
+            noise.append(each)
+            log_determinant += log_part
+            earlier.append(values)
+        return (tf.concat(noise, -1) if noise else latents), log_determinant
+
+
+class _Part(tf.Module):
+    """The distribution of one block: z = b + c W + L f(e; c), c its condition."""
+
+    def __init__(self, block, condition_size, flow, seed):
+        super().__init__()
+        self.block, self.condition_size = block, condition_size
+        self.shift = tf.Variable(tf.zeros([block.size]), trainable=False, name="shift")
+        self.weight = tf.Variable(tf.zeros([condition_size, block.size]), trainable=False, name="weight")
+        self.factor = tf.Variable(tf.eye(block.size), trainable=False, name="factor")
+        self.flow = CouplingFlow(block.size, condition_size, seed=seed, **flow) if flow and block.size > 1 else None
+
+    def condition(self, attributes, earlier):
+        """c, float32 [B, C]."""
+        chosen = [attributes] if self.block.attributes else []
+        chosen += earlier if self.block.earlier else []
+        return tf.concat(chosen, -1) if chosen else tf.zeros([tf.shape(attributes)[0], 0])
+
+    def forward(self, noise, condition):
+        if self.flow is not None:
+            noise = self.flow.forward(noise, condition)
+        return self.shift + self._mean(condition) + tf.matmul(noise, self.factor, transpose_b=True)
+
+    def inverse(self, latents, condition, dropout, seed):
+        """e and log |de / dz|."""
+        residual = latents - self.shift - self._mean(condition)
+        values = tf.transpose(tf.linalg.triangular_solve(self.factor, tf.transpose(residual)))
+        log_determinant = -tf.reduce_sum(tf.math.log(tf.linalg.diag_part(self.factor)))
+        if self.flow is None:
+            return values, log_determinant
+        noise, log_flow = self.flow.inverse(values, condition, dropout, seed)
+        return noise, log_determinant + log_flow
+
+    def _mean(self, condition):
+        return tf.matmul(condition, self.weight) if self.condition_size else 0.0

@@ -1,0 +1,217 @@
+"""Fits p(z | y) to the aggregate posterior of a trained model: one pass of the encoder, then for a flow some training.
+
+What is fitted depends on the model's weights, the pictures in their order and the seed alone.
+"""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from attr2image_tf.config import Config
+from attr2image_tf.models import lower_bound as bounds
+from attr2image_tf.models.latent_prior import FLOW, STANDARD, LatentPrior
+from attr2image_tf.models.optimizer import Adam
+from attr2image_tf.models.randomness import stateless_normal
+
+
+@dataclasses.dataclass(frozen=True)
+class FittingConfig(Config):
+    """How a prior is fitted.
+
+    Attributes:
+        mirrored: whether each picture counts mirrored too, as training with flips sees it.
+        ridge: of the regression, a share of the pictures' number, at least 0. Attributes are standardised, so 0.01
+            draws in directions in which they vary by less than a tenth of a standard deviation.
+        epochs: of the flow, at most.
+        patience: epochs without a gain on the validation split after which the flow's training ends.
+        batch_size: of the flow.
+        learning_rate: of the flow, its first; it falls to 0 by a cosine over the epochs.
+        dropout: of the flow, in [0, 1).
+        largest: posteriors that the flow is trained on, at most; more are left out by even steps.
+        seed: of the draws.
+    """
+
+    mirrored: bool = True
+    ridge: float = 0.01
+    epochs: int = 30
+    patience: int = 4
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    dropout: float = 0.1
+    largest: int = 200_000
+    seed: int = 0
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("epochs", "patience", "batch_size", "largest"):
+            self.require(getattr(self, name) >= 1, name, "at least 1")
+        self.require(self.ridge >= 0, "ridge", "at least 0")
+        self.require(self.learning_rate > 0, "learning_rate", "above 0")
+        self.require(0 <= self.dropout < 1, "dropout", "at least 0 and below 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class Posteriors:
+    """q(z | x, y) of some pictures.
+
+    Attributes:
+        means: float32 [N, Z].
+        deviations: float32 [N, Z].
+        attributes: float32 [N, A], standardised.
+    """
+
+    means: np.ndarray
+    deviations: np.ndarray
+    attributes: np.ndarray
+
+    def __len__(self):
+        return len(self.means)
+
+    @classmethod
+    def of(cls, model, batches: Iterable, mirrored: bool = False) -> "Posteriors":
+        """One pass of a model's encoder over batches; with `mirrored` also over their mirror images.
+
+        Args:
+            model: AttributeModel.
+            batches: dictionaries of `AttributeModel`; rows of weight 0 are left out.
+            mirrored: bool.
+        """
+        @tf.function(reduce_retracing=True)
+        def encode(images, masks, attributes):
+            posterior = model.encode(images, masks, attributes)
+            return posterior.mean(), posterior.stddev(), model.standardise(attributes)
+
+        rows = []
+        for batch in batches:
+            counted = batch["weight"].numpy() > 0
+            for flip in (False, True)[:1 + mirrored]:
+                images, masks = (tf.reverse(batch[name], [2]) if flip else batch[name] for name in ("image", "mask"))
+                rows.append([part.numpy()[counted] for part in encode(images, masks, batch["attributes"])])
+        return cls(*(np.concatenate(parts) for parts in zip(*rows, strict=True)))
+
+    def draw(self, seed) -> tf.Tensor:
+        """One draw of each, float32 [N, Z], by a seed int32 [2]."""
+        return self.means + self.deviations * stateless_normal(self.means.shape, seed)
+
+
+def fit_gaussian(prior: LatentPrior, posteriors: Posteriors, ridge: float = FittingConfig.ridge):
+    """Sets the linear-Gaussian part of a prior, block by block, to the maximum of the bound (see `latent_prior`).
+
+    Args:
+        prior: LatentPrior that is not standard. A flow on top is left as it is.
+        posteriors: Posteriors of the training split.
+        ridge: see FittingConfig.
+    """
+    count = len(posteriors)
+    start, earlier = 0, []
+    for part, block in zip(prior.parts, prior.blocks, strict=True):
+        own = slice(start, start + block.size)
+        known = ([posteriors.attributes] if block.attributes else []) + (earlier if block.earlier else [])
+        known = np.concatenate([np.ones([count, 1]), *known], -1, dtype=np.float64)
+        means = posteriors.means[:, own].astype(np.float64)
+        gram = known.T @ known
+        if block.earlier:
+            # Latents of the blocks before are random too, independently of each other.
+            spread = np.square(posteriors.deviations[:, :start], dtype=np.float64).sum(0)
+            places = np.arange(len(gram) - start, len(gram))
+            gram[places, places] += spread
+        penalty = np.full(len(gram), ridge * count)
+        penalty[0] = 0.0
+        solution = np.linalg.solve(gram + np.diag(penalty), known.T @ means)
+        residual = means - known @ solution
+        covariance = residual.T @ residual / count
+        covariance += np.diag(np.square(posteriors.deviations[:, own], dtype=np.float64).mean(0))
+        if block.earlier:
+            weight = solution[places]
+            covariance += weight.T @ (weight * (spread / count)[:, np.newaxis])
+        part.shift.assign(solution[0].astype(np.float32))
+        part.weight.assign(solution[1:].astype(np.float32))
+        part.factor.assign(np.linalg.cholesky(covariance).astype(np.float32))
+        earlier.append(posteriors.means[:, own])
+        start += block.size
+
+
+def fit_flow(prior: LatentPrior, training: Posteriors, validation: Posteriors, config: FittingConfig,
+             progress: Callable[[str], None] = logging.info):
+    """Trains the flow of a prior whose Gaussian part is fitted; what is kept is the best epoch on `validation`.
+
+    Args:
+        prior: LatentPrior of kind "flow".
+        training, validation: Posteriors.
+        config: FittingConfig.
+        progress: function of a line of text.
+    """
+    weights = list(prior.trainable_variables)
+    if not weights:
+        return
+    step = -(-len(training) // config.largest)
+    training = Posteriors(training.means[::step], training.deviations[::step], training.attributes[::step])
+    batch_size = min(config.batch_size, len(training))
+    per_epoch = len(training) // batch_size
+    rate = tf.Variable(config.learning_rate, trainable=False)
+    optimizer = Adam(weights, rate)
+    means, deviations, attributes = map(tf.constant, (training.means, training.deviations, training.attributes))
+
+    @tf.function
+    def train(rows, seed):
+        seeds = tf.random.experimental.stateless_split(seed, 2, alg="philox")
+        centers = tf.gather(means, rows)
+        draws = centers + tf.gather(deviations, rows) * stateless_normal(tf.shape(centers), seeds[0])
+        with tf.GradientTape() as tape:
+            loss = -tf.reduce_mean(prior.log_prob(draws, tf.gather(attributes, rows), config.dropout, seeds[1]))
+        optimizer.apply(tape.gradient(loss, weights), weights)
+        return loss
+
+    held_out = validation.draw([config.seed, -1])
+    measure = tf.function(lambda: -tf.reduce_mean(prior.log_prob(held_out, validation.attributes)))
+    best, kept, waited = float(measure()), [weight.numpy() for weight in weights], 0
+    progress(f"Flow of the prior: {len(training):,} posteriors, -log p(z | y) of the validation split {best:.1f} nats "
+             "before.")
+    started = time.monotonic()
+    for epoch in range(config.epochs):
+        order = np.random.default_rng([config.seed, epoch]).permutation(len(training))
+        losses = []
+        for number in range(per_epoch):
+            share = (epoch + number / per_epoch) / config.epochs
+            rate.assign(config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * share)))
+            losses.append(train(tf.constant(order[number * batch_size:(number + 1) * batch_size]),
+                                tf.constant([config.seed, epoch * per_epoch + number])))
+        value = float(measure())
+        seconds = (time.monotonic() - started) / (epoch + 1)
+        progress(f"Flow of the prior, epoch {epoch + 1} of at most {config.epochs}: {np.mean(losses):.1f} nats in "
+                 f"training, {value:.1f} in validation, at most {seconds * (config.epochs - epoch - 1):.0f} s left.")
+        if value < best:
+            best, kept, waited = value, [weight.numpy() for weight in weights], 0
+        else:
+            waited += 1
+            if waited >= config.patience:
+                break
+    for weight, value in zip(weights, kept, strict=True):
+        weight.assign(value)
+
+
+def mean_kl_divergence(prior: LatentPrior, posteriors: Posteriors, seed: int = 0) -> float:
+    """The mean of KL(q(z | x, y) || p(z | y)) over pictures, in nats, estimated with one draw for each."""
+    total = 0.0
+    for start in range(0, len(posteriors), 4096):
+        rows = slice(start, start + 4096)
+        part = Posteriors(posteriors.means[rows], posteriors.deviations[rows], posteriors.attributes[rows])
+        draws = part.draw([seed, start])
+        q = bounds.diagonal_normal(part.means, 2.0 * np.log(part.deviations))
+        total += float(tf.reduce_sum(q.log_prob(draws) - prior.log_prob(draws, part.attributes)))
+    return total / len(posteriors)
+
+
+def fit(prior: LatentPrior, training: Posteriors, validation: Posteriors, config: FittingConfig, *, flow: bool = True,
+        progress: Callable[[str], None] = logging.info):
+    """Fits all of a prior; with `flow=False` only the part that takes no training."""
+    if prior.kind == STANDARD:
+        return
+    fit_gaussian(prior, training, config.ridge)
+    if prior.kind == FLOW and flow:
+        fit_flow(prior, training, validation, config, progress)

@@ -80,7 +80,7 @@ def test_it_exports_and_infers(place):
         processes.run(command.module, *here(command, place), folder=place)
         told = json.loads((place / "out" / "photo.json").read_text())
         assert np.isfinite(told["energy"]) and len(told["attributes"]) > 3
-        assert Image.open(place / "out" / "photo_result.png").size == (250, 250)
+        assert np.asarray(Image.open(place / "out" / "photo_result.png")).shape == (250, 250, 3)
         asked.append(told)
         shutil.rmtree(place / "out")
     assert len(asked) == 3 and asked[0]["region"] == [45, 45, 160]

@@ -91,7 +91,8 @@ def test_a_process_with_tensorflow_alone_gets_what_the_model_gives(model, schema
     done = subprocess.run([sys.executable, "-c", LOADER, str(path), "inputs.npz", "outputs.npz"], cwd=tmp_path,
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    found = dict(np.load(tmp_path / "outputs.npz"))
+    with np.load(tmp_path / "outputs.npz") as file:
+        found = dict(file)
 
     generated = public(model.generate(values["attributes"], values["seed"]))
     decoded = public(model.decode(tf.constant(values["latents"]), values["attributes"]))

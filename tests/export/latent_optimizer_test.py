@@ -125,7 +125,8 @@ def test_a_process_with_tensorflow_alone_gets_what_the_library_gives(module, fun
     done = subprocess.run([sys.executable, "-c", LOADER, "model", "inputs.npz", "outputs.npz"], cwd=tmp_path,
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    loaded = np.load(tmp_path / "outputs.npz")
+    with np.load(tmp_path / "outputs.npz") as file:
+        loaded = dict(file)
 
     pictures, shown = request_values["images"] * 2 - 1, request_values["observed"]
     attributes, new_attributes = request_values["attributes"], request_values["new_attributes"]

@@ -1,5 +1,6 @@
 """What all tests share: settings of TensorFlow, the official files of LFW, and how tests are spread over processes."""
 
+import functools
 import os
 import pathlib
 
@@ -13,29 +14,29 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Read before a test takes it away.
 DATA = os.environ.get("ATTR2IMAGE_DATA")
 
-# Tests of one group run in one process and share what is made once in it; every other file is a group by itself. Those
-# that take longest come first, so that no process works alone at the end.
-GROUPS = {
-    "exports": ("tests/export/", "tests/client/client_test.py", "tests/benchmarks/load_test.py",
-                "tests/trainers/jobs_test.py"),
-    "lfw": ("tests/lfw_path_test.py", "tests/data/lfw_test.py"),
-}
-FIRST = ("exports", "lfw", "tests/readme_walk_test.py", "tests/conformance_test.py", "tests/trainers/loop_test.py",
-         "tests/inference/latent_optimizer_test.py", "tests/trainers/prepare_test.py",
-         "tests/trainers/evaluate_test.py", "tests/evaluation/experiments_test.py", "tests/data/celeba_test.py")
+# What files share, by its name in them. Those that share run in one process, so that it is made once; every other file
+# is a group by itself.
+SHARED = ("tiny_models", "real_lfw")
+# What takes longest comes first, so that no process works alone at the end.
+FIRST = (*SHARED, "tests/readme_walk_test.py", "tests/conformance_test.py", "tests/models/rewrites_test.py",
+         "tests/trainers/loop_test.py", "tests/inference/latent_optimizer_test.py", "tests/trainers/prepare_test.py",
+         "tests/trainers/evaluate_test.py", "tests/evaluation/attribute_regressor_test.py",
+         "tests/evaluation/experiments_test.py", "tests/export/litert_test.py", "tests/data/celeba_test.py",
+         "tests/data/foreground_test.py")
 
 
-def group(nodeid: str) -> str:
-    """The group that a test belongs to."""
-    file = nodeid.partition("::")[0]
-    return next((name for name, places in GROUPS.items() if file.startswith(places)), file)
+@functools.cache
+def group(file: str) -> str:
+    """The group that a file of tests belongs to."""
+    text = (processes.ROOT / file).read_text()
+    return next((name for name in SHARED if name in text), file)
 
 
 class Scheduling(LoadScopeScheduling):
     """One group after the other goes to the process that is free."""
 
     def _split_scope(self, nodeid):
-        return group(nodeid)
+        return group(nodeid.partition("::")[0])
 
 
 def pytest_xdist_make_scheduler(config, log):
@@ -45,7 +46,7 @@ def pytest_xdist_make_scheduler(config, log):
 
 def pytest_collection_modifyitems(items):
     places = {name: place for place, name in enumerate(FIRST)}
-    items.sort(key=lambda item: places.get(group(item.nodeid), len(places)))
+    items.sort(key=lambda item: places.get(group(item.nodeid.partition("::")[0]), len(places)))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """Exports of tiny untrained models, traced, saved, loaded and served once for all tests of a process.
 
-Tests that use them are of the group "exports", which runs in one process (tests/conftest.py).
+Tests that use them run in one process (tests/conftest.py).
 """
 
 import atexit

@@ -347,7 +347,9 @@ def test_masks_whose_shape_is_in_their_opacity_are_prepared_as_drawn_ones(own):
     for index in range(30):
         path = own.masks / f"picture {index:02d}.png"
         shape = np.asarray(Image.open(path))
-        picture = np.asarray(Image.open(own.images / own.names[index]).convert("RGB"))
+        # Those that may have several pictures stay open otherwise.
+        with Image.open(own.images / own.names[index]) as file:
+            picture = np.asarray(file.convert("RGB"))
         layers = {0: [255 + 0 * shape, shape], 1: [255 + 0 * shape] * 3 + [shape], 2: [picture, shape]}[index % 3]
         Image.fromarray(np.dstack(layers)).save(path)
     assert not own.found().problems

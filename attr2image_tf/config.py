@@ -10,17 +10,28 @@ PRIORS = ("standard", "gaussian", "flow")
 OBSERVATION_NOISES = ("fixed", "learned", "running", "validation")
 
 
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
+def choice(default: str, choices: tuple[str, ...]) -> str:
+    """A field of a configuration that is one of some texts."""
+    return dataclasses.field(default=default, metadata={"choices": choices})
+
+
 class ConfigError(ValueError):
     """A configuration that cannot be: the message names the key, the value and what is expected."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Base of all configurations: JSON round trip, types checked, an unknown key is an error."""
+    """Base of all configurations: JSON round trip, types and choices checked, an unknown key is an error."""
 
     def __post_init__(self):
         for name, expected in typing.get_type_hints(type(self)).items():
             object.__setattr__(self, name, _checked(f"{type(self).__name__}.{name}", getattr(self, name), expected))
+        for field in dataclasses.fields(self):
+            if choices := field.metadata.get("choices"):
+                self.require(getattr(self, field.name) in choices, field.name, f"one of {', '.join(choices)}")
 
     def require(self, condition: bool, name: str, expected: str):
         """Raises ConfigError naming field `name` unless `condition` holds."""
@@ -111,7 +122,7 @@ class ModelConfig(Config):
         seed: of the initial weights, the noise and the dropout, at least 0.
     """
 
-    model: str = "discvae"
+    model: str = choice("discvae", MODELS)
     image_size: int = 64
     attribute_mean: tuple[float, ...] = ()
     attribute_standard_deviation: tuple[float, ...] = ()
@@ -120,18 +131,17 @@ class ModelConfig(Config):
     background_latent_size: int = 64
     width: float = 1.0
     dropout: float = 0.5
-    observation_noise: str = "validation"
+    observation_noise: str = choice("validation", OBSERVATION_NOISES)
     observation_standard_deviation: float = 0.5
     shared_observation_noise: bool = False
     gate_weight: float = 0.3
     kl_warmup_steps: int = 0
-    prior: str = "flow"
-    precision: str = "float32"
+    prior: str = choice("flow", PRIORS)
+    precision: str = choice("float32", PRECISIONS)
     seed: int = 0
 
     def __post_init__(self):
         super().__post_init__()
-        self.require(self.model in MODELS, "model", f"one of {', '.join(MODELS)}")
         self.require(self.image_size > 0 and self.image_size % 32 == 0, "image_size", "a positive multiple of 32")
         self.require(len(self.attribute_mean) > 0, "attribute_mean", "at least one attribute")
         self.require(len(self.attribute_mean) == len(self.attribute_standard_deviation)
@@ -141,14 +151,9 @@ class ModelConfig(Config):
             self.require(getattr(self, name) > 0, name, "at least 1")
         self.require(0 < self.width <= 16, "width", "above 0 and at most 16")
         self.require(0 <= self.dropout < 1, "dropout", "at least 0 and below 1")
-        self.require(self.observation_noise in OBSERVATION_NOISES, "observation_noise",
-                     f"one of {', '.join(OBSERVATION_NOISES)}")
         self.require(self.observation_standard_deviation > 0, "observation_standard_deviation", "above 0")
         self.require(self.gate_weight >= 0, "gate_weight", "at least 0")
         self.require(self.kl_warmup_steps >= 0, "kl_warmup_steps", "at least 0")
-        self.require(self.prior in PRIORS, "prior", f"one of {', '.join(PRIORS)}")
-        self.require(self.precision in ("float32", "mixed_bfloat16", "mixed_float16"), "precision",
-                     "float32, mixed_bfloat16 or mixed_float16")
         self.require(0 <= self.seed < 2**31, "seed", "a whole number from 0 to 2147483647")
 
     @property

@@ -13,16 +13,16 @@ import os
 import pathlib
 
 import tensorflow as tf
-from absl import app, flags, logging
+from absl import flags
 
 from attr2image_tf.client.local import LocalModels
-from attr2image_tf.errors import clear_errors
 from attr2image_tf.files import write_text
 from benchmarks.joined import Graph, compare, markdown
 from benchmarks.load.requests_mix import Mix
+from trainers.flags import define_path, run
 
-_MODELS = flags.DEFINE_string("models", None, "Folder of exports.")
-_OUTPUT = flags.DEFINE_string("output", None, "Folder for batching.json and batching.md.")
+_MODELS = define_path("models", None, "Folder of exports.")
+_OUTPUT = define_path("output", None, "Folder for batching.json and batching.md.")
 _SIGNATURES = flags.DEFINE_list(
     "signatures", ["generator/generate_bytes", "latent_optimizer/edit_latents_bytes",
                    "latent_optimizer/infer_attributes_bytes"], "MODEL/SIGNATURE pairs.")
@@ -32,18 +32,14 @@ _SECONDS = flags.DEFINE_float("seconds", 1.0, "Least time of one measurement; at
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "Measurements of each configuration, in turn.", lower_bound=1)
 
 
-def main(arguments):
-    if len(arguments) > 1:
-        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
-    logging.set_verbosity(logging.INFO)
-    with clear_errors():
-        if not _MODELS.value or not _OUTPUT.value:
-            raise ValueError("--models and --output are needed: the folder of exports, and one for the results.")
-        output = pathlib.Path(_OUTPUT.value)
-        output.mkdir(parents=True, exist_ok=True)
-        models = LocalModels(_MODELS.value)
-        mix = Mix(models)
-        graphs = {name: Graph(models.newest(name)) for name in {each.split("/")[0] for each in _SIGNATURES.value}}
+def main(values):
+    if not _MODELS.value or not _OUTPUT.value:
+        raise ValueError("--models and --output are needed: the folder of exports, and one for the results.")
+    output = pathlib.Path(_OUTPUT.value)
+    output.mkdir(parents=True, exist_ok=True)
+    models = LocalModels(_MODELS.value)
+    mix = Mix(models)
+    graphs = {name: Graph(models.newest(name)) for name in {each.split("/")[0] for each in _SIGNATURES.value}}
     configurations = list(itertools.product(_SIGNATURES.value, map(int, _JOINED.value), map(int, _THREADS.value)))
     rows = compare(configurations, mix, graphs, rounds=_ROUNDS.value, seconds=_SECONDS.value)
     figures = {"tensorflow": tf.__version__, "cores": len(os.sched_getaffinity(0)), "rows": rows}
@@ -53,4 +49,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main, computes=False)

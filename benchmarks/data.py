@@ -11,18 +11,16 @@ import pathlib
 import statistics
 import time
 
-from absl import app, flags
+from absl import flags
 
-from attr2image_tf import runtime
 from attr2image_tf.data.augmentation import AugmentationConfig
 from attr2image_tf.data.batches import BatchReader
-from attr2image_tf.errors import clear_errors
 from attr2image_tf.files import write_text
 from benchmarks.memory import peak_gib
-from trainers.flags import define_dataset_flags, load_dataset
+from trainers.flags import define_dataset_flags, define_path, load_dataset, run
 
 define_dataset_flags()
-_OUTPUT = flags.DEFINE_string("output", None, "JSON file for the results; optional.")
+_OUTPUT = define_path("output", None, "JSON file for the results; optional.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Examples of a batch.", lower_bound=1)
 _EPOCHS = flags.DEFINE_integer("epochs", 3, "Passes over the training split; the first one is cold.", lower_bound=2)
 _ROTATION = flags.DEFINE_float("rotation", 0.0, "Largest angle of random rotation, in radians.")
@@ -50,23 +48,19 @@ def table(results: dict) -> str:
                       "| --- " * 7 + "|", f"| {' | '.join(map(str, cells))} |"])
 
 
-def main(arguments):
-    if len(arguments) > 1:
-        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
-    runtime.prepare(0)
-    with clear_errors():
-        dataset = load_dataset(flags.FLAGS)
-        reader = BatchReader(dataset, batch_size=_BATCH_SIZE.value, seed=0,
-                             augmentation=AugmentationConfig(flip_probability=0.5, maximum_rotation=_ROTATION.value))
-        rates = measure(reader, _EPOCHS.value)
-        results = {"dataset": dataset.name, "image_size": dataset.image_size, "pictures": dataset.counts["train"],
-                   "cores": len(os.sched_getaffinity(0)), "batch_size": _BATCH_SIZE.value, "rotation": _ROTATION.value,
-                   "cold_pictures_per_second": rates[0], "warm_pictures_per_second": rates[1:],
-                   "peak_memory_gib": peak_gib()}
-        if _OUTPUT.value:
-            write_text(pathlib.Path(_OUTPUT.value), json.dumps(results, indent=2))
+def main(values):
+    dataset = load_dataset(values)
+    reader = BatchReader(dataset, batch_size=_BATCH_SIZE.value, seed=0,
+                         augmentation=AugmentationConfig(flip_probability=0.5, maximum_rotation=_ROTATION.value))
+    rates = measure(reader, _EPOCHS.value)
+    results = {"dataset": dataset.name, "image_size": dataset.image_size, "pictures": dataset.counts["train"],
+               "cores": len(os.sched_getaffinity(0)), "batch_size": _BATCH_SIZE.value, "rotation": _ROTATION.value,
+               "cold_pictures_per_second": rates[0], "warm_pictures_per_second": rates[1:],
+               "peak_memory_gib": peak_gib()}
+    if _OUTPUT.value:
+        write_text(pathlib.Path(_OUTPUT.value), json.dumps(results, indent=2))
     print(table(results))
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

@@ -17,6 +17,7 @@ from attr2image_tf import models
 from attr2image_tf.config import ModelConfig
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.models import AttributeModel
+from attr2image_tf.models.folding import fold
 from export import litert_file as litert
 from export.generator import Generator
 from export.publishing import STORAGE, publish
@@ -65,7 +66,7 @@ def make_forms(create_model: Callable[[], AttributeModel], schema: AttributeSche
     forms = {KERAS: keras_export(create_model(), folder / "keras")}
     for weights, storage in STORAGE.items():
         model = create_model()
-        model.fold(storage, gradients=False)
+        fold(model, storage, gradients=False)
         module = Generator(model, schema)
         forms[weights] = _saved_model(publish(module, module.signatures(), folder / weights))
     for weights in litert.WEIGHTS:

@@ -12,17 +12,17 @@ import statistics
 import tempfile
 
 import tensorflow as tf
-from absl import app, flags
+from absl import flags
 
-from attr2image_tf import runtime
 from attr2image_tf.files import write_text
 from benchmarks import exports
 from benchmarks.peer import PEER, matrix_peak, measure_peer
+from trainers.flags import define_path, run
 
 _BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["1", "8", "64"], "Batch sizes.")
 _REPEATS = flags.DEFINE_integer("repeats", 15, "Calls of one measurement.", lower_bound=1)
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "Measurements of each side, in turn.", lower_bound=1)
-OUTPUT = flags.DEFINE_string("output", None, "File for the figures as JSON; optional.")
+OUTPUT = define_path("output", None, "File for the figures as JSON; optional.")
 
 
 def measure_all(forms, attribute_count):
@@ -59,10 +59,7 @@ def table(seconds: dict[int, dict[str, float]], sizes: dict[str, int]) -> str:
     return "\n".join(lines)
 
 
-def main(arguments):
-    if len(arguments) > 1:
-        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
-    runtime.prepare(0)
+def main(values):
     _, schema = exports.paper_size()
     cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
@@ -78,4 +75,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

@@ -19,24 +19,24 @@ import time
 
 import numpy as np
 import tensorflow as tf
-from absl import app, flags, logging
+from absl import flags, logging
 
-from attr2image_tf import models, pixels, runtime
-from attr2image_tf.errors import clear_errors
+from attr2image_tf import models, pixels
 from attr2image_tf.files import replacing, write_text
 from attr2image_tf.inference.latent_optimizer import OptimizerConfig
 from attr2image_tf.inference.model_optimizer import model_optimizer
+from attr2image_tf.models.folding import fold
 from attr2image_tf.run_folder import RunFolder
 from benchmarks.memory import peak_gib
 from benchmarks.peer import PEER, measure_peer
-from trainers.flags import define_dataset_flags, load_dataset
+from trainers.flags import define_dataset_flags, define_path, load_dataset, run
 
 define_dataset_flags()
-_RUN = flags.DEFINE_string("run", None, "Folder of a trained run.")
+_RUN = define_path("run", None, "Folder of a trained run.")
 _PICTURES = flags.DEFINE_integer("pictures", 256, "Test pictures, evenly over the split.", lower_bound=1)
 _BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["1", "16", "64"], "Batch sizes that are timed.")
 _METHODS = flags.DEFINE_list("methods", ["50", "100"], "Step limits of the fast method that are tried.")
-_OUTPUT = flags.DEFINE_string("output", None, "Folder for results.")
+_OUTPUT = define_path("output", None, "Folder for results.")
 
 REFERENCE = OptimizerConfig.paper()
 
@@ -125,7 +125,7 @@ def compare_with_peer(config, pictures, attributes, batch_size):
     if not PEER.value:
         return None
     model = models.create(dataclasses.replace(config, width=1.0))
-    model.fold()
+    fold(model)
     few = 20 if batch_size < 64 else 5
     optimizer = create(model, OptimizerConfig(method="adam", iterations=few, tolerance=0.0))
     images, vectors = (part[:batch_size] for part in (pictures, attributes))
@@ -158,18 +158,13 @@ def table(energies, times, peers):
     return "\n".join(lines)
 
 
-def main(arguments):
-    if len(arguments) > 1:
-        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
-    logging.set_verbosity(logging.INFO)
-    runtime.prepare(0)
-    with clear_errors():
-        if not _RUN.value or not _OUTPUT.value:
-            raise ValueError("--run and --output are needed: a trained run, and a folder for the results.")
-        dataset = load_dataset(flags.FLAGS)
-        model = RunFolder(_RUN.value).load_model()
-        model.fold()
-        pictures, attributes = load_pictures(dataset, _PICTURES.value)
+def main(values):
+    if not _RUN.value or not _OUTPUT.value:
+        raise ValueError("--run and --output are needed: a trained run, and a folder for the results.")
+    dataset = load_dataset(values)
+    model = RunFolder(_RUN.value).load_model()
+    fold(model)
+    pictures, attributes = load_pictures(dataset, _PICTURES.value)
     folder = pathlib.Path(_OUTPUT.value)
     folder.mkdir(parents=True, exist_ok=True)
     sizes = [int(size) for size in _BATCH_SIZES.value]
@@ -198,4 +193,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

@@ -7,11 +7,12 @@ import statistics
 import time
 
 import tensorflow as tf
-from absl import app, flags
+from absl import flags
 
-from attr2image_tf import models, runtime
+from attr2image_tf import models
 from benchmarks.peer import matrix_product
 from benchmarks.steps import count_gflop, make_batch, make_config
+from trainers.flags import run
 
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Pictures.", lower_bound=1)
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Measurements of each network, in turn.", lower_bound=1)
@@ -49,10 +50,7 @@ def passes(model: models.AttributeModel, batch) -> dict:
     return {name: make(*call) for name, call in calls.items()}
 
 
-def main(arguments):
-    if len(arguments) > 1:
-        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
-    runtime.prepare(0)
+def main(values):
     config = make_config()
     functions = passes(models.create(config), make_batch(config, _BATCH_SIZE.value))
     gflop = {name: count_gflop(function.get_concrete_function().graph) for name, function in functions.items()}
@@ -72,4 +70,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

@@ -10,9 +10,10 @@ import keras
 import tensorflow as tf
 
 from attr2image_tf import models
+from attr2image_tf.models.folding import conv_blocks
 from attr2image_tf.models.narrow import NarrowConv2D
 from attr2image_tf.models.networks import BackgroundEncoder, ForegroundDecoder, ForegroundEncoder
-from attr2image_tf.models.upsampling import spread_kernel
+from attr2image_tf.models.upsampling import transposed_kernel
 
 
 def upsample(layer, inputs):
@@ -34,7 +35,7 @@ def convolve_transposed(inputs, spread, bias):
 def upsample_transposed(layer, inputs):
     """A transposed convolution and a sum over 2 x 2."""
     kernel, bias = (tf.cast(weight, layer.compute_dtype) for weight in (layer.kernel, layer.bias))
-    return convolve_transposed(inputs, spread_kernel(kernel), bias)
+    return convolve_transposed(inputs, transposed_kernel(kernel), bias)
 
 
 def normalize(layer, inputs, training=False):
@@ -76,27 +77,27 @@ def undo(model: models.AttributeModel, *rewrites: str):
     """Puts plain forms into a model, by name: those of FORMS.
 
     Raises:
-        ValueError: "upsampling" and "parities" are both named, which stand for the same layers.
+        ValueError: "upsampling" and "polyphase" are both named, which stand for the same layers.
     """
-    if {"upsampling", "parities"} <= set(rewrites):
+    if {"upsampling", "polyphase"} <= set(rewrites):
         raise ValueError(f"undo: rewrites={rewrites} names two plain forms of upsampling; choose \"upsampling\" or "
-                         "\"parities\".")
+                         "\"polyphase\".")
 
     def put(name, layer, form):
         if name in rewrites:
             layer.call = functools.partial(form, layer)
 
     for network in model.layers:
-        for block in network.conv_blocks():
+        for block in conv_blocks(network):
             if block.upsample:
                 put("upsampling", block.convolution, upsample)
-                put("parities", block.convolution, upsample_transposed)
+                put("polyphase", block.convolution, upsample_transposed)
             if block.normalization is not None:
                 put("normalisation", block.normalization, normalize)
             if block.pool:
                 put("pooling", block, pool_last)
         if isinstance(network, (ForegroundEncoder, BackgroundEncoder)):
-            put("cover", network.stream.cover, functools.partial(cover, model.config.image_size // 16))
+            put("flatten", network.stream.flatten, functools.partial(cover, model.config.image_size // 16))
         for layer in network.layers:
             if isinstance(layer, NarrowConv2D) and "narrow" in rewrites:
                 layer.convolution_op = functools.partial(keras.layers.Conv2D.convolution_op, layer)
@@ -124,17 +125,17 @@ class PlainAdam:
 
 
 FORMS = {
-    "upsampling": "four small convolutions by parity, for upsampling and convolution",
-    "parities": "the same, for a transposed convolution and a 2 x 2 sum",
+    "upsampling": "four small convolutions by phase, for upsampling and convolution",
+    "polyphase": "the same, for a transposed convolution and a 2 x 2 sum",
     "normalisation": "fused batch normalisation",
     "pooling": "pooling before ReLU",
-    "cover": "last convolution of the encoders as a matrix product",
+    "flatten": "last convolution of the encoders as a matrix product",
     "heads": "foreground and gate heads as one convolution",
     "narrow": "last convolution of the decoders as a transposed one",
     "optimiser": "fused Adam",
 }
-# The paper's network has none of them; "parities" puts in a form that the paper does not have.
-ALL = tuple(name for name in FORMS if name != "parities")
+# The paper's network has none of them; "polyphase" puts in a form that the paper does not have.
+ALL = tuple(name for name in FORMS if name != "polyphase")
 
 
 def create(config, *rewrites: str) -> models.AttributeModel:

@@ -12,13 +12,13 @@ import os
 import pathlib
 
 import tensorflow as tf
-from absl import app, flags, logging
+from absl import flags, logging
 
-from attr2image_tf.errors import clear_errors
 from attr2image_tf.files import write_text
 from benchmarks import plain
 from benchmarks.steps import make_config, make_optimizer, make_step
 from benchmarks.workers import Work, Worker
+from trainers.flags import define_path, run
 
 SETTINGS = {
     "memory": ("freed memory kept with the process", {"keep_memory": False}),
@@ -28,7 +28,7 @@ SETTINGS = {
 }
 KNOWN = (*plain.FORMS, "all", *SETTINGS)
 
-_OUTPUT = flags.DEFINE_string("output", None, "JSON file for the results.")
+_OUTPUT = define_path("output", None, "JSON file for the results.")
 _REWRITES = flags.DEFINE_multi_enum("rewrites", list(KNOWN), KNOWN, "Those to measure, all by default.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Pictures of a step.", lower_bound=1)
 _WIDTH = flags.DEFINE_float("width", 1.0, "Factor on the channels.")
@@ -73,22 +73,18 @@ def table(results: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def main(arguments):
-    if len(arguments) > 1:
-        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
-    logging.set_verbosity(logging.INFO)
+def main(values):
     results = []
-    with clear_errors():
-        for name in _REWRITES.value:
-            results.append(compare(name))
-            logging.info("%s: %.2f times as fast as plain (%d of %d)", name, results[-1]["gain_seconds"], len(results),
-                         len(_REWRITES.value))
-            if _OUTPUT.value:
-                write_text(pathlib.Path(_OUTPUT.value), json.dumps(
-                    {"tensorflow": tf.__version__, "cores": len(os.sched_getaffinity(0)), "width": _WIDTH.value,
-                     "batch_size": _BATCH_SIZE.value, "results": results}, indent=2))
+    for name in _REWRITES.value:
+        results.append(compare(name))
+        logging.info("%s: %.2f times as fast as plain (%d of %d)", name, results[-1]["gain_seconds"], len(results),
+                     len(_REWRITES.value))
+        if _OUTPUT.value:
+            write_text(pathlib.Path(_OUTPUT.value), json.dumps(
+                {"tensorflow": tf.__version__, "cores": len(os.sched_getaffinity(0)), "width": _WIDTH.value,
+                 "batch_size": _BATCH_SIZE.value, "results": results}, indent=2))
     print(table(results))
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main, computes=False)

@@ -17,19 +17,19 @@ import sys
 import time
 
 import numpy as np
-from absl import app, flags, logging
+from absl import flags, logging
 from PIL import Image
 
 from attr2image_tf import data
 from attr2image_tf.data.augmentation import AugmentationConfig
 from attr2image_tf.data.batches import BatchReader
-from attr2image_tf.errors import clear_errors
 from attr2image_tf.files import replacing_folder, write_text
 from benchmarks.memory import peak_gib
 from benchmarks.steps import make_config, make_step
 from benchmarks.workers import Work, Worker
+from trainers.flags import define_path, run
 
-_OUTPUT = flags.DEFINE_string("output", None, "Folder for results and prepared pictures.")
+_OUTPUT = define_path("output", None, "Folder for results and prepared pictures.")
 _IMAGE_SIZES = flags.DEFINE_list("image_sizes", ["32", "64", "128", "256"], "Picture sizes, at --batch_size.")
 _BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["8", "16", "32", "64", "128"], "Batch sizes, at 64 pixels.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Pictures of a step, where their size varies.", lower_bound=1)
@@ -139,34 +139,30 @@ def data_table(results: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def main(arguments):
-    if len(arguments) > 1:
-        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
-    logging.set_verbosity(logging.INFO)
-    with clear_errors():
-        if not _OUTPUT.value:
-            raise ValueError("--output is missing; name a folder for results and prepared pictures.")
-        sizes, batches, counts = ([int(value) for value in flag.value]
-                                  for flag in (_IMAGE_SIZES, _BATCH_SIZES, _PICTURES))
-        for size in sizes:
-            make_config(image_size=size)  # Refused before anything is measured.
-        folder = pathlib.Path(_OUTPUT.value)
-        folder.mkdir(parents=True, exist_ok=True)
-        results = {"cores": len(os.sched_getaffinity(0)), "width": _WIDTH.value, "steps": [], "data": []}
+def main(values):
+    if not _OUTPUT.value:
+        raise ValueError("--output is missing; name a folder for results and prepared pictures.")
+    sizes, batches, counts = ([int(value) for value in flag.value]
+                              for flag in (_IMAGE_SIZES, _BATCH_SIZES, _PICTURES))
+    for size in sizes:
+        make_config(image_size=size)  # Refused before anything is measured.
+    folder = pathlib.Path(_OUTPUT.value)
+    folder.mkdir(parents=True, exist_ok=True)
+    results = {"cores": len(os.sched_getaffinity(0)), "width": _WIDTH.value, "steps": [], "data": []}
 
-        def add(kind, result):
-            logging.info("%s", result)
-            results[kind].append(result)
-            write_text(folder / "scaling.json", json.dumps(results, indent=2))
+    def add(kind, result):
+        logging.info("%s", result)
+        results[kind].append(result)
+        write_text(folder / "scaling.json", json.dumps(results, indent=2))
 
-        for size in sizes:
-            add("steps", measure_step(size, _BATCH_SIZE.value))
-        for batch in batches:
-            add("steps", measure_step(64, batch))
-        for count in counts:
-            add("data", measure_data(folder, count))
+    for size in sizes:
+        add("steps", measure_step(size, _BATCH_SIZE.value))
+    for batch in batches:
+        add("steps", measure_step(64, batch))
+    for count in counts:
+        add("data", measure_data(folder, count))
     print(f"{step_table(results['steps'])}\n\n{data_table(results['data'])}")
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main, computes=False)

@@ -17,16 +17,15 @@ import tempfile
 
 import numpy as np
 import tensorflow as tf
-from absl import app, flags
+from absl import flags
 
-from attr2image_tf import runtime
-from attr2image_tf.errors import clear_errors
 from attr2image_tf.files import write_text
 from attr2image_tf.run_folder import RunFolder
 from benchmarks import exports, generation
 from benchmarks.peer import matrix_peak
+from trainers.flags import define_path, run
 
-_RUN = flags.DEFINE_string("run", None, "Folder of a trained run; optional.")
+_RUN = define_path("run", None, "Folder of a trained run; optional.")
 _LOADS = flags.DEFINE_integer("loads", 3, "Times that each form is loaded.", lower_bound=1)
 # A program of its own: nothing of this package may be needed to serve.
 _LOAD = pathlib.Path(__file__).with_name("load_form.py")
@@ -58,17 +57,13 @@ def table(loads: dict[str, dict[str, float]], changed: dict[str, float]) -> str:
     return "\n".join(lines)
 
 
-def main(arguments):
-    if len(arguments) > 1:
-        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
-    runtime.prepare(0)
-    with clear_errors():
-        if _RUN.value:
-            folder = RunFolder(_RUN.value)
-            create_model, schema = folder.load_model, folder.read_schema()
-        else:
-            create_model, schema = lambda: exports.paper_size()[0], exports.paper_size()[1]
-        create_model()
+def main(values):
+    if _RUN.value:
+        folder = RunFolder(_RUN.value)
+        create_model, schema = folder.load_model, folder.read_schema()
+    else:
+        create_model, schema = lambda: exports.paper_size()[0], exports.paper_size()[1]
+    create_model()
     cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
         forms = exports.make_forms(create_model, schema, pathlib.Path(folder), threads=cores)
@@ -85,4 +80,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

@@ -19,16 +19,16 @@ import statistics
 
 import keras
 import tensorflow as tf
-from absl import app, flags, logging
+from absl import flags, logging
 
 from attr2image_tf.config import MODELS
-from attr2image_tf.errors import clear_errors
 from attr2image_tf.files import write_text
 from benchmarks.peer import matrix_product, measure_peer
 from benchmarks.steps import make_config, make_step
 from benchmarks.workers import Work, Worker
+from trainers.flags import define_path, run
 
-_OUTPUT = flags.DEFINE_string("output", None, "JSON file for the results.")
+_OUTPUT = define_path("output", None, "JSON file for the results.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Pictures of a step.", lower_bound=1)
 _WIDTH = flags.DEFINE_float("width", 1.0, "Factor on the channels; the peer's network is of width 1.")
 _MODEL = flags.DEFINE_enum("model", "discvae", MODELS, "The peer's is discvae.")
@@ -116,20 +116,16 @@ def table(results: dict) -> str:
     return "\n".join([*lines, "", f"Matrix products: {peaks}. {results['cores']} cores, batch {rows}."])
 
 
-def main(arguments):
-    if len(arguments) > 1:
-        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
-    logging.set_verbosity(logging.INFO)
-    with clear_errors():
-        for case in cases():  # Refused before anything is measured.
-            make_config(precision=case.precision, image_size=_IMAGE_SIZE.value, width=_WIDTH.value)
-        if _MIRRORED.value and _BATCH_SIZE.value % _MIRRORED.value:
-            raise ValueError(f"batch_size={_BATCH_SIZE.value}: expected a multiple of mirrored={_MIRRORED.value}.")
-        results = measure()
-        if _OUTPUT.value:
-            write_text(pathlib.Path(_OUTPUT.value), json.dumps(results, indent=2))
+def main(values):
+    for case in cases():  # Refused before anything is measured.
+        make_config(precision=case.precision, image_size=_IMAGE_SIZE.value, width=_WIDTH.value)
+    if _MIRRORED.value and _BATCH_SIZE.value % _MIRRORED.value:
+        raise ValueError(f"batch_size={_BATCH_SIZE.value}: expected a multiple of mirrored={_MIRRORED.value}.")
+    results = measure()
+    if _OUTPUT.value:
+        write_text(pathlib.Path(_OUTPUT.value), json.dumps(results, indent=2))
     print(table(results))
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main, computes=False)

@@ -3,8 +3,8 @@
     python -m benchmarks.upsampling --batch_size=32
 
 plain: nearest upsampling, then the convolution of the large picture; transposed: a transposed convolution and a sum;
-parities: `convolve_parities`; upsampled: `convolve_upsampled`, the model's. Kernels are made beforehand, as in a folded
-network.
+polyphase: `convolve_polyphase`; upsampled: `convolve_upsampled`, the model's. Kernels are made beforehand, as in a
+folded network.
 """
 
 import statistics
@@ -12,11 +12,11 @@ import time
 
 import numpy as np
 import tensorflow as tf
-from absl import app, flags
+from absl import flags
 
-from attr2image_tf import runtime
-from attr2image_tf.models.upsampling import convolve_parities, convolve_upsampled, parity_kernels, spread_kernel
+from attr2image_tf.models.upsampling import convolve_polyphase, convolve_upsampled, polyphase_kernels, transposed_kernel
 from benchmarks.plain import convolve_transposed
+from trainers.flags import run
 
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Pictures.", lower_bound=1)
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "Measurements of each form, in turn.", lower_bound=1)
@@ -32,9 +32,9 @@ def convolve_plain(inputs, kernel, bias):
 
 
 FORMS = {"plain": (convolve_plain, lambda kernel: [kernel]),
-         "transposed": (convolve_transposed, lambda kernel: [spread_kernel(kernel)]),
-         "parities": (convolve_parities, parity_kernels),
-         "upsampled": (convolve_upsampled, lambda kernel: [*parity_kernels(kernel), spread_kernel(kernel)])}
+         "transposed": (convolve_transposed, lambda kernel: [transposed_kernel(kernel)]),
+         "polyphase": (convolve_polyphase, polyphase_kernels),
+         "upsampled": (convolve_upsampled, lambda kernel: [*polyphase_kernels(kernel), transposed_kernel(kernel)])}
 
 
 def calls(side, inputs, outputs, size):
@@ -61,10 +61,7 @@ def calls(side, inputs, outputs, size):
     return made
 
 
-def main(arguments):
-    if len(arguments) > 1:
-        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
-    runtime.prepare(0)
+def main(values):
     kinds = [(form, part) for part in ("forward", "with backward") for form in FORMS]
     print("| small picture, channels, k | " + " | ".join(f"{form}, {part}" for form, part in kinds) + " |\n"
           + "| --- " * (1 + len(kinds)) + "|")
@@ -86,4 +83,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

@@ -17,14 +17,15 @@ import sys
 import tempfile
 
 import numpy as np
-from absl import app, flags
+from absl import app
 
 from attr2image_tf.errors import clear_errors
 from attr2image_tf.files import check_no_pattern
 from attr2image_tf.run_folder import RunFolder
 from export.serving import MODELS, read_warmup
+from trainers.flags import define_path
 
-_RUN = flags.DEFINE_string("run", None, "Run that was exported, to compare the generator with; optional.")
+_RUN = define_path("run", None, "Run that was exported, to compare the generator with; optional.")
 _BATCHES = (1, 3, 8)
 # Between batches of different sizes convolutions add in another order. A descent carries that on: it ends beside
 # where it ended before, so that its energy says whether it found as much, and its latents do not. At batch 1, pictures

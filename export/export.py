@@ -6,14 +6,15 @@ writes models/generator/<version>/ and models/latent_optimizer/<version>/, each 
 above the largest that is there.
 """
 
-from absl import app, flags
+from absl import flags
 
-from attr2image_tf.errors import check_writable, clear_errors
+from attr2image_tf.errors import check_writable
 from attr2image_tf.inference.latent_optimizer import OptimizerConfig
 from export.publishing import STORAGE, export_run, picture_difference
+from trainers.flags import define_path, run
 
-_RUN = flags.DEFINE_string("run", None, "Folder of the trained run.")
-_OUTPUT = flags.DEFINE_string("output", "models",
+_RUN = define_path("run", None, "Folder of the trained run.")
+_OUTPUT = define_path("output", "models",
                               "Folder that gets generator/<version>/ and latent_optimizer/<version>/.")
 _ITERATIONS = flags.DEFINE_integer("iterations", OptimizerConfig().iterations, "The most evaluations of the energy "
                                    "in posterior inference; more find lower energies in more time.", lower_bound=1)
@@ -26,21 +27,18 @@ _KEEP = flags.DEFINE_integer("keep", 0, "Newest versions of each model that stay
                              lower_bound=0)
 
 
-def main(arguments):
-    if len(arguments) > 1:
-        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
-    with clear_errors():
-        if not _RUN.value:
-            raise ValueError("--run is missing; name the folder of a trained run.")
-        check_writable(_OUTPUT.value, "output")
-        versions = export_run(_RUN.value, _OUTPUT.value, keep=_KEEP.value, weights=_WEIGHTS.value,
-                              temperature=_TEMPERATURE.value,
-                              inference=OptimizerConfig(iterations=_ITERATIONS.value))
-        print(*versions.values(), sep="\n")
-        if _WEIGHTS.value != "float32":
-            mean, largest = picture_difference(_RUN.value, versions["generator"], temperature=_TEMPERATURE.value)
-            print(f"pictures differ from the run's by {mean:.2f} of 255 levels on average, {largest:.1f} at the most")
+def main(values):
+    if not _RUN.value:
+        raise ValueError("--run is missing; name the folder of a trained run.")
+    check_writable(_OUTPUT.value, "output")
+    versions = export_run(_RUN.value, _OUTPUT.value, keep=_KEEP.value, weights=_WEIGHTS.value,
+                          temperature=_TEMPERATURE.value,
+                          inference=OptimizerConfig(iterations=_ITERATIONS.value))
+    print(*versions.values(), sep="\n")
+    if _WEIGHTS.value != "float32":
+        mean, largest = picture_difference(_RUN.value, versions["generator"], temperature=_TEMPERATURE.value)
+        print(f"pictures differ from the run's by {mean:.2f} of 255 levels on average, {largest:.1f} at the most")
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main, computes=False)

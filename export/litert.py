@@ -9,34 +9,31 @@ and lfw.png, where a person sees what the smaller weights change.
 
 import importlib.util
 
-from absl import app, flags, logging
+from absl import flags
 
-from attr2image_tf.errors import check_writable, clear_errors
+from attr2image_tf.errors import check_writable
 from attr2image_tf.files import as_path
 from export.litert_file import WEIGHTS, export_litert
+from trainers.flags import define_path, run
 
-_RUN = flags.DEFINE_string("run", None, "Folder of the trained run.")
-_OUTPUT = flags.DEFINE_string("output", None, "The file, *.tflite; a JSON and a PNG are written beside it.")
+_RUN = define_path("run", None, "Folder of the trained run.")
+_OUTPUT = define_path("output", None, "The file, *.tflite; a JSON and a PNG are written beside it.")
 _WEIGHTS = flags.DEFINE_enum("weights", "int8", WEIGHTS, "How weights are kept.")
 
 
-def main(arguments):
-    if len(arguments) > 1:
-        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
-    logging.set_verbosity(logging.INFO)
-    with clear_errors():
-        if not _RUN.value or not _OUTPUT.value or not _OUTPUT.value.endswith(".tflite"):
-            raise ValueError("--run and --output are needed: the folder of a trained run, and a file *.tflite.")
-        output = as_path(_OUTPUT.value)
-        check_writable(output.parent, "output")
-        if not importlib.util.find_spec("ai_edge_litert"):
-            raise ValueError("ai-edge-litert is not installed; it compares the file with the run. "
-                             "Install it by: pip install '.[litert]'")
-        report = export_litert(_RUN.value, output, weights=_WEIGHTS.value)
-        size = output.stat().st_size / 2**20
-        print(f"{output}: {size:.1f} MiB; of 255 levels pictures differ from the run's by "
-              f"{report['mean_difference']:.2f} on average, {report['largest_difference']:.0f} at the most")
+def main(values):
+    if not _RUN.value or not _OUTPUT.value or not _OUTPUT.value.endswith(".tflite"):
+        raise ValueError("--run and --output are needed: the folder of a trained run, and a file *.tflite.")
+    output = as_path(_OUTPUT.value)
+    check_writable(output.parent, "output")
+    if not importlib.util.find_spec("ai_edge_litert"):
+        raise ValueError("ai-edge-litert is not installed; it compares the file with the run. "
+                         "Install it by: pip install '.[litert]'")
+    report = export_litert(_RUN.value, output, weights=_WEIGHTS.value)
+    size = output.stat().st_size / 2**20
+    print(f"{output}: {size:.1f} MiB; of 255 levels pictures differ from the run's by "
+          f"{report['mean_difference']:.2f} on average, {report['largest_difference']:.0f} at the most")
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main, computes=False)

@@ -18,6 +18,7 @@ import tensorflow as tf
 from attr2image_tf import pixels
 from attr2image_tf.files import check_no_pattern, check_outputs, replacing, write_text
 from attr2image_tf.models import AttributeModel
+from attr2image_tf.models.folding import fold
 from attr2image_tf.run_folder import RunFolder
 from export.publishing import save_quietly
 
@@ -38,7 +39,7 @@ def convert(model: AttributeModel, *, weights: str = "int8", batch_size: int = 1
     """
     if weights not in WEIGHTS:
         raise ValueError(f"weights={weights!r}; expected one of {', '.join(WEIGHTS)}.")
-    model.fold(gradients=False)
+    fold(model, gradients=False)
 
     def decode(latents, attributes):
         return {"images": pixels.unit_from_model_range(model.decode(latents, attributes)["images"])}

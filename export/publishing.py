@@ -15,6 +15,7 @@ from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.files import as_path, check_no_pattern, folder_beside
 from attr2image_tf.inference.latent_optimizer import OptimizerConfig
 from attr2image_tf.models import AttributeModel
+from attr2image_tf.models.folding import fold
 from attr2image_tf.run_folder import RunFolder
 from export import serving
 from export.generator import Generator
@@ -76,12 +77,12 @@ def make_modules(load_model: Callable[[], AttributeModel], schema: AttributeSche
         load_model: function that gives the model anew, not folded.
         schema: AttributeSchema of the run.
         inference: OptimizerConfig of the latent optimiser.
-        storage: see AttributeModel.fold.
+        storage: see `folding.fold`.
         temperature: of `generate`.
     """
     def load(gradients):
         model = load_model()
-        model.fold(storage, gradients)
+        fold(model, storage, gradients)
         return model
 
     return {"generator": Generator(load(gradients=False), schema, temperature),

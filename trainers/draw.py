@@ -10,17 +10,17 @@ as they go with these in the training data; with --novaried they stay at the mea
 """
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from attr2image_tf import pixels
 from attr2image_tf.data.schema import AttributeSchema
-from attr2image_tf.errors import clear_errors
 from attr2image_tf.evaluation import sheets
 from attr2image_tf.files import as_path, check_no_pattern
 from attr2image_tf.picture_files import check_picture_output
 from attr2image_tf.run_folder import RunFolder
+from trainers.flags import define_path, run
 
-_RUN = flags.DEFINE_string("run", None, "Folder of the trained run.")
+_RUN = define_path("run", None, "Folder of the trained run.")
 _SHEET = flags.DEFINE_enum("sheet", "samples", ("samples", "layers", "progression", "names"),
                            "samples: a row a request. layers: x, x_F, g, x_B of each request. progression: a strip an "
                            "attribute, from minimum to maximum. names: print the attributes and their ranges.")
@@ -37,7 +37,7 @@ _COUNT = flags.DEFINE_integer("count", 8, "Pictures a row.", lower_bound=2)
 _SEED = flags.DEFINE_integer("seed", 0, "Of the latents.", lower_bound=0, upper_bound=2**31 - 1)
 _TEMPERATURE = flags.DEFINE_float("temperature", 1.0, "Factor on the noise that pictures are drawn from; below 1 they "
                                   "are more typical and more alike.", lower_bound=0.0)
-_OUTPUT = flags.DEFINE_string("output", None, "The PNG; RUN/SHEET.png by default.")
+_OUTPUT = define_path("output", None, "The PNG; RUN/SHEET.png by default.")
 
 
 def draw(folder: RunFolder, schema: AttributeSchema) -> np.ndarray:
@@ -70,23 +70,20 @@ def vectors(text: str, schema: AttributeSchema) -> np.ndarray:
     return np.tile(schema.request(text, correlated=_CORRELATED.value), (_COUNT.value, 1))
 
 
-def main(arguments):
-    if len(arguments) > 1:
-        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
-    with clear_errors():
-        if not _RUN.value:
-            raise ValueError("--run is missing; name the folder of a trained run.")
-        check_no_pattern(_RUN.value, "run")
-        folder = RunFolder(_RUN.value)
-        schema = folder.read_schema()
-        if _SHEET.value == "names":
-            for row in zip(schema.names, schema.minimum, schema.mean, schema.maximum, strict=True):
-                print("{:32s} {:9.4g} {:9.4g} {:9.4g}".format(*row))
-            return
-        output = as_path(_OUTPUT.value or folder.path / f"{_SHEET.value}.png")
-        check_picture_output(output, "output")
-        print(pixels.save(draw(folder, schema), output))
+def main(values):
+    if not _RUN.value:
+        raise ValueError("--run is missing; name the folder of a trained run.")
+    check_no_pattern(_RUN.value, "run")
+    folder = RunFolder(_RUN.value)
+    schema = folder.read_schema()
+    if _SHEET.value == "names":
+        for row in zip(schema.names, schema.minimum, schema.mean, schema.maximum, strict=True):
+            print("{:32s} {:9.4g} {:9.4g} {:9.4g}".format(*row))
+        return
+    output = as_path(_OUTPUT.value or folder.path / f"{_SHEET.value}.png")
+    check_picture_output(output, "output")
+    print(pixels.save(draw(folder, schema), output))
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main, computes=False)

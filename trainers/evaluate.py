@@ -17,41 +17,36 @@ import sys
 import keras
 import numpy as np
 import tensorflow as tf
-from absl import app, flags, logging
+from absl import flags, logging
 
 import attr2image_tf
-from attr2image_tf import data, runtime
+from attr2image_tf import data
 from attr2image_tf.config import ConfigError
-from attr2image_tf.errors import check_writable, clear_errors
+from attr2image_tf.errors import check_writable
 from attr2image_tf.evaluation import attribute_regressor, context, experiments, pictures, report, side_by_side
 from attr2image_tf.evaluation.workspace import Workspace
 from attr2image_tf.files import check_no_pattern, check_outputs, write_text
 from attr2image_tf.run_folder import RunFolder, changes
-from trainers.flags import define_source_flags, load_run_dataset
+from trainers.flags import (
+    config_from_flags,
+    define_config,
+    define_path,
+    define_path_list,
+    define_source_flags,
+    define_threads,
+    load_run_dataset,
+    run,
+)
 
-DEFAULTS = context.EvaluationConfig()
-
-flags.DEFINE_string("run", None, "Folder of one trained run.")
-flags.DEFINE_list("runs", [], "Folders of several runs of one data set, with commas between.")
-flags.DEFINE_list("regressors", [], "Folders of trained regressors, with commas between.")
-flags.DEFINE_string("output", None, "Folder of the evaluation; for a single run RUN/evaluation by default.")
+define_path("run", None, "Folder of one trained run.")
+define_path_list("runs", "Folders of several runs of one data set, with commas between.")
+define_path_list("regressors", "Folders of trained regressors, with commas between.")
+define_path("output", None, "Folder of the evaluation; for a single run RUN/evaluation by default.")
 flags.DEFINE_list("experiments", list(experiments.EXPERIMENTS), "What is measured.")
 define_source_flags()
-flags.DEFINE_integer("threads", 0, "Threads for computation; 0 for one a core.", lower_bound=0)
-for name, text in {
-    "test_pictures": "Test pictures in all, spread evenly over the split; 0 for all of them.",
-    "training_pictures": "Training pictures that samples are compared with; 0 for all of them.",
-    "inferred": "Test pictures reconstructed by posterior inference.",
-    "completed": "Test pictures completed, for each size and place of the hidden patch.",
-    "bounded": "Test pictures whose bounds are estimated.",
-    "draws": "Latents drawn for each bound, at least 100.",
-    "iterations": "Evaluations of energy and gradient for each inferred picture, at most.",
-    "batch_size": "Pictures computed together.",
-    "seed": "Of latents, patches, draws and intervals.",
-}.items():
-    flags.DEFINE_integer(name, getattr(DEFAULTS, name), text)
-flags.DEFINE_bool("inception", DEFAULTS.inception, "Measure distances in the features of InceptionV3 too; downloads "
-                  "its weights.")
+define_threads()
+# The defaults of these depend on the runs.
+define_config(context.EvaluationConfig, skip=("patch_sizes", "attributes", "background_attributes"))
 flags.DEFINE_list("patch_sizes", [], "Sizes of hidden patches, in pixels; by default from an eighth to a half of the "
                   "picture in four steps.")
 flags.DEFINE_list("attributes", [], "Attributes of the progression strips; the eight that the first regressor tells "
@@ -122,11 +117,8 @@ def settings(values, run) -> context.EvaluationConfig:
     background = values.background_attributes
     if background is None:
         background = BACKGROUND_ATTRIBUTES.get(run.dataset.partition(":")[0], ())
-    numbers = ("test_pictures", "training_pictures", "inferred", "completed", "bounded", "draws", "iterations",
-               "inception", "batch_size", "seed")
-    config = context.EvaluationConfig(
-        patch_sizes=tuple(int(text) for text in sizes), attributes=tuple(values.attributes),
-        background_attributes=tuple(background), **{name: values[name].value for name in numbers})
+    config = config_from_flags(context.EvaluationConfig, values, patch_sizes=tuple(int(text) for text in sizes),
+                               background_attributes=tuple(background))
     config.require(max(config.patch_sizes) < size, "patch_sizes", f"numbers from 1 to {size - 1}")
     return config
 
@@ -233,15 +225,10 @@ def versions() -> dict[str, str]:
             "numpy": np.__version__, "python": platform.python_version()}
 
 
-def main(arguments):
-    if len(arguments) > 1:
-        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
-    logging.set_verbosity(logging.INFO)
-    runtime.prepare(flags.FLAGS.threads)
-    with clear_errors():
-        path = evaluate(flags.FLAGS)
+def main(values):
+    path = evaluate(values)
     print(path)
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

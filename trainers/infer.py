@@ -14,15 +14,16 @@ import json
 import sys
 import time
 
-from absl import app, flags, logging
+from absl import flags, logging
 
-from attr2image_tf import pixels, runtime
+from attr2image_tf import pixels
 from attr2image_tf.client.local import LocalModels
 from attr2image_tf.client.photos import Square
 from attr2image_tf.data.folder.check import OTHERS, summary
-from attr2image_tf.errors import check_writable, clear_errors
+from attr2image_tf.errors import check_writable
 from attr2image_tf.files import as_path, write_text
 from attr2image_tf.inference.minimizers import STOP_REASONS
+from trainers.flags import define_path, define_paths, run
 from trainers.infer_flags import (
     find_pictures,
     known_attributes,
@@ -33,8 +34,8 @@ from trainers.infer_flags import (
 )
 from trainers.jobs import batches, read_jobs, solve
 
-_MODELS = flags.DEFINE_string("models", "models", "Folder of the exported models.")
-_IMAGES = flags.DEFINE_multi_string("images", [], "A picture, or a folder of pictures with its subfolders.")
+_MODELS = define_path("models", "models", "Folder of the exported models.")
+_IMAGES = define_paths("images", "A picture, or a folder of pictures with its subfolders.")
 _REGION = flags.DEFINE_list("region", [], "left,top,side in pixels of the square that the model is to see, such as "
                             "the face; the central square by default.")
 _ATTRIBUTES = flags.DEFINE_string(
@@ -49,7 +50,7 @@ _SET = flags.DEFINE_string("set", None, 'Attributes to set: "Smiling=+2,Eyeglass
 _CORRELATED = flags.DEFINE_bool("correlated", False, "Move the other attributes along as they go in the training data.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of the samples.", lower_bound=0, upper_bound=2**31 - 1)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Pictures at a time.", lower_bound=1)
-_OUTPUT = flags.DEFINE_string("output", None, "Folder for the results.")
+_OUTPUT = define_path("output", None, "Folder for the results.")
 SHEET_ROWS = 16
 
 
@@ -75,30 +76,25 @@ def write(job, result, schema, asked, output):
          "attributes": attributes}, indent=2))
 
 
-def main(arguments):
-    if len(arguments) > 1:
-        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
-    logging.set_verbosity(logging.INFO)
-    runtime.prepare()
-    with clear_errors():
-        if not _OUTPUT.value:
-            raise ValueError("--output is missing; name a folder for the results.")
-        output = as_path(_OUTPUT.value)
-        check_writable(output, "output")
-        searches = find_pictures(_IMAGES.value, output)
-        tables = [each for each in (_HIDE.value, _ATTRIBUTES.value) if each and as_path(each).is_file()]
-        pictures = name_results(searches, output, tables)
-        region = Square(*parse_numbers(_REGION.value, 3, "region", "left,top,side")) if _REGION.value else None
-        hidden = parse_hidden(_HIDE.value)
-        if _SAMPLES.value and not _HIDE.value:
-            raise ValueError(f"samples={_SAMPLES.value}: other answers need --hide, which says what is asked.")
-        models = LocalModels(_MODELS.value)
-        models.newest("latent_optimizer")
-        schema, size = models.describe()
-        known = known_attributes(_ATTRIBUTES.value, schema, searches)
-        if _SET.value:
-            schema.request(_SET.value)
-        output.mkdir(parents=True, exist_ok=True)
+def main(values):
+    if not _OUTPUT.value:
+        raise ValueError("--output is missing; name a folder for the results.")
+    output = as_path(_OUTPUT.value)
+    check_writable(output, "output")
+    searches = find_pictures(_IMAGES.value, output)
+    tables = [each for each in (_HIDE.value, _ATTRIBUTES.value) if each and as_path(each).is_file()]
+    pictures = name_results(searches, output, tables)
+    region = Square(*parse_numbers(_REGION.value, 3, "region", "left,top,side")) if _REGION.value else None
+    hidden = parse_hidden(_HIDE.value)
+    if _SAMPLES.value and not _HIDE.value:
+        raise ValueError(f"samples={_SAMPLES.value}: other answers need --hide, which says what is asked.")
+    models = LocalModels(_MODELS.value)
+    models.newest("latent_optimizer")
+    schema, size = models.describe()
+    known = known_attributes(_ATTRIBUTES.value, schema, searches)
+    if _SET.value:
+        schema.request(_SET.value)
+    output.mkdir(parents=True, exist_ok=True)
     asked = {"hide": _HIDE.value, "set": _SET.value, "correlated": _CORRELATED.value, "seed": _SEED.value}
 
     def change(attributes):
@@ -130,4 +126,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

@@ -18,7 +18,7 @@ import pathlib
 import time
 
 import numpy as np
-from absl import app, flags, logging
+from absl import flags, logging
 
 from attr2image_tf import picture_files, pixels
 from attr2image_tf.data.folder import builder as folder
@@ -26,18 +26,19 @@ from attr2image_tf.data.folder import check as folder_check
 from attr2image_tf.data.folder import chunks as folder_chunks
 from attr2image_tf.data.folder import report as folder_report
 from attr2image_tf.data.folder.table import read_table
-from attr2image_tf.errors import check_writable, clear_errors
+from attr2image_tf.errors import check_writable
 from attr2image_tf.evaluation import attribute_regressor
 from attr2image_tf.files import as_path, check_outputs, write_text
+from trainers.flags import define_path, run
 
 SHEET, REPORT = "contact_sheet.png", "report.txt"
 
-flags.DEFINE_string("images", None, "Folder of the pictures; folders within it are searched too.")
-flags.DEFINE_string("attributes", None, "CSV file: file name, then an attribute a column.")
-flags.DEFINE_string("masks", None, "Folder of masks with the pictures' names: bright is foreground; of cut-outs, what "
+define_path("images", None, "Folder of the pictures; folders within it are searched too.")
+define_path("attributes", None, "CSV file: file name, then an attribute a column.")
+define_path("masks", None, "Folder of masks with the pictures' names: bright is foreground; of cut-outs, what "
                     "is opaque.")
 flags.DEFINE_string("name", None, "Of the prepared set.")
-flags.DEFINE_string("output", "prepared", "Folder that gets a folder of this name.")
+define_path("output", "prepared", "Folder that gets a folder of this name.")
 flags.DEFINE_string("group", None, "Column that says which pictures belong together, such as the person shown; no "
                     "group is in two splits.")
 flags.DEFINE_enum("fit", None, folder_chunks.FITS, "What is kept of a picture: the largest square in the middle, the "
@@ -46,7 +47,7 @@ flags.DEFINE_enum("fit", None, folder_chunks.FITS, "What is kept of a picture: t
 flags.DEFINE_integer("image_size", 64, "Height and width in pixels; a multiple of 32.", lower_bound=32)
 flags.DEFINE_float("validation_share", 0.1, "Of the pictures, or of the groups.", 0.0, 0.5)
 flags.DEFINE_float("test_share", 0.1, "Of the pictures, or of the groups.", 0.0, 0.4)
-flags.DEFINE_string("predict_attributes", None, "Folder of a trained attribute regressor that writes --attributes.")
+define_path("predict_attributes", None, "Folder of a trained attribute regressor that writes --attributes.")
 flags.DEFINE_bool("dry_run", False, "Check, print the report, and stop.")
 flags.DEFINE_integer("threads", 0, "Pictures worked on at once; 0 for one a core.", lower_bound=0)
 
@@ -154,15 +155,11 @@ def prepare(values) -> str | None:
     return str(output)
 
 
-def main(arguments):
-    if len(arguments) > 1:
-        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
-    logging.set_verbosity(logging.INFO)
-    with clear_errors():
-        output = prepare(flags.FLAGS)
+def main(values):
+    output = prepare(values)
     if output:
         print(f"Train on it with --dataset=folder:{output}")
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main, computes=False)

@@ -10,12 +10,12 @@ sheet of masks to look at. A run that was killed is started again with the same 
 import pathlib
 
 import numpy as np
-from absl import app, flags, logging
+from absl import flags
 
-from attr2image_tf import pixels, runtime
+from attr2image_tf import pixels
 from attr2image_tf.data import foreground
 from attr2image_tf.data.lfw import builder as lfw
-from attr2image_tf.errors import clear_errors
+from trainers.flags import run
 
 DEFAULTS = foreground.Settings()
 
@@ -57,28 +57,22 @@ def mask_sheet(drawn: tuple[np.ndarray, np.ndarray], predicted_for_drawn: np.nda
     return pixels.grid(table, row_labels=labels)
 
 
-def main(arguments):
-    if len(arguments) > 1:
-        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
-    values = flags.FLAGS
-    logging.set_verbosity(logging.INFO)
-    runtime.prepare(values.threads)
+def main(values):
     where = {"image_size": values.image_size, "prepared_dir": values.prepared_dir}
-    with clear_errors():
-        lfw.prepare_lfw(source_dir=values.data_dir, predicted_masks=False, **where)
-        figures = lfw.train_foreground(settings=foreground.Settings(epochs=values.epochs, seed=values.seed), **where)
-        lfw.prepare_lfw(**where)
+    lfw.prepare_lfw(source_dir=values.data_dir, predicted_masks=False, **where)
+    figures = lfw.train_foreground(settings=foreground.Settings(epochs=values.epochs, seed=values.seed), **where)
+    lfw.prepare_lfw(**where)
 
-        folder = lfw.network_dir(**where)
-        held_out = lfw.drawn_arrays("validation", **where)
-        others = [example for example in lfw.open_lfw(**where).examples("test").as_numpy_iterator()
-                  if example["mask_source"] == lfw.PREDICTED]
-        sheet = mask_sheet(held_out, foreground.predict(foreground.load(folder), held_out[0]),
-                           tuple(np.stack([example[part] for example in others]) for part in ("image", "mask")))
-        path = pixels.save(sheet, pathlib.Path(folder) / "masks.png")
+    folder = lfw.network_dir(**where)
+    held_out = lfw.drawn_arrays("validation", **where)
+    others = [example for example in lfw.open_lfw(**where).examples("test").as_numpy_iterator()
+              if example["mask_source"] == lfw.PREDICTED]
+    sheet = mask_sheet(held_out, foreground.predict(foreground.load(folder), held_out[0]),
+                       tuple(np.stack([example[part] for example in others]) for part in ("image", "mask")))
+    path = pixels.save(sheet, pathlib.Path(folder) / "masks.png")
     print(f"held-out pixel accuracy {figures['pixel_accuracy']:.4f}, foreground IoU {figures['foreground_iou']:.4f} "
           f"({figures['held_out_examples']} pictures of people the network was not trained on)\nmask sheet: {path}")
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

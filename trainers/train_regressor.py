@@ -9,32 +9,29 @@ pictures, of people it has never seen. A run that was killed goes on with the sa
 
 import json
 
-from absl import app, flags, logging
-
-from attr2image_tf import data, runtime
+from attr2image_tf import data
 from attr2image_tf.config import ConfigError
-from attr2image_tf.errors import check_writable, clear_errors
+from attr2image_tf.errors import check_writable
 from attr2image_tf.evaluation import attribute_regressor, faithfulness, pictures
 from attr2image_tf.evaluation.attribute_regressor import RegressorConfig
 from attr2image_tf.evaluation.regressor_training import RegressorTraining
 from attr2image_tf.files import check_no_pattern, write_text
 from attr2image_tf.run_folder import RunFolder, changes
-from trainers.flags import define_dataset_flags, load_dataset
+from trainers.flags import (
+    config_from_flags,
+    define_config,
+    define_dataset_flags,
+    define_path,
+    define_threads,
+    load_dataset,
+    require,
+    run,
+)
 
 define_dataset_flags()
-flags.DEFINE_string("output", None, "Folder of the regressor; an unfinished one of the same configuration goes on.")
-flags.DEFINE_integer("width", 32, "Channels of the first level.", lower_bound=1)
-flags.DEFINE_integer("blocks", 1, "Residual blocks a level.", lower_bound=1)
-flags.DEFINE_integer("epochs", 20, "Passes over the training split.", lower_bound=1)
-flags.DEFINE_integer("batch_size", 64, "Pictures of a step.", lower_bound=1)
-flags.DEFINE_float("learning_rate", 2e-3, "The largest, of AdamW; falls to 0.")
-flags.DEFINE_float("weight_decay", 0.05, "Decoupled; in units of the learning rate.")
-flags.DEFINE_float("dropout", 0.3, "Dropout rate before the last layer.")
-flags.DEFINE_bool("flip", True, "Mirror pictures at random. For attributes that name a side give --noflip.")
-flags.DEFINE_float("rotation", 0.1, "Largest angle of random rotation, in radians.")
-flags.DEFINE_integer("shift", 3, "Largest random shift in pixels.", lower_bound=0)
-flags.DEFINE_integer("seed", 0, "Of the weights, the order, the augmentation and the dropout.", lower_bound=0)
-flags.DEFINE_integer("threads", 0, "Threads for computation; 0 for one a core.", lower_bound=0)
+define_path("output", None, "Folder of the regressor; an unfinished one of the same configuration goes on.")
+define_config(RegressorConfig, skip=("image_size",))
+define_threads()
 
 
 def accuracy(regressor: attribute_regressor.AttributeRegressor, real: pictures.Pictures) -> dict:
@@ -44,32 +41,21 @@ def accuracy(regressor: attribute_regressor.AttributeRegressor, real: pictures.P
             "by_attribute": compared.by_attribute(regressor.schema)}
 
 
-def main(arguments):
-    if len(arguments) > 1:
-        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
-    values = flags.FLAGS
-    logging.set_verbosity(logging.INFO)
-    runtime.prepare(values.threads)
-    with clear_errors():
-        if not values.output:
-            raise ValueError("--output is missing; name the folder of the regressor, for example "
-                             "--output=runs/regressor_a.")
-        check_writable(values.output, "output")
-        check_no_pattern(values.output, "output")
-        dataset = load_dataset(values)
-        names = ("image_size", "width", "blocks", "epochs", "batch_size", "learning_rate", "weight_decay",
-                 "dropout", "flip", "rotation", "shift", "seed")
-        config = RegressorConfig.for_schema(dataset.schema, dataset=dataset.name,
-                                            **{name: values[name].value for name in names})
-        folder = RunFolder(values.output)
-        check(folder, config)
-        # Refuses what it cannot train on before the folder is taken.
-        training = RegressorTraining(config, dataset, folder)
-        folder.write(config, dataset.schema)
-        training.run()
-        attribute_regressor.save(training.network, folder.path)
-        figures = accuracy(attribute_regressor.load(folder.path), pictures.read(dataset, "test"))
-        write_text(folder.path / "metrics.json", json.dumps(figures, indent=2))
+def main(values):
+    require(values, "output", "name the folder of the regressor, for example --output=runs/regressor_a")
+    check_writable(values.output, "output")
+    check_no_pattern(values.output, "output")
+    dataset = load_dataset(values)
+    config = config_from_flags(RegressorConfig, values, dataset=dataset.name, **dataset.schema.standardisation())
+    folder = RunFolder(values.output)
+    check(folder, config)
+    # Refuses what it cannot train on before the folder is taken.
+    training = RegressorTraining(config, dataset, folder)
+    folder.write(config, dataset.schema)
+    training.run()
+    attribute_regressor.save(training.network, folder.path)
+    figures = accuracy(attribute_regressor.load(folder.path), pictures.read(dataset, "test"))
+    write_text(folder.path / "metrics.json", json.dumps(figures, indent=2))
     print("On {pictures} test pictures: cosine similarity {cosine_similarity:.3f} (raw attributes "
           "{raw_cosine_similarity:.3f}), mean squared error of standardised attributes {squared_error:.3f}, "
           "correlation {correlation:.3f}, sign accuracy {sign_accuracy:.3f}".format(**figures))
@@ -93,4 +79,4 @@ def check(folder: RunFolder, config: RegressorConfig):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

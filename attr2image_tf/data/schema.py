@@ -78,6 +78,10 @@ class AttributeSchema:
         """float32 [A], above 0: what attributes are divided by. Of a constant one 1, since it carries nothing."""
         return np.where(self.constant, np.float32(1.0), self.standard_deviation)
 
+    def standardisation(self) -> dict[str, tuple[float, ...]]:
+        """What a network subtracts from attributes and divides them by, as configurations name it."""
+        return {"attribute_mean": tuple(self.mean.tolist()), "attribute_standard_deviation": tuple(self.scale.tolist())}
+
     @property
     def standard_deviation(self) -> np.ndarray:
         """float32 [A]."""

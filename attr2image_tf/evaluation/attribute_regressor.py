@@ -83,8 +83,7 @@ class RegressorConfig(Config):
     @classmethod
     def for_schema(cls, schema: AttributeSchema, **settings) -> "RegressorConfig":
         """The configuration whose standardisation is that of a schema."""
-        return cls(attribute_mean=tuple(schema.mean.tolist()),
-                   attribute_standard_deviation=tuple(schema.scale.tolist()), **settings)
+        return cls(**schema.standardisation(), **settings)
 
 
 def build(config: RegressorConfig) -> keras.Model:

@@ -17,6 +17,7 @@ from attr2image_tf.evaluation.workspace import Workspace
 from attr2image_tf.inference.latent_optimizer import LatentOptimizer, OptimizerConfig
 from attr2image_tf.inference.model_optimizer import model_optimizer
 from attr2image_tf.models import AttributeModel
+from attr2image_tf.models.folding import fold
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +112,7 @@ class Context:
     def __init__(self, model: AttributeModel, material: Material, workspace: Workspace):
         self.model, self.material, self.workspace = model, material, workspace
         self.config, self.schema, self.judges = material.config, material.schema, material.judges
-        model.fold()
+        fold(model)
         size, count = model.config.image_size, len(material.schema)
         images, masks = (tf.TensorSpec([None, size, size, channels], tf.float32) for channels in (3, 1))
         attributes = tf.TensorSpec([None, count], tf.float32)

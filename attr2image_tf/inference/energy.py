@@ -14,7 +14,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from attr2image_tf.config import Config
+from attr2image_tf.config import Config, choice
 
 LOSSES = ("squared", "absolute", "huber")
 
@@ -41,7 +41,7 @@ class EnergyConfig(Config):
 
     observation_variance: float = 0.01
     prior_weight: float | None = None
-    loss: str = "squared"
+    loss: str = choice("squared", LOSSES)
     huber_width: float = 0.1
     multi_scale_weight: float = 0.0
     multi_scale_levels: int = 3
@@ -50,7 +50,6 @@ class EnergyConfig(Config):
         super().__post_init__()
         self.require(self.observation_variance > 0, "observation_variance", "above 0")
         self.require(self.prior_weight is None or self.prior_weight >= 0, "prior_weight", "None or at least 0")
-        self.require(self.loss in LOSSES, "loss", f"one of {', '.join(LOSSES)}")
         self.require(self.huber_width > 0, "huber_width", "above 0")
         self.require(self.multi_scale_weight >= 0, "multi_scale_weight", "at least 0")
         self.require(1 <= self.multi_scale_levels <= 10, "multi_scale_levels", "from 1 to 10")

@@ -4,7 +4,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from attr2image_tf.config import Config
+from attr2image_tf.config import Config, choice
 from attr2image_tf.inference import minimizers
 from attr2image_tf.inference.attribute_prior import AttributePrior
 from attr2image_tf.inference.completion import fill_in
@@ -34,7 +34,7 @@ class OptimizerConfig(Config):
         jit_compile: whether XLA compiles the descent; for GPUs, together with `compact=False`.
     """
 
-    method: str = "lbfgs"
+    method: str = choice("lbfgs", METHODS)
     iterations: int = 50
     learning_rate: float = 0.3
     tolerance: float = 1e-3
@@ -48,7 +48,6 @@ class OptimizerConfig(Config):
 
     def __post_init__(self):
         super().__post_init__()
-        self.require(self.method in METHODS, "method", f"one of {', '.join(METHODS)}")
         for name in ("iterations", "patience", "restarts", "candidates", "memory"):
             self.require(getattr(self, name) >= 1, name, "at least 1")
         self.require(self.learning_rate > 0, "learning_rate", "above 0")

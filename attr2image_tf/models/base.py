@@ -7,7 +7,6 @@ from attr2image_tf import pixels
 from attr2image_tf.models import lower_bound as bounds
 from attr2image_tf.models import randomness
 from attr2image_tf.models.latent_prior import STANDARD, LatentBlock, LatentPrior
-from attr2image_tf.models.narrow import NarrowConv2D
 from attr2image_tf.models.observation_noise import ObservationNoise
 
 
@@ -38,7 +37,6 @@ class AttributeModel(keras.Model):
         self.observation_noise = ObservationNoise(self, self.layered)
         # Assigned here, as a tf.Module that Keras does not look into, by whoever trains.
         self.optimizer = None
-        self._folding = None
 
     @property
     def observation_standard_deviation(self):
@@ -121,39 +119,6 @@ class AttributeModel(keras.Model):
                     attributes)
         self.prior = LatentPrior(self.config.prior, self.prior_blocks(), self.config.attribute_count)
         self.built = True
-
-    def fold(self, storage=None, gradients=True):
-        """Makes the model one for inference only: the same function with fewer operations (`ConvBlock.fold`).
-
-        Once folded it stays so; the same again changes nothing.
-
-        Args:
-            storage: tf.float16 or tf.bfloat16 to keep the kernels of convolution blocks and dense layers, nearly all of
-                the model, in half the space, each cast to float32 when it is used. By default they stay as they are.
-            gradients: bool. Whether gradients for the latents are wanted; False keeps less where pictures are drawn
-                and nothing else.
-
-        Raises:
-            ValueError: the model is folded otherwise already.
-        """
-        folding = {"storage": storage, "gradients": gradients}
-        if self._folding is not None:
-            if self._folding != folding:
-                raise ValueError(f"fold: the model is folded already, with {dict(self._folding)}, and cannot be with "
-                                 f"{folding}; load it anew.")
-            return
-        for network in self.layers:
-            for block in network.conv_blocks():
-                block.fold(storage, gradients)
-            for layer in network.layers:
-                if isinstance(layer, NarrowConv2D):
-                    layer.fold()
-            for weight in network.weights if storage else ():
-                if len(weight.shape) == 2:
-                    # A matrix product of Keras casts the narrower of its arguments. There is no public way to change
-                    # the type of a variable.
-                    weight._value = tf.Variable(tf.cast(weight.value, storage), trainable=False)
-        self._folding = folding
 
     def train_step(self, data):
         """One optimiser step on this replica's rows; returns each term's sum over them, and their number."""

@@ -58,6 +58,11 @@ class CouplingFlow(tf.Module):
             log_determinant -= tf.reduce_sum(log_scale, -1)
         return values, log_determinant
 
+    def store(self, dtype):
+        """Keeps the kernels in another type, each cast when it is used; for inference."""
+        for network in self._networks:
+            network.kernels = [tf.Variable(tf.cast(kernel, dtype), trainable=False) for kernel in network.kernels]
+
     def _coupling(self, values, condition, order, network, dropout=0.0, seed=None):
         """The half that stays and the half that moves, and how far."""
         kept, moved = (tf.gather(values, half, axis=-1) for half in np.split(order, [self._kept]))
@@ -78,8 +83,8 @@ class _Network(tf.Module):
 
     def __call__(self, values, dropout, seed):
         for layer, (kernel, bias) in enumerate(zip(self.kernels[:-1], self.biases[:-1], strict=True)):
-            values = tf.nn.relu(tf.matmul(values, kernel) + bias)
+            values = tf.nn.relu(tf.matmul(values, tf.cast(kernel, tf.float32)) + bias)
             if dropout:
                 values = tf.nn.experimental.stateless_dropout(
                     values, dropout, seed=seed + tf.constant([64 * self._index + layer, 0]), rng_alg="philox")
-        return tf.matmul(values, self.kernels[-1]) + self.biases[-1]
+        return tf.matmul(values, tf.cast(self.kernels[-1], tf.float32)) + self.biases[-1]

@@ -58,10 +58,11 @@ class LatentPrior(tf.Module):
         kind: "standard", "gaussian" or "flow".
         blocks: LatentBlock of all latents, in their order.
         attribute_count: int. A.
-        couplings, hidden: int. Size of a flow, see CouplingFlow.
+        couplings: int. Of a flow, see CouplingFlow.
+        hidden: int. Units of a flow's hidden layers for each latent of its block.
     """
 
-    def __init__(self, kind: str, blocks, attribute_count: int, *, couplings: int = 8, hidden: int = 512):
+    def __init__(self, kind: str, blocks, attribute_count: int, *, couplings: int = 8, hidden: int = 2):
         super().__init__()
         self._flow = {"couplings": couplings, "hidden": hidden}
         if kind not in PRIORS:
@@ -148,7 +149,10 @@ class _Part(tf.Module):
         self.shift = tf.Variable(tf.zeros([block.size]), trainable=False, name="shift")
         self.weight = tf.Variable(tf.zeros([condition_size, block.size]), trainable=False, name="weight")
         self.factor = tf.Variable(tf.eye(block.size), trainable=False, name="factor")
-        self.flow = CouplingFlow(block.size, condition_size, seed=seed, **flow) if flow and block.size > 1 else None
+        self.flow = None
+        if flow and block.size > 1:
+            self.flow = CouplingFlow(block.size, condition_size, couplings=flow["couplings"],
+                                     hidden=flow["hidden"] * block.size, seed=seed)
 
     def condition(self, attributes, earlier):
         """c, float32 [B, C]."""

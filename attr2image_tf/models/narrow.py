@@ -4,9 +4,15 @@ import keras
 import tensorflow as tf
 
 
-def turned_kernel(kernel):
+def rotated_kernel(kernel):
     """The kernel [k, k, D, C] of the transposed convolution, of a convolution's kernel [k, k, C, D]."""
     return tf.transpose(tf.reverse(tf.convert_to_tensor(kernel), [0, 1]), [0, 1, 3, 2])
+
+
+def convolve_narrow(inputs, kernel):
+    """The "same" convolution [B, H, W, D] of inputs [B, H, W, C] from its `rotated_kernel`."""
+    shape = [tf.shape(inputs)[0], inputs.shape[1], inputs.shape[2], kernel.shape[2]]
+    return tf.nn.conv2d_transpose(inputs, kernel, shape, 1, "SAME")
 
 
 class NarrowConv2D(keras.layers.Conv2D):
@@ -14,8 +20,8 @@ class NarrowConv2D(keras.layers.Conv2D):
 
     On a CPU without oneDNN a convolution is a matrix product with the k^2 inputs around each pixel, which are copied
     side by side for it. Of a picture with many channels that copy is large and the product, of a few columns, slow;
-    backward too. A transposed convolution of stride 1 with the kernel turned by half is the same function and lays out
-    the few channels of its output instead.
+    backward too. A transposed convolution of stride 1 with the kernel rotated by 180 degrees is the same function and
+    lays out the few channels of its output instead.
 
     Args:
         filters: int. Output channels.
@@ -26,16 +32,9 @@ class NarrowConv2D(keras.layers.Conv2D):
 
     def __init__(self, filters, kernel_size, *, name=None, dtype=None, trainable=True):
         super().__init__(filters, kernel_size, padding="same", name=name, dtype=dtype, trainable=trainable)
-        self._folded = None
-
-    def fold(self):
-        """Turns the kernel once and for all, instead of at each call. The layer then serves inference only."""
-        self._folded = tf.Variable(tf.cast(turned_kernel(self.kernel), self.compute_dtype), trainable=False)
 
     def convolution_op(self, inputs, kernel):
-        turned = turned_kernel(kernel) if self._folded is None else tf.convert_to_tensor(self._folded)
-        shape = [tf.shape(inputs)[0], inputs.shape[1], inputs.shape[2], turned.shape[2]]
-        return tf.nn.conv2d_transpose(inputs, turned, shape, 1, "SAME")
+        return convolve_narrow(inputs, rotated_kernel(kernel))
 
     def get_config(self):
         # Of a convolution's many options these are all that the layer has.

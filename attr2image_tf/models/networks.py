@@ -11,13 +11,7 @@ import tensorflow as tf
 from attr2image_tf.models.narrow import NarrowConv2D
 from attr2image_tf.models.normalization import BatchNormalization
 from attr2image_tf.models.randomness import replica_dropout
-from attr2image_tf.models.upsampling import (
-    UpsampleConv2D,
-    convolve_parities,
-    convolve_upsampled,
-    parity_kernels,
-    spread_kernel,
-)
+from attr2image_tf.models.upsampling import UpsampleConv2D
 
 # exp(log-variance) overflows when training goes astray; beyond this the posterior is a point or the prior many times
 # over, in either case of no use.
@@ -54,40 +48,11 @@ class ConvBlock(keras.layers.Layer):
             self.convolution = keras.layers.Conv2D(filters, kernel_size, strides, "same", dtype=dtype)
         self.normalization = BatchNormalization(dtype=dtype) if normalize else None
         self.strides, self.pool, self.upsample = strides, pool, upsample
-        self._folded = None
-
-    def _convolve(self, inputs, kernel, bias):
-        return tf.nn.bias_add(tf.nn.conv2d(inputs, kernel, self.strides, "SAME"), bias)
-
-    def fold(self, storage=None, gradients=True):
-        """Makes the convolution of inference once and for all: batch normalisation multiplied into its kernel and
-        bias, and its kernel as the upsampled convolution takes it. The block then serves inference only.
-
-        Args:
-            storage: dtype that the kernel is kept in, the compute dtype by default.
-            gradients: bool. Whether upsampled convolutions keep what their gradients need.
-        """
-        kernel, bias = self.convolution.kernel.value, self.convolution.bias.value
-        if self.normalization is not None:
-            scale, offset = self.normalization.inference_scale_and_offset()
-            kernel, bias = kernel * scale, bias * scale + offset
-        kernels = [kernel]
-        if self.upsample:
-            kernels = [*parity_kernels(kernel), *([spread_kernel(kernel)] if gradients else [])]
-            self._convolve = convolve_upsampled if gradients else convolve_parities
-        # Variables, so that a SavedModel keeps them once for all signatures.
-        self._folded = [tf.Variable(tf.cast(part, dtype or self.compute_dtype), trainable=False)
-                        for part, dtype in (*((kernel, storage) for kernel in kernels), (bias, None))]
 
     def call(self, inputs, training=False):
-        if self._folded is None:
-            x = self.convolution(inputs)
-            if self.normalization is not None:
-                x = self.normalization(x, training=training)
-        elif training:
-            raise ValueError("ConvBlock: a folded block cannot be trained; train first, fold the loaded model.")
-        else:
-            x = self._convolve(*(tf.cast(part, self.compute_dtype) for part in (inputs, *self._folded)))
+        x = self.convolution(inputs)
+        if self.normalization is not None:
+            x = self.normalization(x, training=training)
         if self.pool:
             x = tf.nn.max_pool2d(x, 2, 2, "VALID")
         return tf.nn.relu(x)
@@ -108,7 +73,7 @@ class ImageStream(keras.layers.Layer):
         ]
         # The paper's "valid" convolution covers all that is left of the picture, 4 x 4 at 64 pixels, and so is a dense
         # layer; as a matrix product it trains in a fiftieth of the time.
-        self.cover = keras.layers.Dense(e, "relu", dtype=dtype)
+        self.flatten = keras.layers.Dense(e, "relu", dtype=dtype)
         self.dense = keras.layers.Dense(e, "relu", dtype=dtype)
         self.dropout = config.dropout
 
@@ -116,18 +81,11 @@ class ImageStream(keras.layers.Layer):
         x = images
         for block in self.blocks:
             x = block(x, training=training)
-        x = self.dense(self.cover(tf.reshape(x, [-1, x.shape[1] * x.shape[2] * x.shape[3]])))
+        x = self.dense(self.flatten(tf.reshape(x, [-1, x.shape[1] * x.shape[2] * x.shape[3]])))
         return replica_dropout(x, self.dropout, seed) if training and self.dropout else x
 
 
-class ConvNetwork(keras.Model):
-    """Base of the networks: knows their convolution blocks."""
-
-    def conv_blocks(self) -> list[ConvBlock]:
-        return self.blocks
-
-
-class ForegroundEncoder(ConvNetwork):
+class ForegroundEncoder(keras.Model):
     """q(z_F | x_F, y), the recognition network of DisCVAE's foreground, of the CVAE and (unconditional) of the VAE.
 
     Args:
@@ -147,9 +105,6 @@ class ForegroundEncoder(ConvNetwork):
         self.mean = keras.layers.Dense(latent_size, dtype=dtype)
         self.log_variance = keras.layers.Dense(latent_size, dtype=dtype)
 
-    def conv_blocks(self):
-        return self.stream.blocks
-
     def call(self, images, attributes, training=False, seed=None):
         features = self.stream(images, training=training, seed=seed)
         joint = features
@@ -158,7 +113,7 @@ class ForegroundEncoder(ConvNetwork):
         return tf.cast(self.mean(joint), tf.float32), bounded_log_variance(self.log_variance(features))
 
 
-class BackgroundEncoder(ConvNetwork):
+class BackgroundEncoder(keras.Model):
     """q(z_B | z_F, x, y), the recognition network of DisCVAE's background.
 
     Call inputs: images float32 [B, H, W, 3]; attributes float32 [B, A], standardised; foreground_latents float32
@@ -173,9 +128,6 @@ class BackgroundEncoder(ConvNetwork):
         self.mean = keras.layers.Dense(config.background_latent_size, dtype=dtype)
         self.log_variance = keras.layers.Dense(config.background_latent_size, dtype=dtype)
 
-    def conv_blocks(self):
-        return self.stream.blocks
-
     def call(self, images, attributes, foreground_latents, training=False, seed=None):
         features = self.stream(images, training=training, seed=seed)
         others = [tf.cast(other, features.dtype) for other in (attributes, foreground_latents)]
@@ -183,7 +135,7 @@ class BackgroundEncoder(ConvNetwork):
         return tf.cast(self.mean(joint), tf.float32), bounded_log_variance(self.log_variance(joint))
 
 
-class ForegroundDecoder(ConvNetwork):
+class ForegroundDecoder(keras.Model):
     """z_F and y to the foreground x_F and the gate g; without the gate the decoder of CVAE and VAE.
 
     One network that splits at its last convolution; both heads are computed as one convolution with 4 outputs.
@@ -205,7 +157,7 @@ class ForegroundDecoder(ConvNetwork):
         self.start = config.image_size // 8
         self.condition = keras.layers.Dense(2 * latent_size, "relu", dtype=dtype) if conditional else None
         self.joint = keras.layers.Dense(widest, "relu", dtype=dtype)
-        self.canvas = keras.layers.Dense(self.start**2 * widest, "relu", dtype=dtype)
+        self.project = keras.layers.Dense(self.start**2 * widest, "relu", dtype=dtype)
         self.blocks = [
             ConvBlock(widest, 3, dtype=dtype),
             ConvBlock(widest, 5, upsample=True, dtype=dtype),
@@ -219,7 +171,7 @@ class ForegroundDecoder(ConvNetwork):
         x = latents
         if self.condition is not None:
             x = tf.concat([tf.cast(x, self.compute_dtype), self.condition(attributes)], -1)
-        x = self.canvas(self.joint(x))
+        x = self.project(self.joint(x))
         x = tf.reshape(x, [-1, self.start, self.start, x.shape[-1] // self.start**2])
         for block in self.blocks:
             x = block(x, training=training)
@@ -227,7 +179,7 @@ class ForegroundDecoder(ConvNetwork):
         return tf.tanh(heads[..., :3]), heads[..., 3:] if self.gate else None
 
 
-class BackgroundDecoder(ConvNetwork):
+class BackgroundDecoder(keras.Model):
     """z_B to the background x_B.
 
     Call input: latents float32 [B, Z_B]. Output: backgrounds float32 [B, H, W, 3] in [-1, 1].
@@ -237,14 +189,14 @@ class BackgroundDecoder(ConvNetwork):
         super().__init__(dtype=config.precision, **kwargs)
         dtype = self.dtype_policy
         self.start = config.image_size // 32
-        self.canvas = keras.layers.Dense(self.start**2 * config.channels(256), "relu", dtype=dtype)
+        self.project = keras.layers.Dense(self.start**2 * config.channels(256), "relu", dtype=dtype)
         self.blocks = [ConvBlock(config.channels(filters), size, upsample=upsample, dtype=dtype)
                        for filters, size, upsample in ((128, 3, True), (128, 3, True), (64, 3, True), (64, 3, False),
                                                        (64, 3, True), (64, 3, False), (32, 5, True))]
         self.head = NarrowConv2D(3, 5, dtype=dtype)
 
     def call(self, latents, training=False):
-        x = self.canvas(latents)
+        x = self.project(latents)
         x = tf.reshape(x, [-1, self.start, self.start, x.shape[-1] // self.start**2])
         for block in self.blocks:
             x = block(x, training=training)

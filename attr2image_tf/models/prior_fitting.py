@@ -4,6 +4,7 @@ What is fitted depends on the model's weights, the pictures in their order and t
 """
 
 import dataclasses
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -18,6 +19,9 @@ from attr2image_tf.models.latent_prior import FLOW, STANDARD, LatentPrior
 from attr2image_tf.models.optimizer import Adam
 from attr2image_tf.models.randomness import stateless_normal
 
+# Adam's first steps are as large as its later ones, and would throw the flow far from the identity.
+_WARM_UP = 0.05
+
 
 @dataclasses.dataclass(frozen=True)
 class FittingConfig(Config):
@@ -27,10 +31,12 @@ class FittingConfig(Config):
         mirrored: whether each picture counts mirrored too, as training with flips sees it.
         ridge: of the regression, a share of the pictures' number, at least 0. Attributes are standardised, so 0.01
             draws in directions in which they vary by less than a tenth of a standard deviation.
-        epochs: of the flow, at most.
-        patience: epochs without a gain on the validation split after which the flow's training ends.
+        steps: of the flow's training, at most; 0 leaves the flow at the identity.
+        checked: steps between measurements on the validation split, the best of which is kept.
+        patience: measurements without a gain after which the flow's training ends.
         batch_size: of the flow.
-        learning_rate: of the flow, its first; it falls to 0 by a cosine over the epochs.
+        learning_rate: of the flow, its largest; it rises over the first twentieth of the steps and falls to 0 by a
+            cosine.
         dropout: of the flow, in [0, 1).
         largest: posteriors that the flow is trained on, at most; more are left out by even steps.
         seed: of the draws.
@@ -38,8 +44,9 @@ class FittingConfig(Config):
 
     mirrored: bool = True
     ridge: float = 0.01
-    epochs: int = 30
-    patience: int = 4
+    steps: int = 2000
+    checked: int = 50
+    patience: int = 8
     batch_size: int = 256
     learning_rate: float = 1e-3
     dropout: float = 0.1
@@ -48,9 +55,10 @@ class FittingConfig(Config):
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("epochs", "patience", "batch_size", "largest"):
+        for name in ("checked", "patience", "batch_size", "largest"):
             self.require(getattr(self, name) >= 1, name, "at least 1")
-        self.require(self.ridge >= 0, "ridge", "at least 0")
+        for name in ("ridge", "steps"):
+            self.require(getattr(self, name) >= 0, name, "at least 0")
         self.require(self.learning_rate > 0, "learning_rate", "above 0")
         self.require(0 <= self.dropout < 1, "dropout", "at least 0 and below 1")
 
@@ -138,7 +146,7 @@ def fit_gaussian(prior: LatentPrior, posteriors: Posteriors, ridge: float = Fitt
 
 def fit_flow(prior: LatentPrior, training: Posteriors, validation: Posteriors, config: FittingConfig,
              progress: Callable[[str], None] = logging.info):
-    """Trains the flow of a prior whose Gaussian part is fitted; what is kept is the best epoch on `validation`.
+    """Trains the flow of a prior whose Gaussian part is fitted; the best weights on `validation` are kept.
 
     Args:
         prior: LatentPrior of kind "flow".
@@ -152,8 +160,7 @@ def fit_flow(prior: LatentPrior, training: Posteriors, validation: Posteriors, c
     step = -(-len(training) // config.largest)
     training = Posteriors(training.means[::step], training.deviations[::step], training.attributes[::step])
     batch_size = min(config.batch_size, len(training))
-    per_epoch = len(training) // batch_size
-    rate = tf.Variable(config.learning_rate, trainable=False)
+    rate = tf.Variable(0.0, trainable=False)
     optimizer = Adam(weights, rate)
     means, deviations, attributes = map(tf.constant, (training.means, training.deviations, training.attributes))
 
@@ -172,27 +179,38 @@ def fit_flow(prior: LatentPrior, training: Posteriors, validation: Posteriors, c
     best, kept, waited = float(measure()), [weight.numpy() for weight in weights], 0
     progress(f"Flow of the prior: {len(training):,} posteriors, -log p(z | y) of the validation split {best:.1f} nats "
              "before.")
-    started = time.monotonic()
-    for epoch in range(config.epochs):
-        order = np.random.default_rng([config.seed, epoch]).permutation(len(training))
-        losses = []
-        for number in range(per_epoch):
-            share = (epoch + number / per_epoch) / config.epochs
-            rate.assign(config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * share)))
-            losses.append(train(tf.constant(order[number * batch_size:(number + 1) * batch_size]),
-                                tf.constant([config.seed, epoch * per_epoch + number])))
+    started, losses = time.monotonic(), []
+    rows = _shuffled(len(training), batch_size, config.seed)
+    for step in range(config.steps):
+        rate.assign(config.learning_rate * _schedule(step / config.steps))
+        losses.append(train(tf.constant(next(rows)), tf.constant([config.seed, step])))
+        if (step + 1) % config.checked and step + 1 < config.steps:
+            continue
         value = float(measure())
-        seconds = (time.monotonic() - started) / (epoch + 1)
-        progress(f"Flow of the prior, epoch {epoch + 1} of at most {config.epochs}: {np.mean(losses):.1f} nats in "
-                 f"training, {value:.1f} in validation, at most {seconds * (config.epochs - epoch - 1):.0f} s left.")
+        left = (time.monotonic() - started) / (step + 1) * (config.steps - step - 1)
+        progress(f"Flow of the prior, step {step + 1:,} of at most {config.steps:,}: {np.mean(losses):.1f} nats in "
+                 f"training, {value:.1f} in validation, at most {left:.0f} s left.")
+        losses.clear()
         if value < best:
             best, kept, waited = value, [weight.numpy() for weight in weights], 0
-        else:
+        elif step > _WARM_UP * config.steps:
             waited += 1
             if waited >= config.patience:
                 break
     for weight, value in zip(weights, kept, strict=True):
         weight.assign(value)
+
+
+def _shuffled(count, batch_size, seed):
+    """Places of the rows of one batch after another, each row once before any a second time."""
+    for epoch in itertools.count():
+        order = np.random.default_rng([seed, epoch]).permutation(count)
+        yield from (order[start:start + batch_size] for start in range(0, count - batch_size + 1, batch_size))
+
+
+def _schedule(done):
+    """The share of the largest learning rate when a share of all steps is done."""
+    return min(done / _WARM_UP, 1.0) * 0.5 * (1.0 + math.cos(math.pi * done))
 
 
 def mean_kl_divergence(prior: LatentPrior, posteriors: Posteriors, seed: int = 0) -> float:

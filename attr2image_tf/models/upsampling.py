@@ -3,11 +3,11 @@
 import keras
 import tensorflow as tf
 
-from attr2image_tf.models.narrow import turned_kernel
+from attr2image_tf.models.narrow import rotated_kernel
 
 
-def parity_kernels(kernel):
-    """The four kernels [m, n, C, D] that `convolve_parities` takes, of a convolution's kernel [k, k, C, D].
+def polyphase_kernels(kernel):
+    """The four kernels [m, n, C, D] that `convolve_polyphase` takes, of a convolution's kernel [k, k, C, D].
 
     In a picture whose pixels were spread apart with zeros between, these are the parts of the kernel that do not meet
     zeros: at even rows and even columns, even rows and odd columns, odd and even, odd and odd.
@@ -16,8 +16,8 @@ def parity_kernels(kernel):
     return [kernel[row::2, column::2] for row in (even, 1 - even) for column in (even, 1 - even)]
 
 
-def convolve_parities(inputs, even_even, even_odd, odd_even, odd_odd, bias):
-    """The upsampled convolution [B, 2H, 2W, D] from inputs [B, H, W, C], its `parity_kernels` and a bias [D].
+def convolve_polyphase(inputs, even_even, even_odd, odd_even, odd_odd, bias):
+    """The upsampled convolution [B, 2H, 2W, D] from inputs [B, H, W, C], its `polyphase_kernels` and a bias [D].
 
     Repeating every pixel is spreading them apart with zeros between, then summing over 2 x 2. Sum and convolution may
     change places, and the convolution of the spread picture is four of the small one, of which each sum has one value.
@@ -41,23 +41,24 @@ def _sum_neighbours(even, odd, axis):
     return tf.reshape(sums, [-1, *shape[1:]])
 
 
-def spread_kernel(kernel):
+def transposed_kernel(kernel):
     """The kernel [k, k, D, C] of the transposed convolution whose average over 2 x 2 is the upsampled convolution."""
-    return 4.0 * turned_kernel(kernel)
+    return 4.0 * rotated_kernel(kernel)
 
 
 def convolve_upsampled(inputs, *weights):
-    """`convolve_parities` with gradients that cost less than those of its parts.
+    """`convolve_polyphase` with gradients that cost less than those of its parts.
 
     Spreading and convolving are a transposed convolution of stride 2. Its gradients are a convolution of stride 2 and
     one for the kernel, without slices and sums.
 
     Args:
         inputs: [B, H, W, C].
-        weights: the `parity_kernels`, the `spread_kernel`, which is the one that gets the gradient, and the bias [D].
+        weights: the `polyphase_kernels`, the `transposed_kernel`, which is the one that gets the gradient, and the bias
+            [D].
     """
     # Tensors: variables that the function below reads would want gradients of their own.
-    *parities, spread, bias = map(tf.convert_to_tensor, weights)
+    *polyphase, spread, bias = map(tf.convert_to_tensor, weights)
 
     @tf.custom_gradient
     def compute(inputs, spread, bias):
@@ -74,7 +75,7 @@ def convolve_upsampled(inputs, *weights):
                     tf.compat.v1.nn.conv2d_backprop_filter(summed, spread.shape, inputs, [1, 2, 2, 1], padding),
                     tf.reduce_sum(upstream, [0, 1, 2]))
 
-        return convolve_parities(inputs, *parities, bias), gradient
+        return convolve_polyphase(inputs, *polyphase, bias), gradient
 
     return compute(inputs, spread, bias)
 
@@ -106,7 +107,7 @@ class UpsampleConv2D(keras.layers.Layer):
 
     def call(self, inputs):
         kernel, bias = (tf.cast(weight, self.compute_dtype) for weight in (self.kernel, self.bias))
-        return convolve_upsampled(inputs, *parity_kernels(kernel), spread_kernel(kernel), bias)
+        return convolve_upsampled(inputs, *polyphase_kernels(kernel), transposed_kernel(kernel), bias)
 
     def get_config(self):
         return {**super().get_config(), "filters": self.filters, "kernel_size": self.kernel_size}

@@ -17,14 +17,14 @@ import sys
 import time
 
 import tensorflow as tf
-from absl import app, flags, logging
+from absl import flags, logging
 
 from attr2image_tf.client.remote import ServerError
-from attr2image_tf.errors import clear_errors
 from attr2image_tf.files import write_text
-from benchmarks.load import requests_mix
-from benchmarks.load.clients import ask_alone, open_ways, run
+from benchmarks.load import clients, requests_mix
+from benchmarks.load.clients import ask_alone, open_ways
 from benchmarks.load.report import MemoryWatch, markdown, summarize
+from trainers.flags import define_path, run
 
 _ADDRESSES = flags.DEFINE_list("addresses", [], "Addresses of the server, http://HOST:PORT and grpc://HOST:PORT; "
                                "clients take them in turn.")
@@ -35,26 +35,24 @@ _SEED = flags.DEFINE_integer("seed", 0, "Which requests; the same seed asks for 
 _SAMPLE = flags.DEFINE_integer("sample", 50, "Every so many requests one is asked again alone.", lower_bound=1)
 _TIMEOUT = flags.DEFINE_float("timeout", 120.0, "Seconds after which a request is lost.", lower_bound=0.0)
 _SERVER_PID = flags.DEFINE_integer("server_pid", None, "Process of the server, on this machine, whose memory is read.")
-_OUTPUT = flags.DEFINE_string("output", None, "Folder for load.json and load.md.")
+_OUTPUT = define_path("output", None, "Folder for load.json and load.md.")
 
-def main(arguments):
-    if len(arguments) > 1:
-        raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
-    logging.set_verbosity(logging.INFO)
-    with clear_errors():
-        if not _OUTPUT.value:
-            raise ValueError("--output is missing; name the folder for load.json and load.md.")
-        output = pathlib.Path(_OUTPUT.value)
-        output.mkdir(parents=True, exist_ok=True)
-        ways = open_ways(_ADDRESSES.value, _TIMEOUT.value)
-        watch = MemoryWatch(_SERVER_PID.value)
-        try:
-            mix = requests_mix.Mix(next(iter(ways.values())), seed=_SEED.value, malformed=_MALFORMED.value)
-        except ServerError as error:
-            raise ValueError(f"addresses: {error}") from None
+
+def main(values):
+    if not _OUTPUT.value:
+        raise ValueError("--output is missing; name the folder for load.json and load.md.")
+    output = pathlib.Path(_OUTPUT.value)
+    output.mkdir(parents=True, exist_ok=True)
+    ways = open_ways(_ADDRESSES.value, _TIMEOUT.value)
+    watch = MemoryWatch(_SERVER_PID.value)
+    try:
+        mix = requests_mix.Mix(next(iter(ways.values())), seed=_SEED.value, malformed=_MALFORMED.value)
+    except ServerError as error:
+        raise ValueError(f"addresses: {error}") from None
     started = time.monotonic()
     with watch:
-        outcomes, kept = run(mix, ways, _REQUESTS.value, clients=_CLIENTS.value, sample=_SAMPLE.value, watch=watch)
+        outcomes, kept = clients.run(mix, ways, _REQUESTS.value, clients=_CLIENTS.value, sample=_SAMPLE.value,
+                                     watch=watch)
     seconds = time.monotonic() - started
     logging.info("Asking %d of them again alone.", len(kept))
     figures = summarize(outcomes, watch.samples, seconds, asked=_REQUESTS.value, alone=len(kept),
@@ -68,4 +66,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main, computes=False)

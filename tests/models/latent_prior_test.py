@@ -14,7 +14,7 @@ ATTRIBUTES = 3
 BLOCKS = {"one": [LatentBlock(5)], "without attributes": [LatentBlock(5, attributes=False)],
           "layers": [LatentBlock(3), LatentBlock(2, attributes=False)],
           "joint": [LatentBlock(3), LatentBlock(2, earlier=True)]}
-QUICK = FittingConfig(epochs=6, batch_size=64, ridge=0.0)
+QUICK = FittingConfig(steps=60, checked=20, batch_size=64, ridge=0.0)
 
 
 def posteriors(count=400, seed=0):
@@ -29,7 +29,7 @@ def posteriors(count=400, seed=0):
 
 
 def make(kind, name):
-    return LatentPrior(kind, BLOCKS[name], ATTRIBUTES, couplings=3, hidden=32)
+    return LatentPrior(kind, BLOCKS[name], ATTRIBUTES, couplings=3, hidden=8)
 
 
 def noise(count=6, seed=3):

@@ -62,5 +62,5 @@ def test_a_rewrite_is_the_same_function(names, rewritten):
 
 
 def test_two_plain_forms_of_a_layer_are_refused():
-    with pytest.raises(ValueError, match='choose "upsampling" or "parities"'):
-        plain.create(CONFIG, "upsampling", "parities")
+    with pytest.raises(ValueError, match='choose "upsampling" or "polyphase"'):
+        plain.create(CONFIG, "upsampling", "polyphase")

@@ -6,10 +6,10 @@ import tensorflow as tf
 
 from attr2image_tf.models.upsampling import (
     UpsampleConv2D,
-    convolve_parities,
+    convolve_polyphase,
     convolve_upsampled,
-    parity_kernels,
-    spread_kernel,
+    polyphase_kernels,
+    transposed_kernel,
 )
 
 
@@ -19,12 +19,12 @@ def plain(inputs, kernel, bias):
     return tf.nn.conv2d(large, kernel, 1, "SAME") + bias
 
 
-def parities(inputs, kernel, bias):
-    return convolve_parities(inputs, *parity_kernels(kernel), bias)
+def polyphase(inputs, kernel, bias):
+    return convolve_polyphase(inputs, *polyphase_kernels(kernel), bias)
 
 
 def upsampled(inputs, kernel, bias):
-    return convolve_upsampled(inputs, *parity_kernels(kernel), spread_kernel(kernel), bias)
+    return convolve_upsampled(inputs, *polyphase_kernels(kernel), transposed_kernel(kernel), bias)
 
 
 @pytest.fixture(params=[3, 5, 7])
@@ -36,7 +36,7 @@ def case(request):
     return [tf.constant(random.normal(size=shape), tf.float32) for shape in shapes]
 
 
-@pytest.mark.parametrize("form", [parities, upsampled])
+@pytest.mark.parametrize("form", [polyphase, upsampled])
 def test_values_equal_the_plain_form(case, form):
     inputs, kernel, bias, cotangent = case
     outputs = form(inputs, kernel, bias)
@@ -51,7 +51,7 @@ def compute_gradients(function, sources, cotangent):
     return tape.gradient(outputs, sources, cotangent)
 
 
-@pytest.mark.parametrize("form", [parities, upsampled])
+@pytest.mark.parametrize("form", [polyphase, upsampled])
 def test_gradients_equal_the_plain_form(case, form):
     *sources, cotangent = case
     found, expected = (compute_gradients(function, sources, cotangent) for function in (form, plain))
@@ -73,12 +73,12 @@ def test_gradients_in_half_precision(case, dtype):
 
 def test_kernels_may_be_variables(case):
     inputs, kernel, bias, cotangent = case
-    weights = [tf.Variable(each) for each in (*parity_kernels(kernel), spread_kernel(kernel), bias)]
+    weights = [tf.Variable(each) for each in (*polyphase_kernels(kernel), transposed_kernel(kernel), bias)]
     with tf.GradientTape() as tape:
         outputs = convolve_upsampled(inputs, *weights)
-    *parities, spread, offset = tape.gradient(outputs, weights, cotangent)
+    *polyphase, spread, offset = tape.gradient(outputs, weights, cotangent)
     # All of the kernel's gradient goes to one of its forms.
-    assert parities == [None] * 4 and np.abs(spread).max() > 0.1 and np.abs(offset).max() > 0.1
+    assert polyphase == [None] * 4 and np.abs(spread).max() > 0.1 and np.abs(offset).max() > 0.1
 
 
 def test_the_layer_takes_any_batch():

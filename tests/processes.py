@@ -33,7 +33,7 @@ class Process:
     """
 
     def __init__(self, program, *arguments, folder=ROOT, **environment):
-        self._texts = [_empty_file(), _empty_file()]
+        self._texts, self._said = [_empty_file(), _empty_file()], None
         self._process = _context.Process(target=_work, args=(
             str(program), [str(each) for each in arguments], str(folder), {**os.environ, **environment}, self._texts))
         # The first start is that of the server, which finds the library from here.
@@ -62,7 +62,12 @@ class Process:
         return self.poll()
 
     def _read(self):
-        return tuple(pathlib.Path(path).read_text(errors="replace") for path in self._texts)
+        if self._said is None:
+            files = [pathlib.Path(path) for path in self._texts]
+            self._said = tuple(file.read_text(errors="replace") for file in files)
+            for file in files:
+                file.unlink()
+        return self._said
 
 
 def run(program, *arguments, expected=0, folder=ROOT, **environment):

@@ -68,12 +68,13 @@ def values():
             "seed": np.stack([np.full(ROWS, 5), np.arange(ROWS)], -1).astype(np.int32),
             "latents": random.normal(size=(ROWS, 7)).astype(np.float32),
             "images": random.random((ROWS, 32, 32, 3), np.float32),
-            "masks": random.random((ROWS, 32, 32, 1), np.float32), "request": np.zeros(2, np.int32)}
+            "masks": random.random((ROWS, 32, 32, 1), np.float32), "request": np.zeros(2, np.int32),
+            "temperature": np.linspace(0.0, 1.0, ROWS, dtype=np.float32)}
 
 
 ARGUMENTS = {"generate": ("attributes", "seed"), "serving_default": ("attributes", "seed"),
-             "generate_bytes": ("attributes", "seed"), "decode": ("latents", "attributes"),
-             "encode": ("images", "masks", "attributes"), "describe": ("request",)}
+             "sample": ("attributes", "seed", "temperature"), "generate_bytes": ("attributes", "seed"),
+             "decode": ("latents", "attributes"), "encode": ("images", "masks", "attributes"), "describe": ("request",)}
 
 
 def call(signatures, name, values, **changes):
@@ -95,17 +96,18 @@ def test_a_process_with_tensorflow_alone_gets_what_the_model_gives(model, schema
         found = dict(file)
 
     generated = public(model.generate(values["attributes"], values["seed"]))
+    sampled = public(model.generate(values["attributes"], values["seed"], values["temperature"]))
     decoded = public(model.decode(tf.constant(values["latents"]), values["attributes"]))
     posterior = model.encode(values["images"] * 2.0 - 1.0, values["masks"], values["attributes"])
     encoded = {"latents_mean": posterior.mean(), "latents_log_variance": 2.0 * np.log(posterior.stddev())}
     assert set(generated) == {*LAYERS, "latents"} and set(decoded) == set(LAYERS)
     assert np.abs(generated["images"][0] - generated["images"][1]).max() > 1e-3
     expected = {f"{name}/{key}": value for name, layers in (
-        ("generate", generated), ("serving_default", generated), ("decode", decoded), ("encode", encoded))
-        for key, value in layers.items()}
+        ("generate", generated), ("serving_default", generated), ("sample", sampled), ("decode", decoded),
+        ("encode", encoded)) for key, value in layers.items()}
     described = {"minimum": schema.minimum, "mean": schema.mean, "maximum": schema.maximum,
                  "standard_deviation": schema.standard_deviation, "covariance": schema.covariance,
-                 "image_size": [32], "latent_sizes": [4, 3], "maximum_batch": [256]}
+                 "image_size": [32], "latent_sizes": [4, 3], "maximum_batch": [256], "temperature": [1.0]}
     expected |= {f"describe/{name}": np.stack([value, value]) for name, value in described.items()}
     assert set(found) == {*expected, "describe/names", "generate_bytes/images_bytes"}
     for key, value in expected.items():

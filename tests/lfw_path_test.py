@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -12,10 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-ROOT = pathlib.Path(__file__).parents[1]
-SOURCE = os.environ.get("ATTR2IMAGE_DATA")
+from tests.processes import run
 
-pytestmark = pytest.mark.skipif(not SOURCE, reason="ATTR2IMAGE_DATA does not name the folder that holds lfw/")
+pytestmark = pytest.mark.slow
 
 APP = """
 import sys
@@ -30,22 +28,15 @@ assert not [name for name in sys.modules if name.startswith(("attr2image_tf", "t
 """
 
 
-def run(*command, expected=0):
-    done = subprocess.run([sys.executable, *command], cwd=ROOT, text=True, capture_output=True, timeout=900,
-                          env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"})
-    assert done.returncode == expected, done.stdout[-1000:] + done.stderr[-3000:]
-    return done
-
-
-def infer(exported, folder):
+def infer(exported, folder, source):
     """Finds, fills in and edits a picture that is one of two files, through the exported latent optimiser."""
     pictures, output = folder / "pictures", folder / "inferred"
     pictures.mkdir()
-    with tarfile.open(pathlib.Path(SOURCE) / "lfw" / "lfw-funneled.tgz") as archive:
+    with tarfile.open(pathlib.Path(source) / "lfw" / "lfw-funneled.tgz") as archive:
         member = next(member for member in archive if member.name.endswith(".jpg"))
         (pictures / "face.jpg").write_bytes(archive.extractfile(member).read())
     (pictures / "broken.jpg").write_bytes(b"no picture")
-    arguments = ["-m", "trainers.infer", f"--models={exported}", f"--images={pictures}", f"--output={output}",
+    arguments = ["trainers.infer", f"--models={exported}", f"--images={pictures}", f"--output={output}",
                  "--region=45,45,160", "--hide=100,100,140,130"]
     refused = run(*arguments, "--set=Smilling=1", expected=2)
     assert "unknown attribute 'Smilling'. Did you mean 'Smiling'" in refused.stderr and not output.exists()
@@ -60,10 +51,10 @@ def infer(exported, folder):
     assert (after[100:130, 100:140] != before[100:130, 100:140]).any()
 
 
-def test_from_the_official_archives_to_an_app(tmp_path):
-    data = [f"--data_dir={SOURCE}", f"--prepared_dir={tmp_path / 'prepared'}", "--image_size=32"]
-    run("-m", "trainers.train_foreground", "--epochs=1", *data)
-    training = ["-m", "trainers.train", "--flagfile=lfw.flags", f"--run={tmp_path / 'run'}", "--width=0.0625",
+def test_from_the_official_archives_to_an_app(real_lfw, tmp_path):
+    source, prepared = real_lfw
+    data = [f"--data_dir={source}", f"--prepared_dir={prepared}", "--image_size=32"]
+    training = ["trainers.train", "--flagfile=lfw.flags", f"--run={tmp_path / 'run'}", "--width=0.0625",
                 "--epochs=1", "--batch_size=64", *data]
     counts = run(*training, "--dry_run").stdout
     assert "train: 8,737 examples, validation: 727 examples, test: 2,258 examples" in counts
@@ -75,8 +66,8 @@ def test_from_the_official_archives_to_an_app(tmp_path):
         [row] = csv.DictReader(file)
     assert np.isfinite(float(row["validation_lower_bound"]))
     exported = tmp_path / "run" / "models"
-    run("-c", APP, str(exported / "generator" / "1"))
-    infer(exported, tmp_path)
+    subprocess.run([sys.executable, "-c", APP, exported / "generator" / "1"], check=True)
+    infer(exported, tmp_path, source)
 
     refused = run(*training, "--learning_rate=1", expected=2)
-    assert "another configuration" in refused.stderr and "Traceback" not in refused.stderr
+    assert "another configuration" in refused.stderr

@@ -5,19 +5,19 @@ import os
 import numpy as np
 import pytest
 
-from attr2image_tf.client.local import LocalModels, Models
+from attr2image_tf.client.local import Models
 from attr2image_tf.client.remote import RefusedError, ServerError
 from benchmarks.load import clients as load
 from benchmarks.load import report as load_report
 from benchmarks.load.requests_mix import Mix, descends
-from tests.export import model_server, tiny_models
+from tests.export import tiny_models
 
 COUNT = 60
 
 
 @pytest.fixture(scope="module")
 def local():
-    return LocalModels(tiny_models.exported())
+    return tiny_models.local()
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +54,12 @@ def loaded(mix, models, numbers=COUNT):
     return load_report.summarize(outcomes, [], 1.0, asked=numbers, alone=len(kept), differences=[])
 
 
+@pytest.mark.slow
 def test_a_server_in_order_passes(mix, local):
-    with model_server.serve(tiny_models.exported()) as addresses:
-        ways = load.open_ways(addresses, 60.0)
-        with load_report.MemoryWatch(os.getpid(), interval=0.01) as watch:
-            outcomes, kept = load.run(mix, ways, COUNT, clients=4, sample=3, watch=watch)
-        differences = load.ask_alone(mix, ways, kept)
+    ways = load.open_ways(tiny_models.served(), 60.0)
+    with load_report.MemoryWatch(os.getpid(), interval=0.01) as watch:
+        outcomes, kept = load.run(mix, ways, COUNT, clients=4, sample=3, watch=watch)
+    differences = load.ask_alone(mix, ways, kept)
     figures = load_report.summarize(outcomes, watch.samples, 1.0, asked=COUNT, alone=len(kept), differences=differences)
     assert figures["problems"] == [] and figures["lost"] == 0 and kept
     assert {outcome.way for outcome in outcomes} == {"REST", "gRPC"}
@@ -70,6 +70,7 @@ def test_a_server_in_order_passes(mix, local):
     assert "Lost: 0. Answered wrongly: 0." in text and "| malformed | REST |" in text
 
 
+@pytest.mark.slow
 def test_a_request_is_a_function_of_seed_and_number(mix, local):
     again = Mix(local, malformed=0.5)
     for number in range(COUNT):
@@ -100,6 +101,7 @@ def not_a_number(signature, inputs, answer):
                        for name, value in answer.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fault", "said"), [
     (lost, "lost: away"), (answers_everything, "answered"), (one_row, "expected"), (not_a_number, "not finite")])
 def test_a_fault_is_found(mix, local, fault, said):
@@ -108,6 +110,7 @@ def test_a_fault_is_found(mix, local, fault, said):
     assert figures["lost"] == (12 if fault is lost else 0)
 
 
+@pytest.mark.slow
 def test_other_numbers_than_alone_are_found(mix, local):
     number = next(n for n in range(COUNT) if mix.request(n).signature == "decode" and not mix.request(n).mistake)
     answer, problem = load.ask(local, mix.request(number))

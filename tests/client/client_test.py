@@ -8,7 +8,9 @@ from PIL import Image
 
 from attr2image_tf.client import ServerError, connect, remote
 from attr2image_tf.client.local import LocalModels
-from tests.export import model_server, tiny_models
+from tests.export import tiny_models
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +20,7 @@ def folder():
 
 @pytest.fixture(scope="module")
 def addresses(folder):
-    with model_server.serve(folder) as (rest, grpc):
-        yield {"folder": str(folder), "rest": rest, "grpc": grpc}
+    return dict(zip(("folder", "rest", "grpc"), (str(folder), *tiny_models.served()), strict=True))
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,6 @@
 import io
 import pathlib
 import signal
-import subprocess
-import sys
 import textwrap
 
 import numpy as np
@@ -22,6 +20,7 @@ from attr2image_tf.data.folder import chunks as folder_chunks
 from attr2image_tf.data.folder import report as folder_report
 from attr2image_tf.data.folder.check import check_folder
 from attr2image_tf.data.folder.table import read_table
+from tests import processes
 
 SIZE = 32
 ENDINGS = ("jpg", "png", "webp", "bmp", "gif", "tif")
@@ -348,7 +347,9 @@ def test_masks_whose_shape_is_in_their_opacity_are_prepared_as_drawn_ones(own):
     for index in range(30):
         path = own.masks / f"picture {index:02d}.png"
         shape = np.asarray(Image.open(path))
-        picture = np.asarray(Image.open(own.images / own.names[index]).convert("RGB"))
+        # Those that may have several pictures stay open otherwise.
+        with Image.open(own.images / own.names[index]) as file:
+            picture = np.asarray(file.convert("RGB"))
         layers = {0: [255 + 0 * shape, shape], 1: [255 + 0 * shape] * 3 + [shape], 2: [picture, shape]}[index % 3]
         Image.fromarray(np.dstack(layers)).save(path)
     assert not own.found().problems
@@ -528,8 +529,10 @@ def test_without_masks_a_layered_model_is_refused(own):
     assert max(example["mask"].max() for example in dataset.examples("train").as_numpy_iterator()) == 0
 
 
-def test_a_killed_run_goes_on_with_the_chunk_it_was_at(own, monkeypatch):
-    script = textwrap.dedent("""
+@pytest.mark.slow
+def test_a_killed_run_goes_on_with_the_chunk_it_was_at(own, tmp_path, monkeypatch):
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent("""
         import os, signal, sys
         from attr2image_tf.data.folder import builder as folder
         from attr2image_tf.data.folder import chunks as folder_chunks
@@ -547,10 +550,8 @@ def test_a_killed_run_goes_on_with_the_chunk_it_was_at(own, monkeypatch):
         table = read_table(sys.argv[1], "group")
         folder.prepare_folder(check_folder(sys.argv[2], table, sys.argv[3]), table, sys.argv[4], image_size=32,
                               fit="mask", threads=1)
-    """)
-    killed = subprocess.run([sys.executable, "-c", script, own.csv, own.images, own.masks, own.output],
-                            capture_output=True, text=True, cwd=pathlib.Path(__file__).parents[2])
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    """))
+    processes.run(script, own.csv, own.images, own.masks, own.output, expected=-signal.SIGKILL)
     assert len(list(own.output.rglob("*.zip"))) == 2
     monkeypatch.setattr(folder_chunks, "CHUNK", 8)
     small, names = folder_chunks.make_small, []

@@ -106,6 +106,7 @@ def test_augmentation_stays_in_range_and_follows_its_seed():
     assert np.abs(first[0] - other[0]).max() > 0.1
 
 
+@pytest.mark.slow
 def test_training_learns_masks_of_pictures_it_has_not_seen():
     settings = foreground.Settings(epochs=12, batch_size=8, learning_rate=1e-2, widths=(8, 8))
     network = foreground.train(*discs(96), settings)
@@ -116,6 +117,7 @@ def test_training_learns_masks_of_pictures_it_has_not_seen():
     assert untrained["foreground_iou"] < 0.6
 
 
+@pytest.mark.slow
 def test_the_same_seed_trains_the_same_network_and_leaves_global_state_alone():
     keras.utils.set_random_seed(7)
     expected = (np.random.random(), tf.random.uniform([]).numpy(), np.asarray(keras.random.uniform([])))
@@ -142,6 +144,7 @@ def test_the_number_type_does_not_follow_a_global_policy(network):
     np.testing.assert_array_equal(logits, network(images))
 
 
+@pytest.mark.slow
 def test_training_that_diverges_says_so():
     with pytest.raises(DataError, match="diverged at learning rate nan"):
         foreground.train(*discs(16), dataclasses.replace(SETTINGS, learning_rate=float("nan"), epochs=2))

@@ -6,8 +6,8 @@ import gzip
 import hashlib
 import http.server
 import io
-import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -31,6 +31,7 @@ TEST_PEOPLE = [f"Bob_Test_{number:02d}" for number in range(20)]
 QUICK = foreground.Settings(epochs=1, widths=(4, 8))
 
 
+@functools.cache
 def disc(name):
     """A bright disc on dark noise, and where it is: bool [250, 250]."""
     generator = np.random.default_rng(list(name.encode()))
@@ -41,12 +42,14 @@ def disc(name):
     return picture.astype(np.uint8), inside
 
 
+@functools.cache
 def jpeg(name):
     buffer = io.BytesIO()
     Image.fromarray(disc(name)[0]).save(buffer, "jpeg", quality=95)
     return buffer.getvalue()
 
 
+@functools.cache
 def label(name):
     inside = disc(name)[1]
     labels = np.where(inside[..., None], [0, 255, 0], [0, 0, 255])
@@ -397,6 +400,7 @@ def test_a_disk_that_fills_up_meanwhile(tmp_path, small, monkeypatch):
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_is_made_good_by_the_next(tmp_path, small):
     script = textwrap.dedent("""
         import os, signal, sys
@@ -445,6 +449,7 @@ def mirror(small, monkeypatch):
     register(files)
     yield files, register
     server.shutdown()
+    server.server_close()
 
 
 def test_files_are_downloaded_when_no_folder_is_named(tmp_path, small, mirror):
@@ -495,6 +500,7 @@ def test_an_unknown_split_is_refused(small):
         lfw.open_lfw(image_size=SIZE, prepared_dir=small[1], masks="drawn").examples("dev")
 
 
+@pytest.mark.slow
 def test_drawn_masks_stay_and_the_others_are_the_networks(chain):
     source, prepared = chain
     base, network = read(lfw._builder(SIZE, False, None, prepared)), foreground.load(lfw.network_dir(SIZE, prepared))
@@ -516,6 +522,7 @@ def test_drawn_masks_stay_and_the_others_are_the_networks(chain):
                 assert np.abs(predicted.astype(int) - example["mask"]).max() <= 1
 
 
+@pytest.mark.slow
 def test_the_network_is_measured_on_other_people_than_it_is_trained_on(chain, monkeypatch):
     source, prepared = chain
     seen = {}
@@ -544,9 +551,9 @@ def test_the_network_is_measured_on_other_people_than_it_is_trained_on(chain, mo
     assert (figures["examples"], figures["held_out_examples"]) == (45, 5)
 
 
+@pytest.mark.slow
 def test_a_new_network_takes_the_old_ones_masks_with_it(chain, tmp_path):
-    source, _ = chain
-    lfw.prepare_lfw(image_size=SIZE, source_dir=source.folder, prepared_dir=tmp_path, settings=QUICK)
+    shutil.copytree(chain[1], tmp_path, dirs_exist_ok=True)
     predicted = lfw._builder(SIZE, True, None, tmp_path)
     assert predicted.is_prepared()
     lfw.train_foreground(image_size=SIZE, prepared_dir=tmp_path,
@@ -565,35 +572,33 @@ def test_without_labels_no_network_can_be_trained(tmp_path):
 
 # The real files, where they are at hand.
 
-REAL = os.environ.get("ATTR2IMAGE_DATA")
+@pytest.fixture(scope="module")
+def real(real_lfw):
+    """The folder of the files, the prepared set, and its examples by split and name."""
+    source, prepared = real_lfw
+    builder = lfw._builder(SIZE, False, None, prepared)
+    return source, builder, read(builder)
 
 
-@pytest.fixture(scope="session")
-def real(tmp_path_factory):
-    if not REAL or not (pathlib.Path(REAL) / "lfw").is_dir():
-        pytest.skip("ATTR2IMAGE_DATA does not name a folder with lfw/ and the official files in it")
-    prepared = tmp_path_factory.mktemp("real")
-    lfw.prepare_lfw(image_size=SIZE, source_dir=REAL, prepared_dir=prepared, predicted_masks=False)
-    return lfw._builder(SIZE, False, None, prepared)
-
-
+@pytest.mark.slow
 def test_real_files_give_the_people_disjoint_splits(real):
-    examples = read(real)
+    source, builder, examples = real
     people = {split: {example["person"] for example in examples[split].values()} for split in SPLITS}
     assert not people["train"] & people["validation"] | people["train"] & people["test"]
     assert not people["validation"] & people["test"]
-    rows, scores = lfw_files.read_scores(lfw_files.find_files(REAL)[lfw_files.SCORES])
+    rows, scores = lfw_files.read_scores(lfw_files.find_files(source)[lfw_files.SCORES])
     for split in SPLITS:
         for name, example in examples[split].items():
             np.testing.assert_array_equal(example["attributes"], scores[rows[name]])
-    skipped = real.info.metadata["skipped"]
+    skipped = builder.info.metadata["skipped"]
     assert sum(map(len, examples.values())) == len(rows) - skipped["rows without a picture"]
     assert len(examples["train"]) + len(examples["validation"]) > 3 * len(examples["test"]) > 0
 
 
+@pytest.mark.slow
 def test_real_labels_are_faces(real):
     """Drawn foregrounds fill the middle of the picture, leave its corners and about a third of it."""
-    masks = [example["mask"] for example in read(real)["train"].values() if example["mask_source"] == lfw.DRAWN]
+    masks = [example["mask"] for example in real[2]["train"].values() if example["mask_source"] == lfw.DRAWN]
     mean = np.mean(masks, 0)[..., 0] / 255
     third, eighth = SIZE // 3, SIZE // 8
     assert mean[third:-third, third:-third].min() > 0.9

@@ -41,6 +41,7 @@ def trained(tmp_path_factory, config, dataset):
     return path
 
 
+@pytest.mark.slow
 def test_it_learns_what_new_pictures_show(trained, dataset):
     test = pictures.read(dataset, "test")
     compared = faithfulness.compare(test.attributes, attribute_regressor.load(trained)(test.images)[0], dataset.schema)
@@ -49,6 +50,7 @@ def test_it_learns_what_new_pictures_show(trained, dataset):
     assert compared.squared_error.mean() < 0.95
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, trained, config, dataset):
     class Killed(Exception):
         pass
@@ -80,6 +82,7 @@ def test_first_weights_are_a_function_of_the_seed(config):
     assert any(np.any(weights != others) for weights, others in zip(first, other, strict=True))
 
 
+@pytest.mark.slow
 def test_it_answers_alike_in_any_batch_and_for_both_types_of_pixels(trained):
     regressor = attribute_regressor.load(trained)
     images = RANDOM.integers(0, 256, (70, 32, 32, 3)).astype(np.uint8)
@@ -98,6 +101,7 @@ def test_a_picture_and_its_mirror_image_are_told_alike_where_sides_do_not_matter
         assert np.allclose(straight, mirrored, atol=1e-5) == flip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("images", [np.zeros((2, 64, 64, 3), np.uint8), np.zeros((2, 32, 32, 3), np.float64),
                                     np.zeros((0, 32, 32, 3), np.uint8), np.zeros((32, 32, 3), np.uint8)])
 def test_pictures_that_do_not_fit_are_refused(trained, images):

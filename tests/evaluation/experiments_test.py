@@ -24,6 +24,7 @@ def contexts(material, tmp_path_factory):
     return {name: tiny.make_context(name, material, path) for name in ("vae", "discvae")}
 
 
+@pytest.mark.slow
 def test_bounds_rise_with_the_draws(contexts):
     for context in contexts.values():
         figures, _ = posterior.bounds(context)
@@ -33,6 +34,7 @@ def test_bounds_rise_with_the_draws(contexts):
             assert (one <= ten).all() and (ten <= hundred).all() and (one < hundred).any()
 
 
+@pytest.mark.slow
 def test_bounds_of_everything_and_of_the_picture_agree_where_there_is_nothing_else(contexts):
     plain, layered = (posterior.bounds(contexts[name])[0] for name in ("vae", "discvae"))
     everything, alone = "bound of all that is observed, nats", "bound of the picture alone, nats"
@@ -44,6 +46,7 @@ def test_bounds_of_everything_and_of_the_picture_agree_where_there_is_nothing_el
     np.testing.assert_allclose(layered[everything]["k_1"]["values"], terms["lower_bound"], rtol=0.02, atol=5.0)
 
 
+@pytest.mark.slow
 def test_bits_are_nats_of_pixel_levels(contexts):
     figures, _ = posterior.bounds(contexts["vae"])
     nats = figures["bound of the picture alone, nats"]["k_100"]["value"]
@@ -51,6 +54,7 @@ def test_bits_are_nats_of_pixel_levels(contexts):
     assert bits == pytest.approx(-nats / (32 * 32 * 3) / np.log(2) + np.log2(127.5))
 
 
+@pytest.mark.slow
 def test_inferred_latents_reconstruct_no_worse_than_encoded_ones(contexts):
     context = contexts["discvae"]
     figures, pictures = posterior.reconstruction(context)
@@ -70,6 +74,7 @@ def test_an_error_of_the_whole_is_that_of_its_parts(material):
                                + (1 - share) * errors["squared_error_background"], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_completion_keeps_what_is_seen_and_measures_what_is_hidden(contexts, material):
     context = contexts["discvae"]
     figures, pictures = posterior.completion(context)
@@ -112,6 +117,7 @@ def test_a_patch_that_hides_everything_is_refused():
         posterior.patches(np.zeros((1, 32, 32, 1), np.uint8), 32, inside=True, seed=0)
 
 
+@pytest.mark.slow
 def test_exchanged_backgrounds_leave_the_foreground_alone(contexts):
     figures, pictures = disentanglement.swap(contexts["discvae"])
     assert figures["largest change"]["foreground_layer"]["value"] == 0.0
@@ -141,6 +147,7 @@ def test_real_pictures_are_judged_as_samples_are(material):
     assert figures["judge b"]["correlation"]["value"] == pytest.approx(expected.mean())
 
 
+@pytest.mark.slow
 def test_a_judge_that_is_pleased_says_so(contexts, material):
     class Pleased:
         schema = material.schema
@@ -176,6 +183,7 @@ def test_a_copy_of_a_training_picture_is_found(material):
         np.testing.assert_array_equal(places[:, 0], [7, 40])
 
 
+@pytest.mark.slow
 def test_samples_are_drawn_for_the_attributes_of_the_test_pictures(contexts, material):
     context = contexts["discvae"]
     drawn = context.samples()
@@ -185,6 +193,7 @@ def test_samples_are_drawn_for_the_attributes_of_the_test_pictures(contexts, mat
     np.testing.assert_array_equal(drawn, context.samples())
 
 
+@pytest.mark.slow
 def test_every_experiment_is_in_the_report(contexts, material):
     references = Workspace(contexts["vae"].workspace.path.parent / "real", {"seed": 0})
     experiments.measure_references(material, references, list(experiments.EXPERIMENTS))
@@ -215,6 +224,7 @@ def test_every_experiment_is_in_the_report(contexts, material):
     assert report._text(value) in plain and "discvae less vae" in plain
 
 
+@pytest.mark.slow
 def test_a_finished_experiment_is_not_measured_again(contexts, monkeypatch):
     monkeypatch.setitem(experiments.EXPERIMENTS, "swap",
                         dataclasses.replace(experiments.EXPERIMENTS["swap"], measure=None))

@@ -3,30 +3,25 @@
 import numpy as np
 import tensorflow as tf
 
-from attr2image_tf import models
-from attr2image_tf.config import ModelConfig, RunConfig
+from attr2image_tf.config import RunConfig
 from attr2image_tf.data.emblems import BACKGROUNDS, open_emblems
 from attr2image_tf.evaluation import attribute_regressor, context, pictures
 from attr2image_tf.evaluation.attribute_regressor import AttributeRegressor, RegressorConfig
 from attr2image_tf.evaluation.workspace import Workspace
 from attr2image_tf.models.optimizer import WeightAverage
-
-SIZE = 32
+from tests import tiny
+from tests.tiny import SIZE
 
 
 def make_dataset():
     return open_emblems(image_size=SIZE, train=60, validation=5, test=16)
 
 
-def model_config(name, schema):
-    return ModelConfig(model=name, image_size=SIZE, width=1 / 16, latent_size=8, foreground_latent_size=8,
-                       background_latent_size=4, attribute_mean=tuple(schema.mean.tolist()), seed=3,
-                       attribute_standard_deviation=tuple(np.maximum(schema.standard_deviation, 1e-3).tolist()))
-
-
 def make_model(name, schema):
-    model = models.create(model_config(name, schema))
-    # First weights draw everything grey; larger ones make pictures depend on latents and attributes.
+    model = tiny.make_model(
+        name, gain=1.0, seed=3, attribute_mean=tuple(schema.mean.tolist()),
+        attribute_standard_deviation=tuple(np.maximum(schema.standard_deviation, 1e-3).tolist()))
+    # Kernels alone, and more than elsewhere: pictures of two models must differ to a judge.
     for variable in model.trainable_variables:
         if variable.shape.rank > 1:
             variable.assign(1.5 * variable)

@@ -8,7 +8,8 @@ from hypothesis import strategies
 from hypothesis.extra import numpy as arrays
 
 from tests.export import tiny_models
-from tests.export.model_server import LoadedModel
+
+pytestmark = pytest.mark.slow
 
 hypothesis.settings.register_profile("server", deadline=None, max_examples=40, derandomize=True,
                                      suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
@@ -20,8 +21,7 @@ GOOD = {"attributes": np.full((1, 3), 0.5, np.float32), "seed": np.zeros((1, 2),
 
 @pytest.fixture(scope="module")
 def models():
-    folder = tiny_models.exported()
-    return {name: LoadedModel(folder / name) for name in ("generator", "latent_optimizer")}
+    return tiny_models.loaded()
 
 
 def answered(model, signature, inputs):

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attr2image_tf import models
-from attr2image_tf.config import ModelConfig
-from attr2image_tf.data.schema import AttributeSchema
-from export.generator import Generator
 from export.publishing import publish
+from tests.export import tiny_models
 
-NAMES, ROWS = ("Round", "Red", "Large"), 7
+pytestmark = pytest.mark.slow
+
+ROWS = 7
 LAYERS = ("images", "foregrounds", "gates", "backgrounds")
 
 # Runs in a process of its own that knows TensorFlow only.
@@ -36,30 +35,19 @@ np.savez(outputs, **{key: value.astype("S") if value.dtype == object else value 
 """
 
 
-def make(name):
-    model = models.create(ModelConfig(
-        model=name, width=0.0625, image_size=32, latent_size=8, foreground_latent_size=8, background_latent_size=4,
-        attribute_mean=(0.0, 1.0, 2.0), attribute_standard_deviation=(1.0, 1.0, 2.0)))
-    # First weights draw everything grey; larger ones make the pictures depend on the latents.
-    for variable in model.trainable_variables:
-        variable.assign(1.3 * variable)
-    return model
-
-
 @pytest.fixture(scope="module")
 def model():
-    return make("discvae")
+    return tiny_models.folded_model("generator")
 
 
 @pytest.fixture(scope="module")
 def schema():
-    return AttributeSchema.measure(NAMES, np.random.default_rng(1).normal(size=(50, 3)))
+    return tiny_models.SCHEMA
 
 
 @pytest.fixture(scope="module")
-def path(model, schema, tmp_path_factory):
-    module = Generator(model, schema)
-    return publish(module, module.signatures(), tmp_path_factory.mktemp("models") / "generator")
+def path():
+    return tiny_models.exported() / "generator" / "1"
 
 
 @pytest.fixture(scope="module")
@@ -78,14 +66,15 @@ def values():
     random = np.random.default_rng(0)
     return {"attributes": random.normal(size=(ROWS, 3)).astype(np.float32),
             "seed": np.stack([np.full(ROWS, 5), np.arange(ROWS)], -1).astype(np.int32),
-            "latents": random.normal(size=(ROWS, 12)).astype(np.float32),
+            "latents": random.normal(size=(ROWS, 7)).astype(np.float32),
             "images": random.random((ROWS, 32, 32, 3), np.float32),
-            "masks": random.random((ROWS, 32, 32, 1), np.float32), "request": np.zeros(2, np.int32)}
+            "masks": random.random((ROWS, 32, 32, 1), np.float32), "request": np.zeros(2, np.int32),
+            "temperature": np.linspace(0.0, 1.0, ROWS, dtype=np.float32)}
 
 
 ARGUMENTS = {"generate": ("attributes", "seed"), "serving_default": ("attributes", "seed"),
-             "generate_bytes": ("attributes", "seed"), "decode": ("latents", "attributes"),
-             "encode": ("images", "masks", "attributes"), "describe": ("request",)}
+             "sample": ("attributes", "seed", "temperature"), "generate_bytes": ("attributes", "seed"),
+             "decode": ("latents", "attributes"), "encode": ("images", "masks", "attributes"), "describe": ("request",)}
 
 
 def call(signatures, name, values, **changes):
@@ -103,25 +92,27 @@ def test_a_process_with_tensorflow_alone_gets_what_the_model_gives(model, schema
     done = subprocess.run([sys.executable, "-c", LOADER, str(path), "inputs.npz", "outputs.npz"], cwd=tmp_path,
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    found = dict(np.load(tmp_path / "outputs.npz"))
+    with np.load(tmp_path / "outputs.npz") as file:
+        found = dict(file)
 
     generated = public(model.generate(values["attributes"], values["seed"]))
+    sampled = public(model.generate(values["attributes"], values["seed"], values["temperature"]))
     decoded = public(model.decode(tf.constant(values["latents"]), values["attributes"]))
     posterior = model.encode(values["images"] * 2.0 - 1.0, values["masks"], values["attributes"])
     encoded = {"latents_mean": posterior.mean(), "latents_log_variance": 2.0 * np.log(posterior.stddev())}
     assert set(generated) == {*LAYERS, "latents"} and set(decoded) == set(LAYERS)
     assert np.abs(generated["images"][0] - generated["images"][1]).max() > 1e-3
     expected = {f"{name}/{key}": value for name, layers in (
-        ("generate", generated), ("serving_default", generated), ("decode", decoded), ("encode", encoded))
-        for key, value in layers.items()}
+        ("generate", generated), ("serving_default", generated), ("sample", sampled), ("decode", decoded),
+        ("encode", encoded)) for key, value in layers.items()}
     described = {"minimum": schema.minimum, "mean": schema.mean, "maximum": schema.maximum,
                  "standard_deviation": schema.standard_deviation, "covariance": schema.covariance,
-                 "image_size": [32], "latent_sizes": [8, 4], "maximum_batch": [256]}
+                 "image_size": [32], "latent_sizes": [4, 3], "maximum_batch": [256], "temperature": [1.0]}
     expected |= {f"describe/{name}": np.stack([value, value]) for name, value in described.items()}
     assert set(found) == {*expected, "describe/names", "generate_bytes/images_bytes"}
     for key, value in expected.items():
         np.testing.assert_allclose(found[key], value, atol=1e-5, rtol=1e-5, err_msg=key)
-    assert np.char.decode(found["describe/names"]).tolist() == [list(NAMES)] * 2
+    assert np.char.decode(found["describe/names"]).tolist() == [list(tiny_models.NAMES)] * 2
 
 
 def test_every_input_and_output_has_the_batch_first(signatures):
@@ -198,12 +189,12 @@ def test_inputs_of_different_lengths_are_refused(signatures, values):
         call(signatures, "generate", values, seed=values["seed"][:1])
 
 
-def test_a_model_without_layers_has_none(schema, values):
-    functions = Generator(make("cvae"), schema).signatures()
+def test_a_model_without_layers_has_none(values):
+    functions = tiny_models.functions("cvae")["generator"]
     answer = functions["generate"](attributes=tf.constant(values["attributes"]), seed=tf.constant(values["seed"]))
     assert set(answer) == {"images", "latents"}
     described = functions["describe"](request=tf.constant([0]))
-    np.testing.assert_array_equal(described["latent_sizes"], [[8]])
+    np.testing.assert_array_equal(described["latent_sizes"], [[5]])
 
 
 class Number(tf.Module):

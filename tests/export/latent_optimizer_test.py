@@ -8,20 +8,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attr2image_tf import models
-from attr2image_tf.config import ModelConfig
-from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.inference.amortised import amortised_start
 from attr2image_tf.inference.attribute_prior import AttributePrior
 from attr2image_tf.inference.energy import Energy, EnergyConfig
-from attr2image_tf.inference.latent_optimizer import LatentOptimizer, OptimizerConfig
+from attr2image_tf.inference.latent_optimizer import LatentOptimizer
 from attr2image_tf.inference.minimizers import STOP_REASONS
-from export.latent_optimizer import LatentOptimizerModule
+from tests.export import tiny_models
+from tests.export.tiny_models import INFERENCE
+
+pytestmark = pytest.mark.slow
 
 SIZE, ATTRIBUTES, LATENTS, BATCH = 32, 3, 7, 3
-INFERENCE = OptimizerConfig(iterations=8, memory=2)
 
-# Runs in a process of its own that knows TensorFlow only; the second loader is the one of TF Serving.
+# Runs in a process of its own that knows TensorFlow only. The loader of TF Serving: tests/export/serving_test.py.
 LOADER = """
 import sys
 import numpy as np
@@ -35,15 +34,7 @@ results = {}
 loaded = tf.saved_model.load(path)
 for signature, request in requests.items():
     answer = loaded.signatures[signature](**{name: tf.constant(value) for name, value in request.items()})
-    results.update({f"v2/{signature}/{name}": value.numpy() for name, value in answer.items()})
-with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-    table = tf.compat.v1.saved_model.loader.load(session, ["serve"], path).signature_def
-    # Few, since every first call of a signature takes seconds to optimise its graph.
-    for signature in ("edit", "describe"):
-        request, info = requests[signature], table[signature]
-        answer = session.run({name: tensor.name for name, tensor in info.outputs.items()},
-                             {info.inputs[name].name: value for name, value in request.items()})
-        results.update({f"v1/{signature}/{name}": value for name, value in answer.items()})
+    results.update({f"{signature}/{name}": value.numpy() for name, value in answer.items()})
 unwelcome = [name for name in ("attr2image_tf", "export", "tensorflow_probability", "tf_keras") if name in sys.modules]
 assert not unwelcome, unwelcome
 # Texts as fixed-length bytes, which need no pickle.
@@ -57,18 +48,12 @@ def random(shape, seed=0):
 
 @pytest.fixture(scope="module")
 def model():
-    model = models.create(ModelConfig(
-        image_size=SIZE, width=0.0625, foreground_latent_size=4, background_latent_size=3,
-        attribute_mean=(0.5,) * ATTRIBUTES, attribute_standard_deviation=(0.3,) * ATTRIBUTES))
-    # First weights draw everything grey; larger ones make the pictures depend on the latents.
-    for variable in model.trainable_variables:
-        variable.assign(1.3 * variable)
-    return model
+    return tiny_models.folded_model("latent_optimizer")
 
 
 @pytest.fixture(scope="module")
 def schema():
-    return AttributeSchema.measure(("Round", "Red", "Large"), random((50, ATTRIBUTES), 1))
+    return tiny_models.SCHEMA
 
 
 @pytest.fixture(scope="module")
@@ -82,13 +67,13 @@ def optimizer(model, schema):
 
 
 @pytest.fixture(scope="module")
-def module(model, schema):
-    return LatentOptimizerModule(model, schema, INFERENCE)
+def module():
+    return tiny_models.modules("discvae")["latent_optimizer"]
 
 
 @pytest.fixture(scope="module")
-def functions(module):
-    return module.signatures()
+def functions():
+    return tiny_models.functions("discvae")["latent_optimizer"]
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +125,8 @@ def test_a_process_with_tensorflow_alone_gets_what_the_library_gives(module, fun
     done = subprocess.run([sys.executable, "-c", LOADER, "model", "inputs.npz", "outputs.npz"], cwd=tmp_path,
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    loaded = np.load(tmp_path / "outputs.npz")
+    with np.load(tmp_path / "outputs.npz") as file:
+        loaded = dict(file)
 
     pictures, shown = request_values["images"] * 2 - 1, request_values["observed"]
     attributes, new_attributes = request_values["attributes"], request_values["new_attributes"]
@@ -150,14 +136,12 @@ def test_a_process_with_tensorflow_alone_gets_what_the_library_gives(module, fun
         "infer_attributes": optimizer.infer_attributes(pictures, shown),
         "complete_sample": {name: value[:, 1] for name, value in completed.items()},
         "edit": optimizer.edit(pictures, attributes, new_attributes)}
-    for version, those in (("v2", names), ("v1", ("edit",))):
-        for name in those:
-            for key in functions[name].structured_outputs:
-                found, wanted = loaded[f"{version}/{name}/{key}"], expected[name][key].numpy()
-                wanted = np.clip(wanted * 0.5 + 0.5, 0.0, 1.0) if key == "images" else wanted
-                np.testing.assert_allclose(found, wanted, atol=1e-4, rtol=1e-4, err_msg=f"{version} {name} {key}")
-        reasons = np.char.decode(loaded[f"{version}/describe/stop_reasons"])
-        assert reasons.tolist() == [list(STOP_REASONS)] * 2
+    for name in names:
+        for key in functions[name].structured_outputs:
+            found, wanted = loaded[f"{name}/{key}"], expected[name][key].numpy()
+            wanted = np.clip(wanted * 0.5 + 0.5, 0.0, 1.0) if key == "images" else wanted
+            np.testing.assert_allclose(found, wanted, atol=1e-4, rtol=1e-4, err_msg=f"{name} {key}")
+    assert np.char.decode(loaded["describe/stop_reasons"]).tolist() == [list(STOP_REASONS)] * 2
 
 
 def test_a_row_does_not_depend_on_its_batch(functions, request_values):

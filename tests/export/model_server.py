@@ -166,17 +166,19 @@ def _poll(models, folder, seconds, stopped):
 
 
 @contextlib.contextmanager
-def serve(folder: pathlib.Path, *, rest_port: int = 0, grpc_port: int = 0, poll_seconds: float | None = None):
+def serve(folder: pathlib.Path, *, models: dict[str, LoadedModel] | None = None, rest_port: int = 0,
+          grpc_port: int = 0, poll_seconds: float | None = None):
     """Serves all models below a folder on loopback; gives the REST and the gRPC address.
 
     Args:
         folder: of exports.
+        models: of the folder by name, where they are loaded already.
         rest_port: int; 0 takes a free one.
         grpc_port: int; 0 takes a free one.
         poll_seconds: how often to look for newer versions; None never does. A version that cannot be loaded when it
             is first seen is raised at the end.
     """
-    models = {path.name: LoadedModel(path) for path in folder.iterdir() if path.is_dir()}
+    models = models or {path.name: LoadedModel(path) for path in folder.iterdir() if path.is_dir()}
     rest = http.server.ThreadingHTTPServer(("127.0.0.1", rest_port), _Handler)
     rest.models = models
     threading.Thread(target=rest.serve_forever, daemon=True).start()

@@ -13,6 +13,8 @@ from export import serving
 from export.publishing import publish, remove_old_versions
 from tests.export import model_server, tiny_models
 
+pytestmark = pytest.mark.slow
+
 REQUEST = {"attributes": np.full((1, 3), 0.5, np.float32), "seed": np.zeros((1, 2), np.int32)}
 
 
@@ -47,8 +49,8 @@ def test_a_version_published_under_load_costs_no_request(folder):
                 failed.append(repr(error))
                 return
 
-    module, functions = tiny_models.modules()[0]["generator"]
-    vectors = serving.plausible_rows(module.generate, tiny_models.modules()[1])
+    module, functions = tiny_models.modules("discvae")["generator"], tiny_models.functions("discvae")["generator"]
+    vectors = serving.plausible_rows(module.generate, tiny_models.SCHEMA)
     # It looks so often that it would load half a version, if there ever were one.
     with model_server.serve(folder, poll_seconds=0.001) as (rest, grpc):
         ways = [RestModels(rest, attempts=1), GrpcModels(grpc.removeprefix("grpc://"), attempts=1)]
@@ -72,7 +74,7 @@ def test_a_version_published_under_load_costs_no_request(folder):
 
 
 def test_an_export_that_fails_leaves_nothing(folder):
-    module, functions = tiny_models.modules()[0]["generator"]
+    module, functions = tiny_models.modules("discvae")["generator"], tiny_models.functions("discvae")["generator"]
 
     def fail(path):
         raise OSError("no space left")
@@ -86,8 +88,8 @@ def test_each_model_is_folded_for_what_it_does():
     def whole_kernels(function):
         return sum(len(variable.shape) == 4 and variable.shape[0] == 5 for variable in function.graph.variables)
 
-    parts, _ = tiny_models.modules()
+    parts = tiny_models.functions("discvae")
     # The decoders' last convolutions; of upsampled ones only the parts of kernels.
-    assert whole_kernels(parts["generator"][1]["generate"]) == 2
+    assert whole_kernels(parts["generator"]["generate"]) == 2
     # The encoders' four besides, and for gradients those of the decoders' four upsampled convolutions.
-    assert whole_kernels(parts["latent_optimizer"][1]["infer_bytes"]) == 10
+    assert whole_kernels(parts["latent_optimizer"]["infer_bytes"]) == 10

@@ -5,7 +5,9 @@ import re
 
 import pytest
 
-from tests.export import model_server, tiny_models
+from tests.export import tiny_models
+
+pytestmark = pytest.mark.slow
 
 ROOT = pathlib.Path(__file__).parents[2]
 SIZE = 32
@@ -23,8 +25,7 @@ def place(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def server():
-    with model_server.serve(tiny_models.exported()) as addresses:
-        yield dict(zip(ADDRESSES, addresses, strict=True))
+    return dict(zip(ADDRESSES, tiny_models.served(), strict=True))
 
 
 def run(code):

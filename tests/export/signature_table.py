@@ -22,10 +22,9 @@ def table(model: str) -> str:
     Args:
         model: one of MODELS.
     """
-    generator, optimizer, _ = tiny_models.create(model)
     lines = []
-    for name, module in (("generator", generator), ("latent_optimizer", optimizer)):
-        for signature, function in sorted(module.signatures().items()):
+    for name, functions in tiny_models.functions(model).items():
+        for signature, function in sorted(functions.items()):
             lines.append(f"{model} {name} {signature}")
             inputs = {spec.name: spec for spec in tf.nest.flatten(function.structured_input_signature)}
             for arrow, tensors in (("<-", inputs), ("->", function.structured_outputs)):

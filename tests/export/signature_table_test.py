@@ -4,6 +4,8 @@ import pytest
 
 from tests.export import signature_table
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("model", signature_table.MODELS)
 def test_signatures_are_as_announced(model):

@@ -1,5 +1,6 @@
 """Laws of exports whose kernels are kept in 16 bits."""
 
+import pytest
 import tensorflow as tf
 
 from attr2image_tf.models.folding import fold
@@ -7,6 +8,8 @@ from attr2image_tf.run_folder import RunFolder
 from export import publishing
 from export.generator import Generator
 from tests.evaluation import tiny
+
+pytestmark = pytest.mark.slow
 
 
 def test_half_the_bits_take_half_the_space_and_draw_nearly_the_same(tmp_path):

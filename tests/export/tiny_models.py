@@ -1,63 +1,88 @@
-"""Exports of a tiny untrained model, made once for the tests of serving."""
+"""Exports of tiny untrained models, traced, saved, loaded and served once for all tests of a process.
 
+Tests that use them run in one process (tests/conftest.py).
+"""
+
+import atexit
+import contextlib
 import functools
 import pathlib
 import tempfile
 
 import numpy as np
 
-from attr2image_tf import models
-from attr2image_tf.config import ModelConfig
+from attr2image_tf.client.local import LocalModels
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.inference.latent_optimizer import OptimizerConfig
 from export import serving
 from export.publishing import make_modules, publish
+from tests import tiny
+from tests.export import model_server
 
 # Those that the README speaks of.
 NAMES = ("Smiling", "Male", "Senior")
-# Tracing a signature of the latent optimiser takes seconds; these are what the client uses.
+SCHEMA = AttributeSchema.measure(NAMES, np.random.default_rng(0).random((50, 3)))
+INFERENCE = OptimizerConfig(iterations=4, memory=2)
+# Loading a signature of the latent optimiser takes seconds; these are what the client uses.
 SIGNATURES = ("serving_default", "describe", "infer_bytes", "infer_attributes_bytes", "edit_latents_bytes",
               "complete_sample_bytes")
-# Removed when the process ends.
-_folder = None
-
-
-def create(name: str):
-    """Generator, latent optimiser and schema of a new tiny model: "vae", "cvae" or "discvae"."""
-    schema = AttributeSchema.measure(NAMES, np.random.default_rng(0).random((50, 3)))
-    config = ModelConfig(
-        model=name, image_size=32, width=0.0625, latent_size=5, foreground_latent_size=4, background_latent_size=3,
-        attribute_mean=(0.5,) * 3, attribute_standard_deviation=(0.3,) * 3)
-
-    def load():
-        model = models.create(config)
-        # First weights draw everything grey; larger ones make the pictures depend on latents and attributes.
-        for variable in model.trainable_variables:
-            variable.assign(1.3 * variable)
-        return model
-
-    modules = make_modules(load, schema, OptimizerConfig(iterations=4, memory=2))
-    return modules["generator"], modules["latent_optimizer"], schema
+# What is open until the process ends: a folder, a server.
+_open = contextlib.ExitStack()
+atexit.register(_open.close)
 
 
 @functools.cache
-def modules():
-    """Generator, latent optimiser and their signatures, by name."""
-    generator, optimizer, schema = create("discvae")
-    return {"generator": (generator, generator.signatures()),
-            "latent_optimizer": (optimizer, optimizer.signatures(SIGNATURES))}, schema
+def modules(name: str) -> dict:
+    """Generator and latent optimiser, by name, each on a model folded for it: of a "vae", "cvae" or "discvae"."""
+    return make_modules(functools.partial(
+        tiny.make_model, name, latent_size=5, foreground_latent_size=4, background_latent_size=3,
+        attribute_mean=(0.5,) * 3, attribute_standard_deviation=(0.3,) * 3), SCHEMA, INFERENCE)
+
+
+@functools.cache
+def functions(name: str) -> dict:
+    """All signatures of both, by name."""
+    return {part: module.signatures() for part, module in modules(name).items()}
+
+
+def folded_model(part: str):
+    """The model behind the generator or the latent optimiser."""
+    module = modules("discvae")[part]
+    return getattr(module, "_generator", module)._model.value
 
 
 @functools.cache
 def exported() -> pathlib.Path:
-    """The folder of version 1 of both models, published as export_run does; shared by all tests of a process."""
-    global _folder
-    _folder = tempfile.TemporaryDirectory()
-    folder = pathlib.Path(_folder.name)
-    parts, schema = modules()
-    vectors = serving.plausible_rows(parts["generator"][0].generate, schema)
-    for name, (module, functions) in parts.items():
-        publish(module, functions, folder / name,
-                finish=functools.partial(serving.write_warmup, name=name, functions=functions, vectors=vectors))
+    """The folder of version 1 of both models, published as export_run does, the latent optimiser with SIGNATURES."""
+    folder = pathlib.Path(_open.enter_context(tempfile.TemporaryDirectory()))
+    vectors = serving.plausible_rows(modules("discvae")["generator"].generate, SCHEMA)
+    for name, module in modules("discvae").items():
+        chosen = published(name)
+        publish(module, chosen, folder / name,
+                finish=functools.partial(serving.write_warmup, name=name, functions=chosen, vectors=vectors))
     serving.write_server_files(folder)
     return folder
+
+
+def published(part: str) -> dict:
+    """The signatures that `exported` has of a model."""
+    traced = functions("discvae")[part]
+    return {name: traced[name] for name in SIGNATURES} if part == "latent_optimizer" else traced
+
+
+@functools.cache
+def local() -> LocalModels:
+    """`exported`, loaded as an app does."""
+    return LocalModels(exported())
+
+
+@functools.cache
+def loaded() -> dict[str, model_server.LoadedModel]:
+    """`exported`, loaded as a server does."""
+    return {name: model_server.LoadedModel(exported() / name) for name in serving.MODELS}
+
+
+@functools.cache
+def served() -> tuple[str, str]:
+    """The REST and the gRPC address of a server of `loaded`."""
+    return _open.enter_context(model_server.serve(exported(), models=loaded()))

@@ -130,6 +130,7 @@ def test_adam_as_in_the_paper_finds_it_too(linear):
     assert (found["iterations"] == 1000).all()
 
 
+@pytest.mark.slow
 def test_a_plain_function_is_inverted(layered):
     images, latents, attributes = pictures(layered, 8)
     optimizer = make(lambda z, y: layered(z, y)["images"], dataclasses.replace(PRECISE, restarts=4), prior_weight=1e-5)
@@ -150,6 +151,7 @@ def test_the_energy_is_that_of_the_latents_and_its_parts_add_up(layered):
     np.testing.assert_allclose(found["energy"], found["reconstruction_energy"] + found["prior_energy"], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_fast_method_reaches_the_energy_of_the_reference_in_a_twentieth_of_its_evaluations(layered):
     images, _, attributes = pictures(layered, 16, noise=SIGMA)
     reference = numbers(make(layered, OptimizerConfig.paper()).infer(images, attributes))
@@ -158,6 +160,7 @@ def test_the_fast_method_reaches_the_energy_of_the_reference_in_a_twentieth_of_i
     assert np.mean(fast["energy"] <= 1.01 * reference["energy"]) >= 0.8
 
 
+@pytest.mark.slow
 def test_restarts_never_worsen_an_example(layered):
     images, _, attributes = pictures(layered, 8, noise=SIGMA)
     once, more = (numbers(make(layered, dataclasses.replace(PRECISE, restarts=restarts)).infer(images, attributes))
@@ -166,6 +169,7 @@ def test_restarts_never_worsen_an_example(layered):
     assert (more["evaluations"] > once["evaluations"]).all()
 
 
+@pytest.mark.slow
 def test_a_start_that_is_right_saves_work(layered):
     images, latents, attributes = pictures(layered, 4)
     config = OptimizerConfig(tolerance=1e-3, patience=3)
@@ -174,6 +178,7 @@ def test_a_start_that_is_right_saves_work(layered):
     assert warm["evaluations"].sum() < cold["evaluations"].sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unknown", [False, True])
 def test_an_example_by_itself_equals_that_example_in_a_batch(layered, unknown):
     images, _, attributes = pictures(layered, 16, noise=SIGMA)
@@ -215,6 +220,7 @@ def test_unknown_attributes_are_found_within_their_range(linear):
     assert np.corrcoef(found["attributes"].ravel(), attributes.ravel())[0, 1] > 0.95
 
 
+@pytest.mark.slow
 def test_completion_keeps_observed_pixels_and_puts_back_what_was_hidden(linear):
     images, _, attributes = pictures(linear, 3)
     observed = half_observed(3)
@@ -228,6 +234,7 @@ def test_completion_keeps_observed_pixels_and_puts_back_what_was_hidden(linear):
         assert done["attributes"].shape == (3, 1, ATTRIBUTES) and done["latents"].shape == (3, 1, LATENTS)
 
 
+@pytest.mark.slow
 def test_samples_of_completion_are_draws_from_the_posterior_of_a_linear_gaussian_model(linear):
     images, _, attributes = pictures(linear, 1, noise=SIGMA)
     observed = half_observed(1)
@@ -243,6 +250,7 @@ def test_samples_of_completion_are_draws_from_the_posterior_of_a_linear_gaussian
     np.testing.assert_allclose(scaled, 0.0, atol=5 * np.sqrt(2 / count))
 
 
+@pytest.mark.slow
 def test_samples_differ_by_seed_and_number_and_repeat(layered):
     images, _, attributes = pictures(layered, 2)
     optimizer = make(layered, OptimizerConfig(iterations=20))
@@ -252,6 +260,7 @@ def test_samples_differ_by_seed_and_number_and_repeat(layered):
     assert np.abs(first["latents"][:, 1] - first["latents"][:, 2]).min() > 1e-3
 
 
+@pytest.mark.slow
 def test_editing_without_a_change_gives_back_the_picture(layered):
     images, _, attributes = pictures(layered, 3, noise=SIGMA)
     done = numbers(make(layered, OptimizerConfig(iterations=10)).edit(images, attributes, attributes))
@@ -266,6 +275,7 @@ def test_editing_a_picture_the_generator_can_draw_gives_its_drawing(layered):
     np.testing.assert_allclose(done["reconstructions"], images, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_it_works_inside_a_graph_and_compiled(linear):
     images, _, attributes = pictures(linear, 3, noise=SIGMA)
     eager = numbers(make(linear).infer(images, attributes))

@@ -8,6 +8,8 @@ import tensorflow as tf
 from attr2image_tf.config import ModelConfig
 from benchmarks import plain
 
+pytestmark = pytest.mark.slow
+
 CONFIG = ModelConfig(width=0.0625, image_size=32, latent_size=8, foreground_latent_size=8, background_latent_size=4,
                      attribute_mean=(0.0, 1.0, 2.0), attribute_standard_deviation=(1.0, 1.0, 2.0))
 OF_NETWORKS = [(name,) for name in plain.FORMS if name != "optimiser"]

@@ -1,18 +1,12 @@
 """The main that draws sheets, as a user starts it."""
 
-import os
-import pathlib
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from PIL import Image
 
 from attr2image_tf.run_folder import RunFolder
+from tests import processes
 from tests.evaluation import tiny
-
-ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +17,7 @@ def folder(tmp_path_factory):
 
 
 def draw(folder, *arguments, expected=0):
-    done = subprocess.run([sys.executable, "-m", "trainers.draw", "--run=run", *arguments], cwd=folder, text=True,
-                          capture_output=True, timeout=300,
-                          env={**os.environ, "HOME": str(folder), "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONPATH": str(ROOT)})
-    assert done.returncode == expected and "Traceback" not in done.stderr, done.stderr[-3000:]
+    done = processes.run("trainers.draw", "--run=run", *arguments, folder=folder, expected=expected, HOME=str(folder))
     return done.stdout if expected == 0 else done.stderr.strip().splitlines()[-1]
 
 

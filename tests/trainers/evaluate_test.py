@@ -1,34 +1,23 @@
 """Laws of the mains that train a judge and measure runs, as a user starts them."""
 
 import json
-import os
-import pathlib
-import signal
-import subprocess
-import sys
-import time
 
 import pytest
 
 from attr2image_tf.run_folder import RunFolder
+from tests import processes
 from tests.evaluation import tiny
 
-ROOT = pathlib.Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
+
 SMALL = ["--experiments=faithfulness,bounds", "--test_pictures=12", "--training_pictures=4", "--bounded=4",
          "--batch_size=2", "--threads=1"]
 
 
-def start(module, *arguments):
-    return subprocess.Popen([sys.executable, "-m", module, *map(str, arguments)], cwd=ROOT, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONPATH": str(ROOT)})
-
-
-def finish(process, expected=0):
-    output, errors = process.communicate(timeout=300)
-    assert process.returncode == expected, output[-1000:] + errors[-3000:]
-    assert "Traceback" not in errors
-    return output if expected == 0 else errors.strip().splitlines()[-1]
+def evaluate(*arguments, expected=0):
+    done = processes.run("trainers.evaluate", *arguments, expected=expected)
+    assert "Traceback" not in done.stderr
+    return done.stdout if expected == 0 else done.stderr.strip().splitlines()[-1]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +38,7 @@ def figures(output):
 
 
 def test_a_killed_evaluation_goes_on_and_figures_come_out_the_same_twice(runs, tmp_path):
-    printed = finish(start("trainers.evaluate", *arguments(runs, tmp_path / "once")))
+    printed = evaluate(*arguments(runs, tmp_path / "once"))
     assert printed.strip().splitlines()[-1] == str(tmp_path / "once" / "report.html")
     assert sorted(map(str, figures(tmp_path / "once"))) == [
         "discvae/bounds.json", "discvae/faithfulness.json", "real/faithfulness.json"]
@@ -58,29 +47,23 @@ def test_a_killed_evaluation_goes_on_and_figures_come_out_the_same_twice(runs, t
     assert record["versions"]["tensorflow"] and record["settings"]["bounded"] == 4
     assert record["figures"]["terms"]["lower_bound"]["n"] == 4
 
-    killed = start("trainers.evaluate", *arguments(runs, tmp_path / "killed"))
     first = tmp_path / "killed" / "discvae" / "partial" / "bounds-000000.npz"
-    end = time.monotonic() + 200
-    while not first.exists():
-        assert killed.poll() is None and time.monotonic() < end, killed.communicate()
-        time.sleep(0.02)
-    killed.send_signal(signal.SIGKILL)
-    killed.communicate()
+    processes.kill_when(processes.Process("trainers.evaluate", *arguments(runs, tmp_path / "killed")), first.exists)
     assert not (tmp_path / "killed" / "report.html").exists()
     written = first.stat().st_mtime_ns
-    finish(start("trainers.evaluate", *arguments(runs, tmp_path / "killed")))
+    evaluate(*arguments(runs, tmp_path / "killed"))
     assert first.stat().st_mtime_ns == written
     assert figures(tmp_path / "killed") == figures(tmp_path / "once")
 
-    error = finish(start("trainers.evaluate", *arguments(runs, tmp_path / "once", "--seed=1")), expected=2)
+    error = evaluate(*arguments(runs, tmp_path / "once", "--seed=1"), expected=2)
     assert "holds an evaluation of other things (seed: 0 before, 1 now)" in error
 
 
 def test_what_cannot_be_is_told_in_one_sentence_before_any_work(runs, tmp_path):
-    error = finish(start("trainers.evaluate", *arguments(runs, tmp_path / "new", "--attributes=Circel")), expected=2)
+    error = evaluate(*arguments(runs, tmp_path / "new", "--attributes=Circel"), expected=2)
     assert "error: unknown attribute 'Circel'. Did you mean 'Circle'" in error
     assert not (tmp_path / "new").exists()
     before = sorted(runs.rglob("*"))
-    error = finish(start("trainers.evaluate", *arguments(runs, runs)), expected=2)
+    error = evaluate(*arguments(runs, runs), expected=2)
     assert f"error: the result of run 'discvae' would be written over '{runs / 'discvae'}', which is read" in error
     assert sorted(runs.rglob("*")) == before

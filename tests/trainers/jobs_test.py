@@ -1,26 +1,19 @@
 """What `python -m trainers.infer` makes of its flags, and of pictures. The command itself: tests/lfw_path_test.py."""
 
-import os
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-from attr2image_tf import models
 from attr2image_tf.client.local import LocalModels
 from attr2image_tf.client.photos import PictureError, Square
-from attr2image_tf.config import ModelConfig
 from attr2image_tf.data.schema import AttributeSchema
-from attr2image_tf.inference.latent_optimizer import OptimizerConfig
-from export.latent_optimizer import LatentOptimizerModule
+from tests import processes
+from tests.export import tiny_models
 from trainers.infer_flags import find_pictures, known_attributes, name_results, parse_hidden, parse_numbers
 from trainers.jobs import Job, batches, read_jobs, solve
-
-ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -99,10 +92,7 @@ def test_no_result_is_written_over_a_file_that_is_read(folder):
 
 def test_the_command_refuses_before_anything_is_opened(folder):
     before = (folder / "a.png").read_bytes()
-    done = subprocess.run([sys.executable, "-m", "trainers.infer", "--images=a.png", "--output=.", "--models=none"],
-                          cwd=folder, text=True, capture_output=True, timeout=300,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert done.returncode == 2 and "Traceback" not in done.stderr
+    done = processes.run("trainers.infer", "--images=a.png", "--output=.", "--models=none", folder=folder, expected=2)
     assert "error: the result of 'a.png' would be written over 'a.png', which is read" in done.stderr
     assert (folder / "a.png").read_bytes() == before
 
@@ -236,25 +226,17 @@ def test_a_folder_without_exports_is_refused(tmp_path):
 
 
 class InProcess:
-    """Calls the methods behind the signatures, without an export."""
-
-    def __init__(self, module):
-        self.module = module
+    """Calls the traced signatures, without an export."""
 
     def call(self, model, signature, **inputs):
-        assert model == "latent_optimizer"
-        answer = getattr(self.module, signature)(**{name: tf.constant(value) for name, value in inputs.items()})
-        return {name: value.numpy() for name, value in answer.items()}
+        function = tiny_models.functions("discvae")[model][signature]
+        return {name: value.numpy() for name, value in function(**{
+            name: tf.constant(value) for name, value in inputs.items()}).items()}
 
 
 @pytest.fixture(scope="module")
-def optimizer(schema):
-    model = models.create(ModelConfig(image_size=32, width=0.0625, foreground_latent_size=4, background_latent_size=3,
-                                      attribute_mean=(0.5,) * 2, attribute_standard_deviation=(0.3,) * 2))
-    # First weights draw everything grey; larger ones make the pictures depend on latents and attributes.
-    for variable in model.trainable_variables:
-        variable.assign(1.3 * variable)
-    return InProcess(LatentOptimizerModule(model, schema, OptimizerConfig(iterations=6, memory=2)))
+def optimizer():
+    return InProcess()
 
 
 def jobs(hidden=None, attributes=None):
@@ -263,13 +245,16 @@ def jobs(hidden=None, attributes=None):
             for number, picture in enumerate(pictures)]
 
 
-def test_pictures_are_explained(optimizer, schema):
+@pytest.mark.slow
+def test_pictures_are_explained(optimizer):
+    schema = tiny_models.SCHEMA
     for job, result in zip(jobs(), solve(optimizer, jobs(), None, 0, 0), strict=True):
         assert list(result.columns) == ["recon-\nstruction"] and result.image.shape == job.small.shape
         assert result.energy == pytest.approx(result.reconstruction_energy + result.prior_energy, rel=1e-5)
         assert (result.attributes >= schema.minimum).all() and (result.attributes <= schema.maximum).all()
 
 
+@pytest.mark.slow
 def test_what_is_hidden_is_filled_in_and_the_rest_kept(optimizer):
     hidden = np.zeros((50, 70), bool)
     hidden[10:20, 10:30] = True
@@ -287,10 +272,12 @@ def test_what_is_hidden_is_filled_in_and_the_rest_kept(optimizer):
         assert all((one.columns[title] == other.columns[title]).all() for title in one.columns)
 
 
-def test_setting_what_is_so_already_changes_nothing(optimizer, schema):
+@pytest.mark.slow
+def test_setting_what_is_so_already_changes_nothing(optimizer):
+    schema = tiny_models.SCHEMA
     batch = jobs(attributes=schema.mean)
     same, other = (solve(optimizer, batch, lambda before, text=text: schema.request(text, base=before), 0, 0)
-                   for text in ("Red=mean", "Red=max"))
+                   for text in ("Male=mean", "Male=max"))
     for job, one, two in zip(batch, same, other, strict=True):
         np.testing.assert_array_equal(one.attributes, schema.mean)
         np.testing.assert_allclose(one.image.astype(int), job.small, atol=1)

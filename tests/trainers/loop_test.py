@@ -2,32 +2,29 @@
 
 import csv
 import json
-import os
 import pathlib
 import signal
 import socket
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
+
+from tests import processes
+
+pytestmark = pytest.mark.slow
 
 HERE = pathlib.Path(__file__).parent
 TIMED = ("pictures_per_second",)
 
 
 def start(run, *arguments, **environment):
-    return subprocess.Popen(
-        [sys.executable, str(HERE / "tiny_run.py"), str(run), *arguments], stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True,
-        env={**os.environ, "PYTHONPATH": str(HERE.parents[1]), "TF_CPP_MIN_LOG_LEVEL": "2", **environment})
+    return processes.Process(HERE / "tiny_run.py", run, *arguments, **environment)
 
 
 def finish(process, expected=0):
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == expected, output[-3000:]
-    return output
+    output, errors = process.communicate()
+    assert process.returncode == expected, output[-1000:] + errors[-3000:]
+    return output + errors
 
 
 def weights(run):
@@ -41,14 +38,6 @@ def log(run):
         assert all(float(row[name]) > 0.0 for row in rows for name in TIMED)
         return [{name: float(value) for name, value in row.items() if name not in TIMED}
                 for row in rows]
-
-
-def wait_for(condition, process, seconds=120):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, process.communicate()[0][-3000:]
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def saved_steps(run):
@@ -79,24 +68,15 @@ def test_training_improves_the_bound(reference):
     assert last["skipped_steps"] == 0
 
 
-def test_a_run_killed_twice_and_resumed_equals_an_uninterrupted_one(tmp_path, reference):
-    run = tmp_path / "killed"
-    for steps in (2, 6):
-        process = start(run)
-        wait_for(lambda: saved_steps(run) >= steps, process)  # noqa: B023
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-    assert not (run / "weights.npz").exists()
-    finish(start(run))
-    assert_same_run(run, reference, 1e-5)
-
-
-def test_a_terminated_run_saves_first_and_goes_on(tmp_path, reference):
-    run = tmp_path / "terminated"
+def test_a_run_killed_then_terminated_and_resumed_equals_an_uninterrupted_one(tmp_path, reference):
+    run = tmp_path / "stopped"
+    process = start(run)
+    processes.kill_when(process, lambda: saved_steps(run) >= 2)
+    assert process.returncode == -signal.SIGKILL and not (run / "log.csv").exists()
+    # Whoever is asked to end saves first and says that there is more to do.
     process = start(run, "--sleep=2")
-    wait_for(lambda: (run / "log.csv").exists(), process)
-    process.send_signal(signal.SIGTERM)
-    finish(process, expected=3)
+    processes.kill_when(process, lambda: (run / "log.csv").exists(), signal.SIGTERM)
+    assert process.returncode == 3 and not (run / "weights.npz").exists()
     finish(start(run))
     assert_same_run(run, reference, 1e-5)
 
@@ -120,10 +100,8 @@ def test_two_workers_equal_one_device_and_survive_the_loss_of_one(tmp_path, refe
             {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}})) for index in range(2)]
 
     workers = cluster("--sleep=3")
-    wait_for(lambda: (run / "log.csv").exists(), workers[0])
-    workers[1].send_signal(signal.SIGKILL)
-    workers[1].communicate()
-    workers[0].communicate(timeout=300)
+    processes.kill_when(workers[1], (run / "log.csv").exists)
+    workers[0].communicate()
     assert workers[0].returncode not in (0, 3)
     for worker in cluster():
         finish(worker)

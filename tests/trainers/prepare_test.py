@@ -1,10 +1,6 @@
 """The way of a new user: from a folder and a CSV file through `trainers.prepare` to a trained, exported generator."""
 
 import csv
-import os
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -15,14 +11,14 @@ from attr2image_tf.data.folder.table import read_table
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.evaluation import attribute_regressor
 from attr2image_tf.evaluation.attribute_regressor import RegressorConfig
+from tests import processes
 
-ROOT = pathlib.Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
 
-def run(*command, folder, expected=0):
-    done = subprocess.run([sys.executable, *map(str, command)], cwd=folder, text=True, capture_output=True,
-                          timeout=600, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONPATH": str(ROOT)})
-    assert done.returncode == expected, done.stdout[-1000:] + done.stderr[-3000:]
-    assert expected == 0 or (done.stderr.splitlines()[-1].startswith("error: ") and "Traceback" not in done.stderr)
+
+def run(main, *arguments, folder, expected=0):
+    done = processes.run(main, *arguments, folder=folder, expected=expected)
+    assert expected == 0 or done.stderr.splitlines()[-1].startswith("error: ")
     return done
 
 
@@ -48,17 +44,17 @@ def user(tmp_path):
 
 def test_from_a_folder_to_an_exported_generator(user):
     files = ["--images=images", "--attributes=attributes.csv", "--image_size=32"]
-    done = run("-m", "trainers.prepare", *files, "--name=squares", folder=user)
+    done = run("trainers.prepare", *files, "--name=squares", folder=user)
     assert "40 pictures can be used: 40 PNG; no masks (for --model=cvae and vae)" in done.stdout
     assert done.stdout.splitlines()[-1] == "Train on it with --dataset=folder:prepared/squares"
     assert np.asarray(Image.open(user / "prepared/squares/contact_sheet.png")).std() > 10
     assert "splits: 32 train, 4 validation, 4 test" in (user / "prepared/squares/report.txt").read_text()
     # Another set under that name is refused, and what there is to look at stays.
     report = (user / "prepared/squares/report.txt").read_bytes()
-    done = run("-m", "trainers.prepare", *files, "--masks=masks", "--name=squares", folder=user, expected=2)
+    done = run("trainers.prepare", *files, "--masks=masks", "--name=squares", folder=user, expected=2)
     assert "prepared from other files or settings" in done.stderr
     assert (user / "prepared/squares/report.txt").read_bytes() == report
-    training = ["-m", "trainers.train", "--dataset=folder:prepared/squares", "--run=run", "--image_size=32",
+    training = ["trainers.train", "--dataset=folder:prepared/squares", "--run=run", "--image_size=32",
                 "--width=0.0625", "--epochs=1", "--batch_size=8", "--latent_size=4"]
     refused = run(*training, "--model=cvae", "--run=run[1]", folder=user, expected=2).stderr
     assert "run='run[1]': TensorFlow takes [ ] in a path for a pattern" in refused and not (user / "run[1]").exists()
@@ -76,9 +72,9 @@ def test_from_a_folder_to_an_exported_generator(user):
 
 def test_a_dry_run_writes_nothing_and_attributes_are_not_written_over(user):
     files = ["--images=images", "--attributes=attributes.csv", "--masks=masks"]
-    done = run("-m", "trainers.prepare", *files, "--dry_run", folder=user)
+    done = run("trainers.prepare", *files, "--dry_run", folder=user)
     assert "40 pictures can be used: 40 PNG; each with a mask" in done.stdout
-    done = run("-m", "trainers.prepare", *files[:2], "--predict_attributes=run", folder=user, expected=2)
+    done = run("trainers.prepare", *files[:2], "--predict_attributes=run", folder=user, expected=2)
     assert "'attributes.csv' exists" in done.stderr and not (user / "prepared").exists()
 
 
@@ -105,7 +101,7 @@ def test_a_regressor_writes_the_attributes_of_pictures_that_have_none(user):
     (place / "schema.json").write_text(schema.to_json())
     attribute_regressor.save(network, place)
     (user / "images" / "broken.png").write_text("no picture")
-    run("-m", "trainers.prepare", "--images=images", "--attributes=new.csv", "--predict_attributes=regressor",
+    run("trainers.prepare", "--images=images", "--attributes=new.csv", "--predict_attributes=regressor",
         "--fit=whole", folder=user)
     with open(user / "new.csv", newline="") as file:
         header, *rows = csv.reader(file)

@@ -1,0 +1,88 @@
+"""What documents, flag files and docstrings tell a reader to type is what the mains and the library take."""
+
+import doctest
+import importlib
+import importlib.util
+import pathlib
+import pkgutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import attr2image_tf
+import export
+from attr2image_tf.config import ModelConfig
+from attr2image_tf.inference.energy import Energy, EnergyConfig
+from tests import documents, processes, tiny
+from tests.documents import ROOT
+from tests.evaluation import tiny as evaluated
+
+PARSE_ONLY = pathlib.Path(__file__).with_name("parse_only.py")
+
+
+@pytest.mark.parametrize("file", documents.FILES)
+def test_every_command_of_a_document_is_one(file):
+    for command in documents.commands(file):
+        assert importlib.util.find_spec(command.module), f"{command}: there is no such module"
+        if command.module.split(".")[0] in ("trainers", "export", "benchmarks"):
+            arguments = [argument.replace("=PID", "=1") for argument in command.arguments]
+            read = processes.Process(PARSE_ONLY, command.module, *arguments)
+            said = "".join(read.communicate())
+            assert read.returncode == 0, f"{command}\n{said[-1000:]}"
+
+
+def test_the_documents_have_commands():
+    modules = {file: [command.module for command in documents.commands(file)] for file in documents.FILES}
+    assert modules["README.md"].count("trainers.train") >= 6 and modules["README.md"].count("trainers.infer") >= 3
+    assert {"trainers.draw", "trainers.evaluate", "trainers.prepare", "export.export"} <= set(modules["README.md"])
+    assert {"export.check", "benchmarks.training", "pytest"} <= set(modules["BUILD.md"])
+
+
+@pytest.mark.parametrize("flag", ["--learning_rat=1", "--epochs=many", "--dataset"])
+def test_a_command_with_a_mistake_would_be_found(flag):
+    processes.run(PARSE_ONLY, "trainers.train", flag, expected=1)
+
+
+@pytest.mark.parametrize("file", sorted(path.name for path in ROOT.glob("*.flags")))
+def test_a_flag_file_is_read(file):
+    processes.run(PARSE_ONLY, "trainers.train", f"--flagfile={file}")
+
+
+def test_every_flag_file_is_in_the_readme():
+    named = {argument.removeprefix("--flagfile=") for command in documents.commands("README.md")
+             for argument in command.arguments if argument.startswith("--flagfile=")}
+    assert named == {path.name for path in ROOT.glob("*.flags")}
+
+
+def modules_with_examples():
+    """Names of the library's modules whose docstrings have examples."""
+    return [module.name for package in (attr2image_tf, export)
+            for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+            if ">>> " in pathlib.Path(importlib.util.find_spec(module.name).origin).read_text()]
+
+
+@pytest.fixture(scope="module")
+def told():
+    """What the examples speak of without making it: a model with as many latents and attributes, pictures."""
+    model = tiny.make_model(foreground_latent_size=192, background_latent_size=64, attribute_mean=(0.0,) * 73,
+                            attribute_standard_deviation=(1.0,) * 73)
+    random = np.random.default_rng(0)
+    return {"tf": tf, "np": np, "ModelConfig": ModelConfig, "Energy": Energy, "EnergyConfig": EnergyConfig,
+            "model": model, "images": random.random((16, tiny.SIZE, tiny.SIZE, 3), np.float32),
+            "attributes": random.normal(size=(16, 73)).astype(np.float32)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", modules_with_examples())
+def test_examples_of_docstrings_give_what_they_say(name, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    evaluated.write_judge(tmp_path / "runs" / "regressor_a", evaluated.make_dataset().schema)
+    module = importlib.import_module(name)
+    # What the module itself defines comes first, except where an example says what a name means.
+    report = doctest.testmod(module, extraglobs=told, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert report.attempted and not report.failed
+
+
+def test_some_docstrings_have_examples():
+    assert "attr2image_tf.models.discvae" in modules_with_examples()

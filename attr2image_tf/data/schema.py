@@ -15,6 +15,11 @@ _PART = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,=]*?))\s*(?:=([^,]*))?(?:,|$)')
 _QUOTING = 'A name with a comma or = in it stands in double quotes: "size, in cm"=+1.'
 
 
+# Without it, {Smiling +2, Frowning +2}, whose correlation in LFW is -0.99, moves another attribute by 6.5 standard
+# deviations; with it by 0.7, while a single request moves the others by 5 % less.
+REQUEST_NOISE = 0.05
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class AttributeSchema:
     """Names and training statistics of the A attributes of a data set.
@@ -131,7 +136,9 @@ class AttributeSchema:
             requests: amount by attribute name.
             base: float [A] from which the others are taken; the training mean by default.
             correlated: if True the others move to their conditional mean given the requested ones, under a Gaussian
-                fit of the training attributes: faces of seniors also have grey hair. If False they stay at `base`.
+                fit of the training attributes: faces of seniors also have grey hair. A twentieth of an attribute's
+                variance counts as noise of the request, so that requests which contradict each other, such as to smile
+                and to frown, do not push the others out of the range of the data. If False they stay at `base`.
 
         Raises:
             ValueError: an unknown or repeated attribute, or an amount that is none.
@@ -145,10 +152,7 @@ class AttributeSchema:
         values = np.array([self.value(name, amount) for name, amount in requests.items()])
         result = base.copy()
         if correlated:
-            covariance = self.covariance.astype(np.float64)
-            inner = covariance[np.ix_(chosen, chosen)]
-            # A constant attribute has no variance; the pseudo-inverse then moves nothing with it.
-            result += covariance[:, chosen] @ np.linalg.pinv(inner) @ (values - base[chosen])
+            result += _regression(self.covariance.astype(np.float64), chosen) @ (values - base[chosen])
             result = np.clip(result, np.minimum(self.minimum, base), np.maximum(self.maximum, base))
         result[chosen] = values
         return result.astype(np.float32)
@@ -217,14 +221,23 @@ class AttributeSchema:
         return cls(**json.loads(text))
 
 
+def _regression(covariance, chosen):
+    """Coefficients [A, R] of all attributes on the chosen ones, each observed with REQUEST_NOISE of its variance."""
+    deviation = np.sqrt(np.diagonal(covariance))
+    # What is constant goes with nothing.
+    scale = np.where(deviation > 0, deviation, 1.0)
+    correlation = covariance / np.outer(scale, scale)
+    inner = correlation[np.ix_(chosen, chosen)] + REQUEST_NOISE * np.eye(len(chosen))
+    return deviation[:, np.newaxis] * np.linalg.solve(inner, correlation[chosen]).T / scale[chosen]
+
+
 # An eigendecomposition takes tens of milliseconds, and clients ask for the same attributes again and again.
 @functools.lru_cache(maxsize=64)
 def _conditional_root(covariance, size, chosen):
     """R with R^T R the covariance float32 [size, size], as bytes, of what is left to vary once `chosen` are known."""
     covariance = np.frombuffer(covariance, np.float32).reshape(size, size).astype(np.float64)
     chosen = list(chosen)
-    covariance = covariance - covariance[:, chosen] @ np.linalg.pinv(
-        covariance[np.ix_(chosen, chosen)]) @ covariance[chosen]
+    covariance = covariance - _regression(covariance, chosen) @ covariance[chosen]
     values, vectors = np.linalg.eigh(0.5 * (covariance + covariance.T))
     root = (vectors * np.sqrt(np.maximum(values, 0.0))).T
     root.setflags(write=False)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.data.schema import REQUEST_NOISE, AttributeSchema
 
 NAMES = ("Smiling", "Gray Hair", "Senior", "No Beard")
 
@@ -93,12 +93,26 @@ def test_correlated_others_move_to_their_conditional_mean(schema, attributes):
     covariance, mean = np.cov(attributes.T), attributes.mean(0)
     chosen, others = [2, 0], [1, 3]
     values = mean[chosen] + [0.5, -0.4] * attributes.std(0, ddof=1)[chosen]
+    inner = covariance[np.ix_(chosen, chosen)]
     expected = mean[others] + covariance[np.ix_(others, chosen)] @ np.linalg.solve(
-        covariance[np.ix_(chosen, chosen)], values - mean[chosen])
+        inner + np.diag(REQUEST_NOISE * np.diagonal(inner)), values - mean[chosen])
     assert np.abs(expected - mean[others]).max() > 0.1
     moved = schema.vector({"Senior": 0.5, "Smiling": -0.4}, correlated=True)
     np.testing.assert_allclose(moved[chosen], values, rtol=1e-4)
     np.testing.assert_allclose(moved[others], expected, rtol=1e-3)
+
+
+def test_requests_that_contradict_each_other_leave_the_others_near_the_data():
+    random = np.random.default_rng(0)
+    joy, third = random.normal(size=(2, 5000))
+    grins = np.stack([joy, -joy + 0.1 * random.normal(size=5000), 0.6 * joy + 0.8 * third], 1)
+    schema = AttributeSchema.measure(["smiling", "frowning", "teeth"], 100.0 + grins)
+    assert np.corrcoef(grins.T)[0, 1] < -0.99
+    for requests in ({"smiling": 2.0, "frowning": 2.0}, {"smiling": 2.0}):
+        moved = schema.vector(requests, correlated=True)
+        assert abs(moved[2] - schema.mean[2]) < 2.0 * schema.standard_deviation[2]
+    # A request by itself moves what goes with it nearly as far as it goes with it.
+    np.testing.assert_allclose((moved[2] - schema.mean[2]) / schema.standard_deviation[2], 2.0 * 0.6, rtol=0.1)
 
 
 def test_correlated_others_stay_within_what_was_seen(schema):

@@ -34,7 +34,7 @@ def test_no_two_outputs_are_one(tmp_path):
 def test_paths_that_are_patterns_are_refused_by_all_that_give_them_to_tensorflow(tmp_path, character):
     path = tmp_path / f"a{character}b"
     message = rf"a\{character}b': TensorFlow takes \{character} in a path for a pattern, .*rename the folder"
-    for refuse in (lambda: check_no_pattern(path, "run"), lambda: connect(path),
+    for refuse in (lambda: check_no_pattern(path, "run"), lambda: connect(path), lambda: RunFolder(path),
                    lambda: export_run(path, tmp_path / "models"), lambda: export_run(tmp_path / "run", path)):
         with pytest.raises(ValueError, match=message):
             refuse()
@@ -44,10 +44,9 @@ def test_paths_that_are_patterns_are_refused_by_all_that_give_them_to_tensorflow
 
 def test_what_is_refused_is_what_tensorflow_does_not_find(tmp_path):
     """When this fails TensorFlow has learned to read such paths, and they need not be refused any more."""
-    folder = RunFolder(tmp_path / "a[1]b")
-    manager = tf.train.CheckpointManager(tf.train.Checkpoint(step=tf.Variable(1)), str(folder.checkpoints), 1)
-    manager.save()
-    assert list(folder.checkpoints.glob("*.index")) and not tf.train.latest_checkpoint(str(folder.checkpoints))
+    folder = tmp_path / "a[1]b"
+    tf.train.CheckpointManager(tf.train.Checkpoint(step=tf.Variable(1)), str(folder), 1).save()
+    assert list(folder.glob("*.index")) and not tf.train.latest_checkpoint(str(folder))
 
 
 def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):

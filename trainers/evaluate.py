@@ -54,10 +54,6 @@ flags.DEFINE_list("attributes", [], "Attributes of the progression strips; the e
 flags.DEFINE_list("background_attributes", None, "Attributes that describe the background, for leakage; by default "
                   "those known for the data set.")
 
-# The others describe what is in front.
-BACKGROUND_ATTRIBUTES = {"emblems": ("Gradient Background", "Checked Background", "Cloudy Background",
-                                     "Bright Background"), "lfw": ("Outdoor",)}
-
 
 def open_runs(values) -> dict[str, RunFolder]:
     """Run folders by label, all of one data set.
@@ -116,7 +112,7 @@ def settings(values, run) -> context.EvaluationConfig:
         raise ValueError(f"--patch_sizes: expected whole numbers of pixels, got {unknown[0]!r}.")
     background = values.background_attributes
     if background is None:
-        background = BACKGROUND_ATTRIBUTES.get(run.dataset.partition(":")[0], ())
+        background = data.ENTRIES[run.dataset.partition(":")[0]].background_attributes
     config = config_from_flags(context.EvaluationConfig, values, patch_sizes=tuple(int(text) for text in sizes),
                                background_attributes=tuple(background))
     config.require(max(config.patch_sizes) < size, "patch_sizes", f"numbers from 1 to {size - 1}")

@@ -136,13 +136,12 @@ def _documented(config):
 
 
 def define_dataset_flags():
-    """--dataset, --cub_attributes, --celeba_masks, --data_dir, --prepared_dir, --image_size."""
-    flags.DEFINE_string("dataset", "emblems", f"Data set: {', '.join(data.NAMES)}. emblems is rendered on the fly and "
-                        "needs no files.")
-    flags.DEFINE_enum("cub_attributes", "image", ("image", "class"), "Attributes of cub: labels of each picture, or "
-                      "shares of its species, which are also taken where the archive has no labels of pictures.")
-    flags.DEFINE_enum("celeba_masks", "none", ("none", "drawn", "predicted"), "Masks of celeba: none, those of "
-                      "CelebAMask-HQ with its pictures, or what the network of trainers.train_foreground predicts.")
+    """--dataset, the flags of single data sets, --data_dir, --prepared_dir, --image_size."""
+    flags.DEFINE_string("dataset", "emblems", f"Data set: {data.names()}. emblems is rendered on the fly and needs no "
+                        "files.")
+    for entry in data.ENTRIES.values():
+        if entry.flag:
+            flags.DEFINE_enum(entry.flag, entry.details[0], entry.details, entry.help)
     define_source_flags()
     flags.DEFINE_integer("image_size", 64, "Height and width in pixels; a multiple of 32.", lower_bound=32)
 
@@ -162,8 +161,8 @@ def define_threads():
 
 def load_dataset(values) -> data.AttributeDataset:
     """The data set that the flags name."""
-    details = {"cub": values.cub_attributes, "celeba": values.celeba_masks}
-    name = f"{values.dataset}:{details[values.dataset]}" if values.dataset in details else values.dataset
+    entry = data.ENTRIES.get(values.dataset)
+    name = f"{entry.name}:{values[entry.flag].value}" if entry is not None and entry.flag else values.dataset
     return data.load(name, image_size=values.image_size, source_dir=values.data_dir,
                      prepared_dir=values.prepared_dir)
 

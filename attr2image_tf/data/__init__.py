@@ -2,13 +2,20 @@
 
 import os
 
+from attr2image_tf.data import celeba, cub, emblems, folder, lfw
 from attr2image_tf.data.dataset import SPLITS, AttributeDataset
+from attr2image_tf.data.registry import Entry
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.files import as_path
 
-NAMES = ("emblems", "lfw", "cub", "celeba", "folder:PATH")
+ENTRIES = {entry.name: entry for entry in (emblems.ENTRY, lfw.ENTRY, cub.ENTRY, celeba.ENTRY, folder.ENTRY)}
 
-__all__ = ["NAMES", "SPLITS", "AttributeDataset", "AttributeSchema", "load", "same_set"]
+__all__ = ["ENTRIES", "SPLITS", "AttributeDataset", "AttributeSchema", "Entry", "load", "names", "same_set"]
+
+
+def names() -> str:
+    """The data sets that `load` knows, as text."""
+    return ", ".join(entry.shown for entry in ENTRIES.values())
 
 
 def load(name: str, *, image_size: int = 64, source_dir: str | os.PathLike | None = None,
@@ -29,24 +36,12 @@ def load(name: str, *, image_size: int = 64, source_dir: str | os.PathLike | Non
         ValueError: unknown name, or files that cannot be used (DataError).
     """
     kind, _, detail = name.partition(":")
-    files = {"image_size": image_size, "source_dir": source_dir, "prepared_dir": prepared_dir}
-    # Imported when asked for: emblems need nothing of what reads archives.
-    if name == "emblems":
-        from attr2image_tf.data.emblems import open_emblems
-        return open_emblems(image_size=image_size, seed=seed)
-    if name == "lfw":
-        from attr2image_tf.data.lfw.builder import open_lfw
-        return open_lfw(**files)
-    if kind == "cub":
-        from attr2image_tf.data.cub.builder import open_cub
-        return open_cub(attributes=detail or "image", **files)
-    if kind == "celeba":
-        from attr2image_tf.data.celeba.builder import open_celeba
-        return open_celeba(masks=detail or "none", **files)
-    if kind == "folder" and detail:
-        from attr2image_tf.data.folder.builder import open_folder
-        return open_folder(detail, image_size=image_size)
-    raise ValueError(f"dataset={name!r}: expected one of {', '.join(NAMES)}.")
+    entry = ENTRIES.get(kind)
+    if entry is not None and entry.details:
+        detail = detail or entry.details[0]
+    elif entry is None or bool(detail) != (entry.details is None):
+        raise ValueError(f"dataset={name!r}: expected one of {names()}.")
+    return entry.open(detail, image_size=image_size, source_dir=source_dir, prepared_dir=prepared_dir, seed=seed)
 
 
 def same_set(one: str, other: str) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from attr2image_tf.data.dataset import SPLITS, AttributeDataset
+from attr2image_tf.data.registry import Entry
 from attr2image_tf.data.schema import AttributeSchema
 
 SHAPES = ("Circle", "Square", "Triangle", "Star")
@@ -203,3 +204,11 @@ def _draw(seed, split, count):
 
 def _to_uint8(pictures):
     return tf.cast(tf.round(pictures * 255.0), tf.uint8)
+
+
+def _open(detail, *, image_size, seed, **unused):
+    return open_emblems(image_size=image_size, seed=seed)
+
+
+ENTRY = Entry("emblems", _open, background_attributes=("Gradient Background", "Checked Background", "Cloudy Background",
+                                                       "Bright Background"))

@@ -8,5 +8,5 @@ def _open(detail, *, seed, **files):
     return open_cub(attributes=detail, **files)
 
 
-ENTRY = Entry("cub", _open, ("image", "class"), "cub_attributes", "Attributes of cub: labels of each picture, or shares "
-              "of its species, which are also taken where the archive has no labels of pictures.")
+ENTRY = Entry("cub", _open, ("image", "class"), "cub_attributes", "Attributes of cub: labels of each picture, or "
+              "shares of its species, which are also taken where the archive has no labels of pictures.")

@@ -104,12 +104,16 @@ class LatentOptimizer:
 
     def __init__(self, generator, energy: Energy, config: OptimizerConfig = OptimizerConfig(), *, latent_size: int,
                  attribute_size: int, prior=None, attribute_prior: AttributePrior | None = None, start=None):
-        self.start, self.prior = start, prior
-        self.generator, self.energy, self.config = generator, energy, config
+        self.prior, self.energy, self.config = prior, energy, config
         self.latent_size, self.attribute_size, self.attribute_prior = latent_size, attribute_size, attribute_prior
         if attribute_prior is not None and attribute_prior.size != attribute_size:
             raise ValueError(f"LatentOptimizer: the attribute prior is of {attribute_prior.size} attributes, not of "
                              f"{attribute_size}.")
+        # A graph calls these in many places; as functions of their own they are traced once, not at each call.
+        rows = (tf.TensorSpec([None, latent_size], tf.float32), tf.TensorSpec([None, attribute_size], tf.float32))
+        self.generator = tf.function(generator, input_signature=rows, autograph=False)
+        self.draw = tf.function(self._draw, input_signature=rows, autograph=False)
+        self.start = start and tf.function(start, autograph=False, reduce_retracing=True)
         self.height, self.width = self._picture_size()
         divisor = 2**energy.config.multi_scale_levels if energy.config.multi_scale_weight else 1
         if self.height % divisor or self.width % divisor:
@@ -227,6 +231,11 @@ class LatentOptimizer:
                                     tf.convert_to_tensor(carry, tf.float32))
         return {**result, "images": edited, "latents": latents, "reconstructions": before}
 
+    def _draw(self, noise, attributes):
+        """z of e, and what the generator draws."""
+        latents = self.to_latents(noise, attributes)
+        return latents, self.generator(latents, attributes)
+
     def to_latents(self, noise, attributes):
         """z of e, float32 [B, Z]."""
         return noise if self.prior is None else self.prior.latents_from_noise(noise, attributes)
@@ -244,9 +253,7 @@ class LatentOptimizer:
             raise ValueError("attributes are needed: this LatentOptimizer has no attribute_prior to find them by.")
 
     def _picture_size(self):
-        specs = (tf.TensorSpec([None, self.latent_size], tf.float32), tf.TensorSpec([None, self.attribute_size],
-                                                                                    tf.float32))
-        output = tf.function(self.generator).get_concrete_function(*specs).structured_outputs
+        output = self.generator.get_concrete_function().structured_outputs
         images = output.get("images") if isinstance(output, dict) else output
         shape = getattr(images, "shape", None)
         if shape is None or shape.rank != 4 or shape[1] is None or shape[2] is None or shape[3] != 3:
@@ -290,12 +297,15 @@ class LatentOptimizer:
 
     def _edit_rows(self, images, latents, attributes, new_attributes, carry):
         before = self.generator(latents, attributes)
-        after = self.generator(self.to_latents(self.to_noise(latents, attributes), new_attributes), new_attributes)
+        _, after = self.draw(self.to_noise(latents, attributes), new_attributes)
         drawn = before["images"] if isinstance(before, dict) else before
         return carry_over(images, before, after, carry=carry), drawn
 
     def _best_of_descents(self, problem, first, seeds):
         """Descents from `first` and then from the best of some prior draws; the best is kept row by row."""
+        if self.config.restarts == 1:
+            return self._descend(problem, first)
+
         def body(number, best):
             start = tf.cond(number == 0, lambda: first, lambda: self._best_draw(problem, fold_in(seeds, number)))
             found = self._descend(problem, start)
@@ -379,8 +389,7 @@ class _Problem:
             attributes = self.optimizer.attribute_prior.to_attributes(points[:, self.latent_size:])
         else:
             attributes = tf.gather(self.attributes, rows)
-        latents = self.optimizer.to_latents(points[:, :self.latent_size], attributes)
-        drawn = self.optimizer.generator(latents, attributes)
+        latents, drawn = self.optimizer.draw(points[:, :self.latent_size], attributes)
         images = drawn["images"] if isinstance(drawn, dict) else drawn
         reconstruction = self.energy.reconstruction(images, tf.gather(self.images, rows),
                                                     tf.gather(self.observed, rows))

@@ -76,6 +76,38 @@ def test_a_row_of_seeds_gives_one_picture_at_any_batch_size(model):
             np.testing.assert_allclose(value[0], together[name][row], atol=5e-5, err_msg=name)
 
 
+def test_pictures_are_drawn_from_the_prior(model):
+    attributes = make_batch()["attributes"]
+    noise = randomness.normal_by_example(example_seeds(4), model.latent_size)
+    drawn = model.generate(attributes, example_seeds(4))
+    latents = model.latents_from_noise(noise, attributes)
+    np.testing.assert_allclose(drawn["latents"], latents, atol=1e-5)
+    assert np.abs(latents - noise).max() > 0.1
+    np.testing.assert_allclose(model.noise_from_latents(latents, attributes), noise, atol=1e-4)
+    np.testing.assert_allclose(model.decode(latents, attributes)["images"], drawn["images"], atol=1e-5)
+
+
+def test_a_lower_temperature_draws_pictures_more_alike(model):
+    attributes = tf.zeros([6, 3])
+
+    def spread(temperature):
+        return float(tf.reduce_mean(tf.math.reduce_std(
+            model.generate(attributes, example_seeds(6), temperature)["images"], 0)))
+
+    assert spread(0.0) < 1e-6 < spread(0.5) < spread(1.0)
+    # A row's own is a row's own.
+    mixed = model.generate(attributes, example_seeds(6), tf.constant([1.0, 0.0, 1.0, 0.5, 1.0, 1.0]))["images"]
+    np.testing.assert_allclose(mixed[0], model.generate(attributes, example_seeds(6))["images"][0], atol=1e-5)
+
+
+def test_what_the_prior_adds_to_the_bound_is_its_density_over_the_standard_one(model):
+    batch = make_batch()
+    terms = model.lower_bound(batch, SEED)
+    assert terms["prior_gain"].shape == (4,) and np.isfinite(terms["prior_gain"]).all()
+    assert "prior_gain" not in model.lower_bound(batch, SEED, training=True)
+    assert "prior_gain" not in make(model.config.model, prior="standard").lower_bound(batch, SEED)
+
+
 def test_pictures_are_in_their_ranges_and_of_their_shapes(model):
     layers = model.generate(make_batch()["attributes"], example_seeds(4))
     assert layers["images"].shape == (4, 32, 32, 3)

@@ -183,6 +183,7 @@ class RunConfig(Config):
         rotation: largest angle of a random rotation, in radians.
         crop: whether training pictures are cropped at random; for data sets whose pictures have a border.
         sharpening: largest strength of random sharpening, at least 0; 0 switches it off.
+        prior_steps: steps in which the flow of the prior is trained at the end, at most; 0 leaves it out.
         version: of this format. 1, whose files do not say so, had one standard deviation for both likelihoods of
             DisCVAE, no fitted prior, and a blur in sharpening that made it two thirds as strong.
     """
@@ -199,6 +200,7 @@ class RunConfig(Config):
     rotation: float = 0.0
     crop: bool = False
     sharpening: float = 1.5
+    prior_steps: int = 2000
     version: int = 2
 
     @classmethod
@@ -218,6 +220,6 @@ class RunConfig(Config):
         for name in ("epochs", "batch_size"):
             self.require(getattr(self, name) >= 1, name, "at least 1")
         self.require(self.learning_rate > 0, "learning_rate", "above 0")
-        for name in ("l2", "clip_norm", "rotation", "sharpening"):
+        for name in ("l2", "clip_norm", "rotation", "sharpening", "prior_steps"):
             self.require(getattr(self, name) >= 0, name, "at least 0")
         self.require(0 <= self.average_decay < 1, "average_decay", "at least 0 and below 1")

@@ -55,7 +55,7 @@ def test_from_the_official_archives_to_an_app(real_lfw, tmp_path):
     source, prepared = real_lfw
     data = [f"--data_dir={source}", f"--prepared_dir={prepared}", "--image_size=32"]
     training = ["trainers.train", "--flagfile=lfw.flags", f"--run={tmp_path / 'run'}", "--width=0.0625",
-                "--epochs=1", "--batch_size=64", *data]
+                "--epochs=1", "--prior_steps=20", "--batch_size=64", *data]
     counts = run(*training, "--dry_run").stdout
     assert "train: 8,737 examples, validation: 727 examples, test: 2,258 examples" in counts
     output = run(*training).stdout

@@ -15,8 +15,8 @@ from tests import documents, processes
 from tests.documents import ROOT
 
 RUN = "runs/quickstart"
-SMALLER = ["--epochs=1", "--width=0.0625", "--foreground_latent_size=8", "--background_latent_size=4",
-           "--batch_size=400"]
+SMALLER = ["--epochs=1", "--prior_steps=20", "--width=0.0625", "--foreground_latent_size=8",
+           "--background_latent_size=4", "--batch_size=400"]
 # The README's faces have attributes that the scenes of the quickstart lack.
 FACES = ("Smiling", "Male", "Senior")
 

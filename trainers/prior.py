@@ -22,12 +22,12 @@ def fit_prior(folder: RunFolder, dataset: AttributeDataset, kind: str, config: F
         folder: RunFolder.
         dataset: AttributeDataset of the run.
         kind: "standard", "gaussian" or "flow".
-        config: FittingConfig; by default mirrored and seeded as the run.
+        config: FittingConfig; by default as the run has it.
         joint_background: whether the background's latents may depend on attributes and foreground latents.
         measured: the split on which the KL divergence is measured.
     """
     step, run = folder.step(), folder.read_config()
-    config = config or FittingConfig(mirrored=run.flip, seed=run.model.seed)
+    config = config or FittingConfig(mirrored=run.flip, seed=run.model.seed, steps=run.prior_steps)
     about = {"step": step, "final": True, "kind": kind, "joint_background": joint_background,
              "fitting": config.to_dict()}
     if folder.prior.exists():

@@ -55,7 +55,7 @@ def test_from_a_folder_to_an_exported_generator(user):
     assert "prepared from other files or settings" in done.stderr
     assert (user / "prepared/squares/report.txt").read_bytes() == report
     training = ["trainers.train", "--dataset=folder:prepared/squares", "--run=run", "--image_size=32",
-                "--width=0.0625", "--epochs=1", "--batch_size=8", "--latent_size=4"]
+                "--width=0.0625", "--epochs=1", "--prior_steps=4", "--batch_size=8", "--latent_size=4"]
     refused = run(*training, "--model=cvae", "--run=run[1]", folder=user, expected=2).stderr
     assert "run='run[1]': TensorFlow takes [ ] in a path for a pattern" in refused and not (user / "run[1]").exists()
     refused = run(*training, folder=user, expected=2).stderr

@@ -165,6 +165,11 @@ class ModelConfig(Config):
         return max(1, round(count * self.width))
 
 
+# What runs did whose files say no version.
+_VERSION_1 = {"version": 1, "sharpening": 1.0}
+_VERSION_1_MODEL = {"shared_observation_noise": True, "prior": "standard"}
+
+
 @dataclasses.dataclass(frozen=True)
 class RunConfig(Config):
     """What a training run is: everything its result depends on, saved as config.json in the run folder.
@@ -210,9 +215,23 @@ class RunConfig(Config):
             values = values | {"l2": values["weight_decay"]}
             del values["weight_decay"]
         if isinstance(values, dict) and isinstance(values.get("model"), dict) and "version" not in values:
-            model = {"shared_observation_noise": True, "prior": "standard"} | values["model"]
-            values = {"sharpening": 1.0} | values | {"version": 1, "model": model}
+            model = _VERSION_1_MODEL | values["model"]
+            values = _VERSION_1 | values | {"model": model}
         return super().from_dict(values)
+
+    def continuing(self, before: "RunConfig") -> "RunConfig":
+        """This configuration as one that goes on with a run of `before`: an older version's ways, where today's
+        defaults stand."""
+        if before.version >= self.version:
+            return self
+
+        def inherit(new, old, names):
+            defaults = {field.name: field.default for field in dataclasses.fields(new)}
+            kept = {name: getattr(old, name) for name in names if getattr(new, name) == defaults[name]}
+            return dataclasses.replace(new, **kept)
+
+        return inherit(dataclasses.replace(self, model=inherit(self.model, before.model, _VERSION_1_MODEL)), before,
+                       _VERSION_1)
 
     def __post_init__(self):
         super().__post_init__()

@@ -33,14 +33,19 @@ class RunFolder:
         self.log = self.path / "log.csv"
         self.prior = self.path / "prior.npz"
 
-    def check(self, config: RunConfig):
-        """Raises ConfigError unless the folder is new or holds a run of `config` (of as many epochs or fewer)."""
+    def check(self, config: RunConfig) -> RunConfig:
+        """The configuration to go on with: `config`, or what it means to a run of an older version in the folder.
+
+        Raises:
+            ConfigError: the folder is neither new nor holds a run of `config` (of as many epochs or fewer).
+        """
         if not (self.path / "config.json").exists():
             if self.path.exists() and any(self.path.iterdir()):
                 raise ConfigError(f"run={str(self.path)!r}: the folder exists, is not empty and has no config.json; "
                                   "name a new folder.")
-            return
+            return config
         before = self.read_config()
+        config = config.continuing(before)
         old, new = (_flat(each.to_dict()) for each in (before, config))
         if new["epochs"] > old["epochs"]:
             del new["epochs"]
@@ -50,6 +55,7 @@ class RunFolder:
         if changed := changes(old, new):
             raise ConfigError(f"run={str(self.path)!r} holds a run of another configuration ({changed}). "
                               "Give the same flags to go on with it, or name a new folder.")
+        return config
 
     def write(self, config: RunConfig, schema: AttributeSchema):
         """Writes config.json and schema.json."""

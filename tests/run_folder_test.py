@@ -1,6 +1,7 @@
 """Laws of the folder of a run: what is there stays, and what cannot be used is told in a sentence."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -56,3 +57,22 @@ def test_a_file_in_the_place_of_a_folder_is_told(tmp_path, place):
     (tmp_path / "link").symlink_to("nowhere")
     with pytest.raises(ValueError, match="link' is no folder"):
         check_writable(tmp_path / "link", "output")
+
+
+def test_a_run_of_version_1_goes_on_as_it_began(tmp_path):
+    new = RunConfig(dataset="emblems", model=ModelConfig(attribute_mean=(0.0,), attribute_standard_deviation=(1.0,)))
+    old = new.to_dict()
+    for values, names in ((old, ("version", "sharpening", "prior_steps")),
+                          (old["model"], ("prior", "shared_observation_noise"))):
+        for name in names:
+            del values[name]
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    (folder.path / "config.json").write_text(json.dumps(old))
+    # The same command as then.
+    config = folder.check(new)
+    assert config == folder.read_config()
+    assert (config.version, config.sharpening, config.model.prior) == (1, 1.0, "standard")
+    # What is asked for is not passed over.
+    with pytest.raises(ConfigError, match=r"prior: 'standard' before, 'gaussian' now"):
+        folder.check(dataclasses.replace(new, model=dataclasses.replace(new.model, prior="gaussian")))

@@ -114,7 +114,7 @@ def main(values):
     config = run_config(values, dataset)
     folder = RunFolder(values.run or "unused")
     if values.run:
-        folder.check(config)
+        config = folder.check(config)
     augmentation = AugmentationConfig(flip_probability=0.5 if config.flip else 0.0,
                                       maximum_sharpening=config.sharpening,
                                       maximum_rotation=config.rotation,

@@ -56,7 +56,7 @@ def test_batches_are_no_larger_than_what_every_model_takes(folder, models):
 
 
 def test_a_check_from_the_outside_tells_what_differs_and_finds_nothing_else_wrong(models):
-    def other(signature, inputs):
+    def other(signature, inputs, temperature):
         return {"images": np.zeros((1, 32, 32, 3))} if signature == "generate" else None
 
     problems, rows = check_version(models.newest("generator"), "generator", other)

@@ -11,13 +11,14 @@ import tensorflow as tf
 from PIL import Image
 
 from attr2image_tf import models
+from attr2image_tf.client.hiding import parse_hidden, parse_numbers
 from attr2image_tf.client.local import LocalModels
 from attr2image_tf.client.photos import PictureError, Square
 from attr2image_tf.config import ModelConfig
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.inference.latent_optimizer import OptimizerConfig
 from export.latent_optimizer import LatentOptimizerModule
-from trainers.infer_flags import find_pictures, known_attributes, name_results, parse_hidden, parse_numbers
+from trainers.infer_flags import find_pictures, known_attributes, name_results
 from trainers.jobs import Job, batches, read_jobs, solve
 
 ROOT = pathlib.Path(__file__).parents[2]

@@ -31,7 +31,7 @@ class BulkConfig(Config):
         square: left, top and side in pixels of what the model is to see of each picture; the central square if empty.
         pictures: what is written of the resulting pictures: "names" is a PNG file each, "shards" a tar file of these a
             shard, "none" nothing.
-        shard_size: inputs of a shard, at least 1.
+        shard_size: inputs of a shard, at least 1; a multiple of batch_size wastes nothing.
         batch_size: pictures that a model gets at once, at least 1; the last batch of a shard is filled up to it.
     """
 
@@ -43,7 +43,7 @@ class BulkConfig(Config):
     seed: int | None = None
     square: tuple[int, ...] = ()
     pictures: str = choice("names", ("names", "shards", "none"))
-    shard_size: int = 1000
+    shard_size: int = 1024
     batch_size: int = 32
 
     def __post_init__(self):

@@ -134,13 +134,10 @@ def _expand(spec, output, files):
     base = spec[:wild.start()] if wild else spec
     base = base[:base.rfind("/") + 1]
     found = {path.removeprefix(base): path for path in sorted(files.find(spec))}
+    results = None if output is None or remote else os.path.join(os.path.abspath(output), "")
     return {name: path for name, path in found.items()
-            if not any(part.startswith(".") for part in name.split("/")) and not _within(path, output)}
-
-
-def _within(path, output):
-    return output is not None and "://" not in path and pathlib.Path(output).resolve() in pathlib.Path(
-        path).resolve().parents
+            if not any(part.startswith(".") for part in name.split("/"))
+            and not (results and os.path.abspath(path).startswith(results))}
 
 
 def _kind(path):

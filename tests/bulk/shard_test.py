@@ -1,7 +1,12 @@
 """Laws of bulk work without Beam: the client's answers, whatever the order, and whole shards or none."""
 
 import csv
+import errno
 import json
+import os
+import pathlib
+import subprocess
+import sys
 import tarfile
 
 import numpy as np
@@ -244,6 +249,30 @@ def test_models_that_change_or_go_meanwhile_are_told(judge, folder, tmp_path):
     with pytest.raises(ValueError, match="has no regressor.weights.h5; expected the folder of a finished"):
         bulk.do_shard(plan.output, 0)
     assert len(plan.missing()) == plan.shards
+
+
+def test_a_full_disk_is_told_and_leaves_no_half_shard(judge, folder, tmp_path, monkeypatch):
+    plan = bulk.begin(BulkConfig(task="score", **CONFIG), judge, [str(folder)], tmp_path / "out")
+
+    def full(table, path):
+        pathlib.Path(path).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pq, "write_table", full)
+        with pytest.raises(ValueError, match="No space left on the disk while writing .*out; free some, or .*--output"):
+            bulk.do_shard(plan.output, 0)
+    assert not list((plan.output / "shards").iterdir()) and 0 in plan.missing()
+
+
+def test_without_beam_one_sentence_says_what_to_install(tmp_path):
+    code = ("import runpy, sys; sys.modules['apache_beam'] = None; "
+            "sys.argv[1:] = ['--input=photos', '--output=out']; runpy.run_module('trainers.bulk', run_name='__main__')")
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, text=True, capture_output=True, timeout=300,
+                          env={**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[2])})
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == ("error: bulk work needs Apache Beam, which is not installed here; pip "
+                                            'install ".[bulk]" brings it.')
 
 
 @pytest.mark.parametrize(("settings", "message"), [

@@ -127,12 +127,13 @@ def run(plan: plans.Plan, options: PipelineOptions, threads: int = 0) -> dict[st
     try:
         threading.Thread(target=work, daemon=True, name="pipeline").start()
         ended.wait()
+    except KeyboardInterrupt:
+        _kill_workers()
+        raise WorkerLost("interrupted; the same command goes on.") from None
     finally:
         threading.excepthook = before
     if lost:
-        for worker in psutil.Process().children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                worker.kill()
+        _kill_workers()
         raise WorkerLost(f"a worker process was killed ({lost[0]}); -9 and 137 mean that memory ran out, for which "
                          "fewer --direct_num_workers or a smaller --batch_size help. The same command goes on.")
     if "error" in outcome:
@@ -144,7 +145,14 @@ def run(plan: plans.Plan, options: PipelineOptions, threads: int = 0) -> dict[st
 
 
 class WorkerLost(ValueError):
-    """A worker process is gone and its runner waits for it; the process has to be left without waiting."""
+    """The workers are gone and the runner waits for them; the process has to be left without waiting."""
+
+
+def _kill_workers():
+    """Ends the processes that the runner started here; what they were at is done again by the next run."""
+    for worker in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            worker.kill()
 
 
 def _sentence(text):
@@ -154,10 +162,11 @@ def _sentence(text):
 
 
 def _metrics(result):
+    # Some runners tell what was attempted and not what was committed; `result` is whichever there is.
     told = result.metrics().query()
-    values = {each.key.metric.name: each.committed for each in told["counters"] if each.key.metric.namespace == "bulk"}
+    values = {each.key.metric.name: each.result for each in told["counters"] if each.key.metric.namespace == "bulk"}
     for each in told["distributions"]:
         if each.key.metric.namespace == "bulk":
-            values |= {f"{each.key.metric.name}_{name}": getattr(each.committed, name)
+            values |= {f"{each.key.metric.name}_{name}": getattr(each.result, name)
                        for name in ("mean", "min", "max")}
     return values

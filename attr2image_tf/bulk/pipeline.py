@@ -164,7 +164,8 @@ def _sentence(text):
 def _metrics(result):
     # Some runners tell what was attempted and not what was committed; `result` is whichever there is.
     told = result.metrics().query()
-    values = {each.key.metric.name: each.result for each in told["counters"] if each.key.metric.namespace == "bulk"}
+    values = {each.key.metric.name: each.result or 0 for each in told["counters"]
+              if each.key.metric.namespace == "bulk"}
     for each in told["distributions"]:
         if each.key.metric.namespace == "bulk":
             values |= {f"{each.key.metric.name}_{name}": getattr(each.result, name)

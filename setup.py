@@ -40,6 +40,9 @@ setup(
         "serving": ["tensorflow-serving-api>=2.21,<2.22", "requests>=2.31,<3"],
         # Runs the LiteRT files of export.litert.
         "litert": ["ai-edge-litert>=2.1,<3"],
+        # Bulk work. Beam holds protobuf below 7, pillow below 13 and pyarrow below 26.
+        "bulk": ["apache-beam>=2.77,<2.78", "protobuf>=6.31,<7", "pillow>=12.1.1,<13", "pyarrow>=18,<26",
+                 "psutil>=5.9,<8"],
         # NVIDIA's libraries beside the driver; Linux only.
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
     },

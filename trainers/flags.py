@@ -11,6 +11,7 @@ import dataclasses
 import inspect
 import os
 import re
+import sys
 import typing
 from collections.abc import Callable
 
@@ -25,15 +26,25 @@ from attr2image_tf.files import as_path
 flags.disclaim_key_flags()
 
 
-def run(main: Callable, *, computes: bool = True):
+def run(main: Callable, *, computes: bool = True, others: bool = False):
     """Starts a main: reads the flags, and tells what the user can mend in one sentence.
 
     Args:
         main: function of the flag values.
         computes: whether this process trains or draws (`runtime.prepare`, with --threads where there is one).
+        others: whether flags that are not ours are passed to `main` as a second argument, a list of texts, which must
+            refuse those that nobody knows.
     """
+    def parse(arguments):
+        try:
+            return flags.FLAGS(arguments, known_only=True)
+        except flags.Error as error:
+            print(f"FATAL Flags parsing error: {error}\nPass --helpshort or --helpfull to see help on flags.",
+                  file=sys.stderr)
+            sys.exit(1)
+
     def start(arguments):
-        if len(arguments) > 1:
+        if len(arguments) > 1 and not others:
             raise app.UsageError(f"unexpected argument {arguments[1]!r}; flags begin with --.")
         values = flags.FLAGS
         if not values["verbosity"].present:
@@ -41,9 +52,9 @@ def run(main: Callable, *, computes: bool = True):
         if computes:
             runtime.prepare(values.threads if "threads" in values else 0)
         with clear_errors():
-            main(values)
+            main(values, arguments[1:]) if others else main(values)
 
-    app.run(start)
+    app.run(start, flags_parser=parse if others else app.parse_flags_with_usage)
 
 
 def require(values, name: str, advice: str):

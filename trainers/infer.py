@@ -17,6 +17,7 @@ import time
 from absl import flags, logging
 
 from attr2image_tf import pixels
+from attr2image_tf.client.hiding import parse_hidden, parse_numbers
 from attr2image_tf.client.local import LocalModels
 from attr2image_tf.client.photos import Square
 from attr2image_tf.data.folder.check import OTHERS, summary
@@ -28,8 +29,6 @@ from trainers.infer_flags import (
     find_pictures,
     known_attributes,
     name_results,
-    parse_hidden,
-    parse_numbers,
     result_paths,
 )
 from trainers.jobs import batches, read_jobs, solve

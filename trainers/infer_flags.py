@@ -1,15 +1,12 @@
-"""What the texts of `trainers.infer`'s flags mean: pictures, where their results go, what is hidden, what is known."""
+"""What the texts of `trainers.infer`'s flags mean: pictures, where their results go, what is known of them."""
 
 import dataclasses
 import pathlib
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from attr2image_tf import files, picture_files
-from attr2image_tf.client.photos import PictureError, read_hidden
 from attr2image_tf.data.folder.check import rows_of_pictures
-from attr2image_tf.data.folder.table import read_table
+from attr2image_tf.data.folder.table import read_attributes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,49 +77,6 @@ def result_paths(output: pathlib.Path, label: str) -> tuple[pathlib.Path, pathli
     return output / f"{label}.png", output / f"{label}_result.png", output / f"{label}.json"
 
 
-def parse_numbers(values, count, flag, meaning):
-    """Whole numbers from texts.
-
-    Raises:
-        ValueError: too few or many, or one that is no whole number.
-    """
-    try:
-        numbers = [int(value) for value in values]
-    except ValueError:
-        numbers = []
-    if len(numbers) != count:
-        raise ValueError(f"{flag}={','.join(values)!r}: expected {meaning}, whole numbers.")
-    return numbers
-
-
-def parse_hidden(text: str | None):
-    """Function of a picture to what is hidden of it, bool [H, W] or None, from the flag's text.
-
-    Raises:
-        ValueError: a box that is none, or a mask that cannot be read.
-    """
-    if text is None:
-        return lambda picture: None
-    if picture_files.is_picture(text):
-        mask = read_hidden(text)
-
-        def hidden(picture):
-            if mask.shape != picture.shape[:2]:
-                raise PictureError(f"hide={text!r} has {mask.shape[1]} x {mask.shape[0]} pixels, the picture "
-                                   f"{picture.shape[1]} x {picture.shape[0]}.")
-            return mask
-        return hidden
-    left, top, right, bottom = parse_numbers(text.split(","), 4, "hide", "left,top,right,bottom or a mask picture")
-    if not (0 <= left < right and 0 <= top < bottom):
-        raise ValueError(f"hide={text!r}: expected left < right and top < bottom, at least 0.")
-
-    def boxed(picture):
-        result = np.zeros(picture.shape[:2], bool)
-        result[top:bottom, left:right] = True
-        return result
-    return boxed
-
-
 def known_attributes(text: str | None, schema, searches: Sequence[Search]) -> Callable:
     """Function of a picture's path to its attributes float32 [A], or to None, from the flag's text.
 
@@ -138,30 +92,12 @@ def known_attributes(text: str | None, schema, searches: Sequence[Search]) -> Ca
         vector = schema.request(text)
         return lambda path: vector
 
-    places = {}
-
-    def wanted(name):
-        try:
-            places[name] = schema.index(name)
-        except ValueError:
-            return False
-        return True
-
-    table = read_table(text, wanted=wanted)
+    table = read_attributes(text, schema)
     rows = {search.pictures[name]: row for search in searches
             for name, row in rows_of_pictures(table, search.pictures, search.folder.resolve().name).items()}
-    columns = [places[name] for name in table.names]
-    if len(set(columns)) < len(columns):
-        raise ValueError(f"{text!r}: two columns are of one attribute.")
-    if missing := sorted(set(range(len(schema))) - set(columns)):
-        raise ValueError(f"{text!r} has no column for {', '.join(schema.names[i] for i in missing[:5])}"
-                         f"{' and others' if len(missing) > 5 else ''}; expected one for each attribute.")
-    values = np.empty_like(table.values)
-    values[:, columns] = table.values
-    values = np.where(np.isfinite(values), values, schema.mean)
 
     def known(path):
         if path not in rows:
             raise ValueError(f"no row for {path.name!r} in {text!r}.")
-        return values[rows[path]]
+        return table.values[rows[path]]
     return known

@@ -47,10 +47,7 @@ class Job:
         """
         observed = np.ones((size, size, 1), np.float32)
         if hidden is not None:
-            observed = (~square.touched(hidden, size)).astype(np.float32)[..., None]
-            if not observed.any() or observed.all():
-                raise ValueError(f"what is hidden covers {'all' if not observed.any() else 'nothing'} of the region "
-                                 f"{square.left},{square.top},{square.side} (left, top, side).")
+            observed = square.observed(hidden, size).astype(np.float32)[..., None]
         return cls(name, path, picture, square, square.cut(picture, size, hidden), hidden, observed, attributes)
 
     def shown(self) -> np.ndarray:

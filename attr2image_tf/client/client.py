@@ -12,7 +12,6 @@ The same interface everywhere, so that an app can start without a server.
 """
 
 import dataclasses
-import io
 import operator
 import os
 import re
@@ -23,7 +22,7 @@ from PIL import Image
 
 from attr2image_tf import pixels
 from attr2image_tf.client.local import LocalModels, Models
-from attr2image_tf.client.photos import Square
+from attr2image_tf.client.photos import Square, from_png, to_png
 from attr2image_tf.client.remote import GrpcModels, RestModels, ServerError
 from attr2image_tf.files import as_path
 
@@ -91,7 +90,7 @@ class Client:
                    np.tile(self.schema.vector(request, correlated=True), (count, 1)))
         seeds = np.stack([np.full(count, seed), np.arange(count)], -1).astype(np.int32)
         answer = self.models.call("generator", "generate_bytes", attributes=vectors, seed=seeds)
-        return np.stack([_decoded(content) for content in answer["images_bytes"]])
+        return np.stack([from_png(content) for content in answer["images_bytes"]])
 
     def infer(self, picture: np.ndarray, attributes: Mapping[str, float | str] | None = None, *,
               hidden: np.ndarray | None = None) -> Found:
@@ -113,7 +112,7 @@ class Client:
             vector = self.schema.vector(attributes)
             answer = self.models.call("latent_optimizer", "infer_bytes", **content, attributes=vector[np.newaxis])
         named = dict(zip(self.schema.names, vector.tolist(), strict=True))
-        return Found(answer["latents"][0], named, _decoded(answer["images_bytes"][0]), float(answer["energy"][0]),
+        return Found(answer["latents"][0], named, from_png(answer["images_bytes"][0]), float(answer["energy"][0]),
                      vector)
 
     def edit(self, picture: np.ndarray, changes: Mapping[str, float | str], *, found: Found | None = None,
@@ -132,7 +131,7 @@ class Client:
         answer = self.models.call(
             "latent_optimizer", "edit_latents_bytes", image_bytes=np.array([self._encoded(picture)], object),
             latents=found.latents[np.newaxis], attributes=found.vector[np.newaxis], new_attributes=new[np.newaxis])
-        return _decoded(answer["images_bytes"][0])
+        return from_png(answer["images_bytes"][0])
 
     def complete(self, picture: np.ndarray, hidden: np.ndarray, *, seed: int | None = None,
                  attributes: Mapping[str, float | str] | None = None) -> np.ndarray:
@@ -154,17 +153,17 @@ class Client:
         if seed is not None:
             inputs["seed"] = np.array([[seed, 0]], np.int32)
         signature = "complete_bytes" if seed is None else "complete_sample_bytes"
-        return _decoded(self.models.call("latent_optimizer", signature, **inputs)["images_bytes"][0])
+        return from_png(self.models.call("latent_optimizer", signature, **inputs)["images_bytes"][0])
 
     def _encoded(self, picture, hidden=None):
         # Scaled here, so that no more than the model sees goes over the wire.
-        return _png(Square.central(*picture.shape[:2]).cut(picture, self.image_size, hidden))
+        return to_png(Square.central(*picture.shape[:2]).cut(picture, self.image_size, hidden))
 
     def _observed(self, hidden):
         size = self.image_size
         if hidden is None:
-            return _png(np.full((size, size), 255, np.uint8))
-        return _png(np.where(Square.central(*hidden.shape).touched(hidden, size), 0, 255).astype(np.uint8))
+            return to_png(np.full((size, size), 255, np.uint8))
+        return to_png(np.where(Square.central(*hidden.shape).touched(hidden, size), 0, 255).astype(np.uint8))
 
 
 def connect(address: str | os.PathLike, *, timeout: float = 60.0) -> Client:
@@ -231,13 +230,3 @@ def _whole(name, value, least):
     if not least <= number < 2**31:
         raise ValueError(f"{name}={value!r}: expected a whole number from {least} to {2**31 - 1}.")
     return number
-
-
-def _png(picture):
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def _decoded(content):
-    return np.asarray(Image.open(io.BytesIO(content)))

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -50,25 +51,31 @@ class LocalModels(Models):
 
     Args:
         folder: what `python -m export.export --output=FOLDER` wrote.
+        versions: version by model, such as {"generator": "3"}, where it shall not be the newest.
 
     Raises:
         ValueError: the folder holds no exported generator, or TensorFlow would take its path for a pattern.
     """
 
-    def __init__(self, folder: str | os.PathLike):
-        self.folder = files.as_path(folder)
+    def __init__(self, folder: str | os.PathLike, versions: Mapping[str, str] | None = None):
+        self.folder, self.versions = files.as_path(folder), dict(versions or {})
         files.check_no_pattern(self.folder, "models")
         self._loaded = {}
         self.newest("generator")
 
     def newest(self, model: str) -> pathlib.Path:
-        """The folder of a model's largest version.
+        """The folder of a model's largest version, or of the one asked for.
 
         Raises:
             ValueError: there is none.
         """
         base = self.folder / model
         versions = [path for path in base.iterdir() if path.name.isdigit()] if base.is_dir() else []
+        if model in self.versions:
+            versions = [path for path in versions if path.name == self.versions[model]]
+            if not versions:
+                raise ValueError(f"models={str(self.folder)!r} no longer has version {self.versions[model]} of "
+                                 f"{model}; put it back, or begin anew with the newest.")
         if not versions:
             raise ValueError(f"models={str(self.folder)!r} has no {model}; expected the folder that "
                              "`python -m export.export --run=RUN --output=FOLDER` writes.")

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import os
+from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -62,6 +63,22 @@ class Square:
         """Which pixels of the small picture any part of a mask falls on: bool [H, W] to bool [size, size]."""
         return pixels.area_mean(hidden, self._box, (size, size)) > 0
 
+    def observed(self, hidden: np.ndarray, size: int) -> np.ndarray:
+        """Which pixels of the small picture a mask leaves visible: bool [H, W] to bool [size, size].
+
+        Raises:
+            ValueError: all of the square is hidden, or nothing of it.
+        """
+        observed = ~self.touched(hidden, size)
+        if not observed.any() or observed.all():
+            raise ValueError(f"what is hidden covers {'all' if not observed.any() else 'nothing'} of the region "
+                             f"{self.left},{self.top},{self.side} (left, top, side).")
+        return observed
+
+    def share(self, values: np.ndarray, size: int) -> np.ndarray:
+        """The mean of numbers [H, W] over each pixel of the small picture: float32 [size, size]."""
+        return pixels.area_mean(values, self._box, (size, size))
+
     @property
     def _box(self):
         return self.left, self.top, self.left + self.side, self.top + self.side
@@ -106,24 +123,37 @@ def read(path: str | os.PathLike) -> np.ndarray:
     Raises:
         PictureError: it cannot be opened, does not decode, or is larger than 100 megapixels.
     """
-    return _read(path, pixels.as_seen)
-
-
-def _read(path, convert):
     path = files.as_path(path)
+    return decode(path.read_bytes, path)
+
+
+def decode(content: Callable[[], bytes], name: str | os.PathLike) -> np.ndarray:
+    """A picture as uint8 [H, W, 3], as `read` gives it, of bytes from wherever they come.
+
+    Args:
+        content: function that gets them.
+        name: of the picture, for complaints.
+
+    Raises:
+        PictureError: as `read`.
+    """
+    return _decode(content, name, pixels.as_seen)
+
+
+def _decode(content, name, convert):
     try:
-        with Image.open(io.BytesIO(path.read_bytes())) as picture:
+        with Image.open(io.BytesIO(content())) as picture:
             if picture.width * picture.height > LARGEST_PIXELS:
-                raise PictureError(f"{os.fspath(path)!r} has {picture.width} x {picture.height} pixels; expected at "
+                raise PictureError(f"{os.fspath(name)!r} has {picture.width} x {picture.height} pixels; expected at "
                                    f"most {LARGEST_PIXELS // 10**6} megapixels.")
             return np.asarray(convert(picture))
     except PictureError:
         raise
     except UnidentifiedImageError:
         # Its own text names an object in memory.
-        raise PictureError(f"{os.fspath(path)!r} cannot be read as a picture (it is in no known format).") from None
+        raise PictureError(f"{os.fspath(name)!r} cannot be read as a picture (it is in no known format).") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise PictureError(f"{os.fspath(path)!r} cannot be read as a picture ({error}).") from None
+        raise PictureError(f"{os.fspath(name)!r} cannot be read as a picture ({error}).") from None
 
 
 def read_hidden(path: str | os.PathLike) -> np.ndarray:
@@ -133,4 +163,17 @@ def read_hidden(path: str | os.PathLike) -> np.ndarray:
         PictureError: as `read`.
     """
     # Whatever the colour of the brush.
-    return _read(path, pixels.as_drawn).max(-1) > 127
+    path = files.as_path(path)
+    return _decode(path.read_bytes, path, pixels.as_drawn).max(-1) > 127
+
+
+def to_png(picture: np.ndarray) -> bytes:
+    """uint8 [H, W, 3] or [H, W] as PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def from_png(content: bytes) -> np.ndarray:
+    """The pixels of a PNG that a model or `to_png` made, as they are."""
+    return np.asarray(Image.open(io.BytesIO(content)))

@@ -9,6 +9,7 @@ import dataclasses
 import itertools
 import json
 import os
+import pathlib
 
 import keras
 import numpy as np
@@ -179,14 +180,25 @@ def load(folder: str | os.PathLike) -> AttributeRegressor:
         ConfigError: there is none, or its training is not finished.
     """
     folder = as_path(folder)
-    for name in ("config.json", "schema.json", "regressor.weights.h5"):
-        if not (folder / name).is_file():
-            raise ConfigError(f"{str(folder)!r} has no {name}; expected the folder of a finished "
-                              "`python -m trainers.train_regressor --output=...`.")
+    files_of(folder)
     config = RegressorConfig.from_json((folder / "config.json").read_text())
     network = build(config)
     network.load_weights(folder / "regressor.weights.h5")
     return AttributeRegressor(network, config, AttributeSchema.from_json((folder / "schema.json").read_text()))
+
+
+def files_of(folder: str | os.PathLike) -> list[pathlib.Path]:
+    """The files that make a regressor.
+
+    Raises:
+        ConfigError: one is not there.
+    """
+    paths = [as_path(folder) / name for name in ("config.json", "schema.json", "regressor.weights.h5")]
+    for path in paths:
+        if not path.is_file():
+            raise ConfigError(f"{str(folder)!r} has no {path.name}; expected the folder of a finished "
+                              "`python -m trainers.train_regressor --output=...`.")
+    return paths
 
 
 def load_accuracy(folder: str | os.PathLike) -> dict:

@@ -7,12 +7,13 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from attr2image_tf.client.hiding import parse_hidden, parse_numbers
 from attr2image_tf.client.local import LocalModels
 from attr2image_tf.client.photos import PictureError, Square
 from attr2image_tf.data.schema import AttributeSchema
 from tests import processes
 from tests.export import tiny_models
-from trainers.infer_flags import find_pictures, known_attributes, name_results, parse_hidden, parse_numbers
+from trainers.infer_flags import find_pictures, known_attributes, name_results
 from trainers.jobs import Job, batches, read_jobs, solve
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from attr2image_tf import picture_files
 from attr2image_tf.data.errors import DataError
-from attr2image_tf.data.schema import loosely
+from attr2image_tf.data.schema import AttributeSchema, loosely
 from attr2image_tf.files import as_path
 
 _YES = {"yes", "true", "y", "t"}
@@ -76,6 +76,36 @@ def read_table(path: str | os.PathLike, group: str | None = None, *,
         line = error.object.count(b"\n", 0, error.start) + 1
         raise DataError(f"{path}, line {line}: not a text in UTF-8 ({error.reason}); save it as CSV in "
                         "UTF-8.") from error
+
+
+def read_attributes(path: str | os.PathLike, schema: AttributeSchema) -> Table:
+    """A table of all attributes of a schema, in its order; missing values are at the training mean.
+
+    Columns that are no attributes are passed over, whatever they hold.
+
+    Raises:
+        DataError: as `read_table`.
+        ValueError: an attribute has no column, or two.
+    """
+    places = {}
+
+    def wanted(name):
+        try:
+            places[name] = schema.index(name)
+        except ValueError:
+            return False
+        return True
+
+    table = read_table(path, wanted=wanted)
+    columns = [places[name] for name in table.names]
+    if len(set(columns)) < len(columns):
+        raise ValueError(f"{str(path)!r}: two columns are of one attribute.")
+    if missing := sorted(set(range(len(schema))) - set(columns)):
+        raise ValueError(f"{str(path)!r} has no column for {', '.join(schema.names[i] for i in missing[:5])}"
+                         f"{' and others' if len(missing) > 5 else ''}; expected one for each attribute.")
+    values = np.empty_like(table.values)
+    values[:, columns] = table.values
+    return dataclasses.replace(table, names=schema.names, values=np.where(np.isfinite(values), values, schema.mean))
 
 
 def _numbered(path, rows):

@@ -1,0 +1,84 @@
+"""BulkConfig: what is done with every picture of a bulk run."""
+
+import dataclasses
+
+from attr2image_tf.client.hiding import parse_hidden
+from attr2image_tf.config import Config, choice
+
+TASKS = ("encode", "infer", "infer_attributes", "score", "edit", "generate", "complete")
+# Those that ask what attributes a picture has, and do not find them themselves.
+_GIVEN = ("encode", "infer")
+# Those that take attributes and find them where there are none.
+_FOUND = ("edit", "complete")
+
+
+@dataclasses.dataclass(frozen=True)
+class BulkConfig(Config):
+    """What is done with every picture. A picture's result follows from this, the models and the other pictures of its
+    shard, and from nothing else.
+
+    Attributes:
+        task: "encode" (latents by the encoder), "infer" (latents by descent, attributes given), "infer_attributes"
+            (both by descent), "score" (attributes by a regressor), "edit", "complete", or "generate" (pictures from
+            requests).
+        attributes: request such as "Male=-1,Senior=max" for all pictures, the others at the training mean; None takes
+            those of the input.
+        set: request of `edit`, from what was found.
+        correlated: whether in `edit` the other attributes go along as they do in the training data.
+        hide: what `complete` fills in: "left,top,right,bottom" in pixels of the picture, or a mask picture of the same
+            size, white where hidden.
+        seed: of the sample that `complete` draws, from 0 to 2147483647; None for the likeliest.
+        square: left, top and side in pixels of what the model is to see of each picture; the central square if empty.
+        pictures: what is written of the resulting pictures: "names" is a PNG file each, "shards" a tar file of these a
+            shard, "none" nothing.
+        shard_size: inputs of a shard, at least 1; a multiple of batch_size wastes nothing.
+        batch_size: pictures that a model gets at once, at least 1; the last batch of a shard is filled up to it.
+    """
+
+    task: str = choice("infer_attributes", TASKS)
+    attributes: str | None = None
+    set: str | None = None
+    correlated: bool = False
+    hide: str | None = None
+    seed: int | None = None
+    square: tuple[int, ...] = ()
+    pictures: str = choice("names", ("names", "shards", "none"))
+    shard_size: int = 1024
+    batch_size: int = 32
+
+    def __post_init__(self):
+        super().__post_init__()
+        task = self.task
+        self.require(self.set is None or task == "edit", "set", f"nothing; --task={task} sets no attributes")
+        self.require(self.set is not None or task != "edit", "set", 'a request such as "Smiling=+2" for --task=edit')
+        self.require(not self.correlated or task == "edit", "correlated", "False; it belongs to --task=edit")
+        self.require(self.hide is None or task == "complete", "hide", f"nothing; --task={task} fills nothing in")
+        self.require(self.hide is not None or task != "complete", "hide",
+                     "left,top,right,bottom or a mask picture for --task=complete")
+        self.require(self.seed is None or task == "complete", "seed",
+                     "nothing; it belongs to --task=complete, and requests of --task=generate bring their own")
+        self.require(self.seed is None or 0 <= self.seed < 2**31, "seed", "a whole number from 0 to 2147483647")
+        self.require(self.attributes is None or task in _GIVEN + _FOUND, "attributes",
+                     f"nothing; --task={task} takes none")
+        self.require(len(self.square) in (0, 3) and (not self.square or self.square[2] > 0 and min(self.square) >= 0),
+                     "square", "left,top,side, whole numbers of at least 0")
+        self.require(not self.square or task != "generate", "square", "nothing; --task=generate sees no picture")
+        for name in ("shard_size", "batch_size"):
+            self.require(getattr(self, name) >= 1, name, "at least 1")
+        if self.hide is not None:
+            parse_hidden(self.hide)
+
+    @property
+    def takes_attributes(self) -> bool:
+        """Whether attributes of the input are looked at."""
+        return self.task in _GIVEN + _FOUND and self.attributes is None
+
+    @property
+    def needs_attributes(self) -> bool:
+        """Whether the input must bring attributes."""
+        return self.task in _GIVEN and self.attributes is None
+
+    @property
+    def draws(self) -> bool:
+        """Whether pictures come of it."""
+        return self.task not in ("encode", "score")

@@ -1,0 +1,209 @@
+"""Plan: a bulk run as its output folder tells it. What it does, of what, and which shards are there.
+
+    OUTPUT/plan.json                      what is done, with which models, of which inputs
+    OUTPUT/inputs.parquet                 the inputs in their order
+    OUTPUT/shards/00003-of-00100.parquet  results; a shard is done when this is there
+    OUTPUT/pictures/                      the resulting pictures, by name or as 00003-of-00100.tar
+    OUTPUT/unreadable/00003-of-00100.csv  pictures of the shard that cannot be used, with the reason
+    OUTPUT/manifest.json                  at the end
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import attr2image_tf
+from attr2image_tf import picture_files
+from attr2image_tf.bulk import items as item_tables
+from attr2image_tf.bulk.config import BulkConfig
+from attr2image_tf.bulk.inputs import Files, find_items, find_requests
+from attr2image_tf.bulk.tasks import Engine
+from attr2image_tf.bulk.versions import ModelVersion, fingerprint, load_models, sha256_of
+from attr2image_tf.data.folder.check import check_share
+from attr2image_tf.data.preparing import clear_disk_errors
+from attr2image_tf.errors import check_writable
+from attr2image_tf.files import as_path, write_text
+
+PLAN, INPUTS, MANIFEST = "plan.json", "inputs.parquet", "manifest.json"
+SHARDS, PICTURES, UNREADABLE = "shards", "pictures", "unreadable"
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A bulk run.
+
+    Attributes:
+        output: the folder.
+        config: BulkConfig.
+        models: text, the folder of the models.
+        versions: ModelVersion by model.
+        count: inputs.
+        inputs_sha256: of the list of inputs, and of the mask picture where there is one.
+    """
+
+    output: pathlib.Path
+    config: BulkConfig
+    models: str
+    versions: Mapping[str, ModelVersion]
+    count: int
+    inputs_sha256: str
+
+    @property
+    def shards(self) -> int:
+        return -(-self.count // self.config.shard_size)
+
+    def shard_path(self, number: int) -> pathlib.Path:
+        return self.output / SHARDS / f"{self.label(number)}.parquet"
+
+    def unreadable_path(self, number: int) -> pathlib.Path:
+        return self.output / UNREADABLE / f"{self.label(number)}.csv"
+
+    def label(self, number: int) -> str:
+        """A shard's number and that of all, for names of files."""
+        return f"{number:05d}-of-{self.shards:05d}"
+
+    def missing(self) -> list[int]:
+        """Numbers of the shards that are not done."""
+        folder = self.output / SHARDS
+        there = set(os.listdir(folder)) if folder.is_dir() else set()
+        return [number for number in range(self.shards) if self.shard_path(number).name not in there]
+
+    def engine(self) -> Engine:
+        """The models, as they were when the run began.
+
+        Raises:
+            ValueError: they are gone, or others now.
+        """
+        return Engine(self.config, load_models(self.config.task, self.models, self.versions))
+
+    def unreadable(self) -> list[str]:
+        """Pictures that cannot be used, so far, as lines of the CSV files."""
+        folder = self.output / UNREADABLE
+        paths = sorted(folder.glob("[0-9]*.csv")) if folder.is_dir() else []
+        return [line for path in paths for line in path.read_text().splitlines()[1:]]
+
+    def check_unreadable(self):
+        """Raises DataError where more pictures cannot be used than a few that one leaves out."""
+        check_share(self.unreadable(), self.count)
+
+    def finish(self, command: Sequence[str]) -> dict:
+        """Writes the manifest, once all shards are there, and returns it.
+
+        Raises:
+            ValueError: shards are missing, or too many pictures cannot be used.
+        """
+        if missing := self.missing():
+            raise ValueError(f"{len(missing):,} of {self.shards:,} shards are missing in {str(self.output)!r}; the "
+                             "same command makes them.")
+        self.check_unreadable()
+        _remove_leftovers(self.output)
+        unreadable = len(self.unreadable())
+        manifest = {"attr2image_tf": attr2image_tf.__version__, "command": list(command),
+                    "inputs": self.count, "done": self.count - unreadable, "unreadable": unreadable,
+                    "shards": self.shards} | self._told()
+        write_text(self.output / MANIFEST, json.dumps(manifest, indent=2))
+        return manifest
+
+    def to_json(self) -> str:
+        """JSON text, which `load` reads."""
+        return json.dumps(self._told() | {"folder": self.models}, indent=2)
+
+    def _told(self):
+        return {"config": self.config.to_dict(), "count": self.count, "inputs_sha256": self.inputs_sha256,
+                "models": {name: each.to_dict() for name, each in self.versions.items()}}
+
+
+def begin(config: BulkConfig, models: str | os.PathLike, inputs: Sequence[str], output: str | os.PathLike,
+          files: Files | None = None) -> Plan:
+    """The plan of a run, new or found in its output folder; everything is checked before any work.
+
+    Args:
+        config: BulkConfig.
+        models: folder of the exports, or for `score` of a regressor.
+        inputs: texts as `find_items` takes them, of `generate` as `find_requests`.
+        output: the folder of the results, on a file system that all workers see.
+        files: Files; those of this machine by default.
+
+    Raises:
+        ValueError: something cannot be used, or the folder holds results of something else.
+        OSError: a file cannot be read or written.
+    """
+    files = files or Files()
+    if "://" in str(output):
+        raise ValueError(f"output={str(output)!r}: expected a folder of a file system that all workers see, not an "
+                         "address; mount it, or copy the results there afterwards.")
+    output = as_path(output).absolute()
+    check_writable(output, "output")
+    models = str(as_path(models).absolute())
+    versions = fingerprint(config.task, models)
+    engine = Engine(config, load_models(config.task, models, versions))
+    if config.task == "generate":
+        found = find_requests(inputs, engine.schema, files)
+    else:
+        found = find_items(inputs, engine.schema, takes_attributes=config.takes_attributes, output=output, files=files)
+        if config.needs_attributes and found[0].attributes is None:
+            raise ValueError(f"task={config.task} needs the attributes of the pictures: give a list that has them, "
+                             "TFRecords of a prepared set, or a request for all, such as --attributes=Male=mean.")
+    table = item_tables.to_table(found)
+    mask = [config.hide] if config.hide and picture_files.is_picture(config.hide) else []
+    inputs_sha256 = "-".join([item_tables.checksum(table), *map(sha256_of, [mask] if mask else [])])
+    plan = Plan(output, config, models, versions, len(found), inputs_sha256)
+    if (output / PLAN).is_file():
+        _check_same(plan)
+    elif others := [name for name in (os.listdir(output) if output.is_dir() else ())
+                    if name != INPUTS and not name.startswith(".")]:
+        raise ValueError(f"output={str(output)!r} holds other files, such as {sorted(others)[0]!r}; name a new or an "
+                         "empty folder.")
+    with clear_disk_errors(output, "--output"):
+        if not (output / PLAN).is_file():
+            item_tables.write(table, output / INPUTS, config.shard_size)
+        else:
+            _remove_leftovers(output)
+        # Models may have been moved meanwhile.
+        write_text(output / PLAN, plan.to_json())
+    return plan
+
+
+def load(output: str | os.PathLike) -> Plan:
+    """The plan that `begin` left in a folder.
+
+    Raises:
+        ValueError: there is none.
+    """
+    output = as_path(output)
+    try:
+        told = json.loads((output / PLAN).read_text())
+    except FileNotFoundError:
+        raise ValueError(f"{str(output)!r} has no {PLAN}; expected the output folder of trainers.bulk.") from None
+    return Plan(output, BulkConfig.from_dict(told["config"]), told["folder"],
+                {name: ModelVersion.from_dict(each) for name, each in told["models"].items()}, told["count"],
+                told["inputs_sha256"])
+
+
+def _check_same(plan):
+    """Raises ValueError, which names the difference, unless the folder was begun with the same plan."""
+    before = load(plan.output)
+    advice = f"name another --output, or delete {str(plan.output)!r}."
+    old, new = before.config.to_dict(), plan.config.to_dict()
+    for name in new:
+        if old[name] != new[name]:
+            raise ValueError(f"output={str(plan.output)!r} was begun with {name}={old[name]!r}, not {new[name]!r}; "
+                             + advice)
+    if before.versions != plan.versions:
+        raise ValueError(f"output={str(plan.output)!r} was begun with other models ("
+                         + ", ".join(f"{name} {each.version or each.sha256[:12]}"
+                                     for name, each in before.versions.items()) + "); " + advice)
+    if before.inputs_sha256 != plan.inputs_sha256:
+        raise ValueError(f"output={str(plan.output)!r} was begun with other inputs ({before.count:,}, now "
+                         f"{plan.count:,}); {advice}")
+
+
+def _remove_leftovers(output):
+    """Removes what a process left that was killed while it wrote; names are those of `files.replacing`."""
+    for folder in (output, output / SHARDS, output / UNREADABLE):
+        for path in folder.glob(".*-*"):
+            path.unlink(missing_ok=True)
+    for path in (output / PICTURES).rglob(".*-*"):
+        path.unlink(missing_ok=True)

@@ -1,0 +1,104 @@
+"""A million pictures: encodes, inverts, scores, edits, completes or draws them on Apache Beam.
+
+    python -m trainers.bulk --task=score --models=runs/regressor_a --input=photos --output=scores
+    python -m trainers.bulk --task=encode --models=models --input="photos/**/*.jpg" --attributes=Male=mean \
+      --output=codes
+    python -m trainers.bulk --task=edit --models=models --input=list.parquet --set="Smiling=+2" --output=smiling \
+      --direct_running_mode=multi_processing --direct_num_workers=2
+
+Flags that are not listed here are Beam's: --runner, --direct_num_workers and so on. The results are Parquet files in
+OUTPUT/shards, pictures in OUTPUT/pictures, and what could not be used in OUTPUT/unreadable. A run that was killed goes
+on with the same command. docs/BULK.md says more.
+"""
+
+import contextlib
+import os
+import sys
+import threading
+import time
+
+from absl import flags, logging
+
+from attr2image_tf import bulk, picture_files
+from attr2image_tf.files import as_path
+from trainers.flags import config_from_flags, define_config, define_path, define_threads, require, run
+
+define_config(bulk.BulkConfig, skip=("attributes", "set", "hide", "seed"))
+_ATTRIBUTES = flags.DEFINE_string("attributes", None, 'Request such as "Male=-1,Senior=max" that says what attributes '
+                                  "all pictures have, the others at the mean; those of the input by default.")
+_SET = flags.DEFINE_string("set", None, 'What edit sets: "Smiling=+2,Eyeglasses=max".')
+_HIDE = flags.DEFINE_string("hide", None, "What complete fills in: left,top,right,bottom in pixels of a box, or a mask "
+                            "picture of the same size, white where hidden.")
+_SEED = flags.DEFINE_integer("seed", None, "Of the sample that complete draws; the likeliest completion by default.")
+_MODELS = define_path("models", "models", "Folder of the exported models; for score of a regressor "
+                      "(trainers.train_regressor).")
+_INPUT = flags.DEFINE_multi_string("input", [], "A folder of pictures, a glob, a .csv or .parquet list of paths (and "
+                                   "attributes), or TFRecords of a prepared set; for generate a CSV file with the "
+                                   "columns request, seed and perhaps count and name. May be given several times.")
+_OUTPUT = define_path("output", None, "Folder for the results, which all workers see.")
+define_threads()
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+@contextlib.contextmanager
+def progress(plan: bulk.Plan):
+    """Says every few seconds how far a run is, how fast and how much time is left, as its folder tells it."""
+    ended, started, before = threading.Event(), time.monotonic(), len(plan.missing())
+
+    def tell():
+        while not ended.wait(_SECONDS_BETWEEN_LINES):
+            missing = len(plan.missing())
+            rate = (before - missing) * plan.config.shard_size / (time.monotonic() - started)
+            left = missing * plan.config.shard_size
+            logging.info("%s of %s shards, %.1f pictures a second, %s.", f"{plan.shards - missing:,}",
+                         f"{plan.shards:,}", rate, f"{left / rate:.0f} s left" if rate else "no shard done yet")
+
+    thread = threading.Thread(target=tell, daemon=True, name="progress")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def main(values, others):
+    require(values, "output", "name a folder for the results")
+    require(values, "input", "name a folder of pictures, a glob or a list")
+    try:
+        from attr2image_tf.bulk import pipeline
+    except ModuleNotFoundError as error:
+        if error.name.split(".")[0] != "apache_beam":
+            raise
+        raise ValueError('bulk work needs Apache Beam, which is not installed here; pip install ".[bulk]" brings '
+                         "it.") from None
+    options = pipeline.parse_options(others)
+    hide = _HIDE.value
+    if hide and picture_files.is_picture(hide):
+        # Workers may have another working directory.
+        hide = str(as_path(hide).absolute())
+    config = config_from_flags(bulk.BulkConfig, values, hide=hide)
+    plan = bulk.begin(config, _MODELS.value, _INPUT.value, _OUTPUT.value, pipeline.BeamFiles())
+    missing = plan.missing()
+    logging.info("%s: %s inputs in %s shards, of which %s are to be done.", config.task, f"{plan.count:,}",
+                 f"{plan.shards:,}", f"{len(missing):,}")
+    started = time.monotonic()
+    if missing:
+        try:
+            with progress(plan):
+                counters = pipeline.run(plan, options, values.threads)
+        except pipeline.WorkerLost as error:
+            # The runner's threads wait for the worker for ever, and an ordinary end would wait for them.
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            os._exit(2)
+        logging.info("Beam's counters: %s.", ", ".join(f"{name} {value:,.4g}" for name, value in counters.items()))
+    manifest = plan.finish(["python", "-m", "trainers.bulk", *sys.argv[1:]])
+    seconds = time.monotonic() - started
+    logging.info("%s done and %s not usable, in %.2f s.", f"{manifest['done']:,}", f"{manifest['unreadable']:,}",
+                 seconds)
+    print(plan.output)
+
+
+if __name__ == "__main__":
+    run(main, others=True)

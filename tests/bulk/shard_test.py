@@ -176,7 +176,8 @@ def test_what_cannot_be_read_is_named_and_counted(judge, folder, tmp_path):
     config = BulkConfig(task="score", shard_size=4, batch_size=2)
     plan = do(config, judge, [photos], tmp_path / "out")
     found = rows(plan)["path"]
-    told = [row for path in sorted((plan.output / "unreadable").iterdir()) for row in csv.reader(path.read_text().splitlines())]
+    told = [row for path in sorted((plan.output / "unreadable").iterdir())
+            for row in csv.reader(path.read_text().splitlines())]
     failed = [row for row in told if row != ["path", "reason"]]
     assert [row[0] for row in failed] == [str(photos / name) for name in ("03.png", "05.png", "11.png")]
     assert all("cannot be read as a picture" in row[1] for row in failed)

@@ -14,7 +14,7 @@ class CouplingFlow(tf.Module):
 
     Half of the values pass a coupling as they are; with the condition they tell a network of two hidden layers how the
     other half is scaled and moved. (`tfp.bijectors.RealNVP` asks its network once for the values and once more for the
-    Jacobian, which takes twice as long.)
+    Jacobian.)
 
     Args:
         size: int, at least 2. Values of a vector.

@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from attr2image_tf import pixels
 from attr2image_tf.data.schema import AttributeSchema
-from attr2image_tf.inference.energy import Energy, EnergyConfig
 from attr2image_tf.inference.latent_optimizer import OptimizerConfig
 from attr2image_tf.inference.minimizers import STOP_REASONS
 from attr2image_tf.inference.model_optimizer import model_optimizer
@@ -53,15 +52,12 @@ class LatentOptimizerModule(tf.Module):
         model: AttributeModel, its weights final.
         schema: AttributeSchema of its data set.
         config: OptimizerConfig.
-        energy: EnergyConfig. None is squared error with the model's observation variance, which makes the result the
-            maximum a posteriori estimate (eq. 9).
     """
 
-    def __init__(self, model: AttributeModel, schema: AttributeSchema, config: OptimizerConfig = OptimizerConfig(), *,
-                 energy: EnergyConfig | None = None):
+    def __init__(self, model: AttributeModel, schema: AttributeSchema, config: OptimizerConfig = OptimizerConfig()):
         super().__init__()
         self._generator = Generator(model, schema)
-        self._optimizer = model_optimizer(model, config, schema=schema, energy=energy and Energy(energy))
+        self._optimizer = model_optimizer(model, config, schema=schema)
 
     def signatures(self, names=None) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """Concrete functions by name, ready for tf.saved_model.save; of all signatures, or of those named."""

@@ -13,7 +13,7 @@ import tensorflow as tf
 import attr2image_tf
 import export
 from attr2image_tf.config import ModelConfig
-from attr2image_tf.inference.energy import Energy, EnergyConfig
+from attr2image_tf.inference.energy import Energy
 from tests import documents, processes, tiny
 from tests.documents import ROOT
 from tests.evaluation import tiny as evaluated
@@ -72,8 +72,8 @@ def told():
     model = tiny.make_model(foreground_latent_size=192, background_latent_size=64, attribute_mean=(0.0,) * 73,
                             attribute_standard_deviation=(1.0,) * 73)
     random = np.random.default_rng(0)
-    return {"tf": tf, "np": np, "ModelConfig": ModelConfig, "Energy": Energy, "EnergyConfig": EnergyConfig,
-            "model": model, "images": random.random((16, tiny.SIZE, tiny.SIZE, 3), np.float32),
+    return {"tf": tf, "np": np, "ModelConfig": ModelConfig, "Energy": Energy, "model": model,
+            "images": random.random((16, tiny.SIZE, tiny.SIZE, 3), np.float32),
             "attributes": random.normal(size=(16, 73)).astype(np.float32)}
 
 

@@ -71,7 +71,7 @@ def reconstruction(context: Context):
 
     def compute(rows):
         batch, attributes = context.batch(test[rows]), test.attributes[rows]
-        found = context.optimizer.infer(batch["image"], attributes, seeds=context.seeds(len(test), stream=3)[rows])
+        found = context.optimizer.infer(batch["image"], attributes)
         return {"encoded": context.decode(context.encode(test[rows]), attributes), "energy": found["energy"].numpy(),
                 "inferred": context.decode(found["latents"].numpy(), attributes),
                 "evaluations": found["evaluations"].numpy()}
@@ -117,8 +117,7 @@ def completion(context: Context):
 
     def complete(observed, name):
         def compute(rows):
-            completed = context.optimizer.complete(images[rows], observed[rows], test.attributes[rows],
-                                                   seeds=context.seeds(len(test), stream=4)[rows])
+            completed = context.optimizer.complete(images[rows], observed[rows], test.attributes[rows])
             return {"images": pixels.uint8_from_model_range(completed["images"][:, 0]).numpy()}
         return context.workspace.rows(name, len(test), config.batch_size, compute)["images"]
 

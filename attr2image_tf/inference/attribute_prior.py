@@ -52,20 +52,6 @@ class AttributePrior:
         bent = room * tf.tanh(moved / _divisor(room))
         return self._mean + tf.clip_by_value(bent, -self._below, self._above)
 
-    def to_whitened(self, attributes):
-        """w float32 [B, A] of attributes float32 [B, A]: `to_attributes` gives them back where it can.
-
-        Values at or beyond the ends of the range are taken a little inside; directions in which training attributes
-        do not vary are left at 0.
-        """
-        moved = attributes - self._mean
-        room = tf.where(moved > 0.0, self._above, self._below)
-        straight = room * tf.atanh(tf.clip_by_value(moved / _divisor(room), -0.99, 0.99))
-        length = np.sum(np.square(self._factor, dtype=np.float64), 0)
-        useful = length > 1e-9 * max(length.max(), 1e-30)
-        inverse = np.where(useful, self._factor / np.where(useful, length, 1.0), 0.0).astype(np.float32)
-        return tf.matmul(straight, tf.constant(inverse))
-
 
 def _divisor(room):
     """An attribute without room stays at its mean; the division must not see the 0."""

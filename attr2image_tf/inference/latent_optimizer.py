@@ -26,12 +26,7 @@ class OptimizerConfig(Config):
         learning_rate: of adam, above 0.
         tolerance: an example stops when `patience` turns lower its energy by less than this share; 0 never stops.
         patience: at least 1.
-        restarts: descents from different starts, at least 1; the best is kept for each example.
-        candidates: prior draws of which the best becomes the start of a descent that has no better one, at least 1.
         memory: steps that lbfgs remembers, at least 1.
-        seam_width: of completion, in pixels, at least 0.
-        compact: whether examples that have stopped are left out of the batch. False for XLA.
-        jit_compile: whether XLA compiles the descent; for GPUs, together with `compact=False`.
     """
 
     method: str = choice("lbfgs", METHODS)
@@ -39,21 +34,14 @@ class OptimizerConfig(Config):
     learning_rate: float = 0.3
     tolerance: float = 1e-3
     patience: int = 10
-    restarts: int = 1
-    candidates: int = 8
     memory: int = 20
-    seam_width: float = 1.5
-    compact: bool = True
-    jit_compile: bool = False
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("iterations", "patience", "restarts", "candidates", "memory"):
+        for name in ("iterations", "patience", "memory"):
             self.require(getattr(self, name) >= 1, name, "at least 1")
         self.require(self.learning_rate > 0, "learning_rate", "above 0")
         self.require(0 <= self.tolerance < 1, "tolerance", "at least 0 and below 1")
-        self.require(self.seam_width >= 0, "seam_width", "at least 0")
-        self.require(not (self.jit_compile and self.compact), "jit_compile", "False, or compact=False too")
 
     @classmethod
     def paper(cls) -> "OptimizerConfig":
@@ -83,21 +71,20 @@ class LatentOptimizer:
         prior: whatever has `latents_from_noise` and `noise_from_latents`, functions of float32 [B, Z] and attributes
             [B, A] that invert each other, such as AttributeModel. None is N(0, I): z = e.
         attribute_prior: AttributePrior, needed where attributes are unknown.
-        start: function of images, attributes and observed to latents float32 [B, Z] from which the first descent
-            starts, such as `amortised_start` of a model. None is the prior's mean.
+        start: function of images, attributes and observed to latents float32 [B, Z] from which the descent starts,
+            such as `amortised_start` of a model. None is the prior's mean.
 
     All results have, by row,
         latents: float32 [B, Z].
         energy, reconstruction_energy, prior_energy: float32 [B]. E and its parts L and lambda * R.
-        iterations: int32 [B], accepted steps of the descent that was kept; evaluations: int32 [B], of energy and
-            gradient, in all descents.
+        iterations: int32 [B], accepted steps; evaluations: int32 [B], of energy and gradient.
         stopped: int32 [B], a place in STOP_REASONS. A row that diverged keeps its best point, or has energy infinity.
 
     Raises:
         ValueError: the generator's output does not fit.
 
     Example:
-        >>> optimizer = LatentOptimizer(model.decode, Energy(EnergyConfig()), latent_size=256, attribute_size=73)
+        >>> optimizer = LatentOptimizer(model.decode, Energy(), latent_size=256, attribute_size=73)
         >>> optimizer.infer(images, attributes)["latents"].shape
         TensorShape([16, 256])
     """
@@ -115,17 +102,13 @@ class LatentOptimizer:
         self.draw = tf.function(self._draw, input_signature=rows, autograph=False)
         self.start = start and tf.function(start, autograph=False, reduce_retracing=True)
         self.height, self.width = self._picture_size()
-        divisor = 2**energy.config.multi_scale_levels if energy.config.multi_scale_weight else 1
-        if self.height % divisor or self.width % divisor:
-            raise ValueError(f"LatentOptimizer: pictures of {self.height} x {self.width} pixels cannot be halved "
-                             f"{energy.config.multi_scale_levels} times.")
         # Without autograph, which has nothing to rewrite here and doubles the time of tracing.
         common = {"reduce_retracing": True, "autograph": False}
-        self._solve = tf.function(self._solve_rows, jit_compile=config.jit_compile, **common)
-        self._sample = tf.function(self._sample_rows, jit_compile=config.jit_compile, **common)
+        self._solve = tf.function(self._solve_rows, **common)
+        self._sample = tf.function(self._sample_rows, **common)
         self._edit = tf.function(self._edit_rows, **common)
 
-    def infer(self, images, attributes, observed=None, *, seeds=None, initial=None):
+    def infer(self, images, attributes, observed=None):
         """The latents of pictures whose attributes are known.
 
         Args:
@@ -133,8 +116,6 @@ class LatentOptimizer:
             attributes: float32 [B, A] or [A].
             observed: float32 [B, H, W, 1], at least 0; 0 is hidden, 1 observed, other numbers weight the pixel. None
                 is all observed.
-            seeds: int32 [B, 2], of the starts. None is all 0.
-            initial: float32 [B, Z], a start that somebody knows. None is the class's `start`.
 
         Returns:
             A dictionary with what the class promises, and images: float32 [B, H, W, 3], the reconstruction.
@@ -142,34 +123,31 @@ class LatentOptimizer:
         Raises:
             ValueError: an input that does not fit, before any work.
         """
-        images, observed, seeds = self._checked(images, observed, seeds)
+        images, observed = self._checked(images, observed)
         attributes = check_attributes("attributes", attributes, images, self.attribute_size)
-        if initial is not None:
-            initial = check_latents("initial", initial, images, self.latent_size)
-        return self._solve(images, observed, attributes, seeds, initial)[0]
+        return self._solve(images, observed, attributes)[0]
 
-    def infer_attributes(self, images, observed=None, *, seeds=None, initial=None):
+    def infer_attributes(self, images, observed=None):
         """The latents and attributes of pictures, attributes within the range seen in training.
 
         Arguments, results and errors are those of `infer`; the dictionary also has attributes float32 [B, A].
         """
         self._require_prior()
-        images, observed, seeds = self._checked(images, observed, seeds)
-        if initial is not None:
-            initial = check_latents("initial", initial, images, self.latent_size)
-        return self._solve(images, observed, None, seeds, initial)[0]
+        images, observed = self._checked(images, observed)
+        return self._solve(images, observed, None)[0]
 
     def complete(self, images, observed, attributes=None, *, seeds=None, samples=0):
         """Pictures with their hidden part filled in; observed pixels are kept exactly.
 
         A hidden region has more than one answer. Besides the best, samples of the posterior are drawn by
         randomise-then-optimise: e and observed pixels are each perturbed by noise of their own variance, and the
-        energy is minimised again from the best point. Where the picture is linear in e, the loss squared and
-        lambda = sigma^2 the draws are exact; otherwise they approximate the posterior around the best point.
+        energy is minimised again from the best point. Where the picture is linear in e the draws are exact; otherwise
+        they approximate the posterior around the best point.
 
         Args:
-            images, observed, seeds: as in `infer`. Pixels with `observed` between 0 and 1 are mixed.
+            images, observed: as in `infer`. Pixels with `observed` between 0 and 1 are mixed.
             attributes: float32 [B, A] or [A], or None to find them too.
+            seeds: int32 [B, 2], of the samples. None is all 0.
             samples: int, at least 0. Draws besides the best.
 
         Returns:
@@ -181,34 +159,33 @@ class LatentOptimizer:
         """
         if samples < 0:
             raise ValueError(f"samples: expected at least 0, got {samples}.")
-        images, observed, seeds = self._checked(images, observed, seeds)
+        images, observed = self._checked(images, observed)
+        seeds = check_seeds(seeds, images)
         if attributes is None:
             self._require_prior()
         else:
             attributes = check_attributes("attributes", attributes, images, self.attribute_size)
-        best, points = self._solve(images, observed, attributes, seeds, None)
+        best, points = self._solve(images, observed, attributes)
         results = [best] + [self._sample(images, observed, attributes, fold_in(seeds, number), points)
                             for number in range(1, samples + 1)]
         for result in results:
-            result["images"] = fill_in(images, result["images"], observed, seam_width=self.config.seam_width)
+            result["images"] = fill_in(images, result["images"], observed)
             if attributes is not None:
                 result["attributes"] = attributes
         return {name: tf.stack([result[name] for result in results], axis=1) for name in results[0]}
 
-    def edit(self, images, attributes, new_attributes, observed=None, *, seeds=None, latents=None, carry=1.0):
+    def edit(self, images, attributes, new_attributes, *, latents=None):
         """Pictures as they would be with other attributes.
 
         Latents are inferred with the first attributes; with the new ones they are those of the same e, so what the
         prior knows of attributes goes along. What the generator cannot draw is carried over from the picture
-        (`carry_over`). Where the attributes of a picture are unknown, take those and
-        the latents that `infer_attributes` gives.
+        (`carry_over`). Where the attributes of a picture are unknown, take those and the latents that
+        `infer_attributes` gives.
 
         Args:
-            images, attributes, observed, seeds: as in `infer`. All pixels are carried over from, so hidden ones must
-                hold sensible colours too.
+            images, attributes: as in `infer`.
             new_attributes: float32 [B, A] or [A].
             latents: float32 [B, Z] if known, which spares the descent.
-            carry: float in [0, 1]. How much of the foreground's residual is carried over.
 
         Returns:
             A dictionary with images float32 [B, H, W, 3] in [-1, 1], latents float32 [B, Z], those of the first
@@ -217,18 +194,15 @@ class LatentOptimizer:
         Raises:
             ValueError: an input that does not fit, before any work.
         """
-        images, observed, seeds = self._checked(images, observed, seeds)
+        images, observed = self._checked(images, None)
         attributes = check_attributes("attributes", attributes, images, self.attribute_size)
         new_attributes = check_attributes("new_attributes", new_attributes, images, self.attribute_size)
-        if not isinstance(carry, tf.Tensor) and not 0 <= carry <= 1:
-            raise ValueError(f"carry: expected a number from 0 to 1, got {carry}.")
         result = {}
         if latents is None:
-            result, _ = self._solve(images, observed, attributes, seeds, None)
+            result, _ = self._solve(images, observed, attributes)
             latents = result["latents"]
         latents = check_latents("latents", latents, images, self.latent_size)
-        edited, before = self._edit(images, latents, attributes, new_attributes,
-                                    tf.convert_to_tensor(carry, tf.float32))
+        edited, before = self._edit(images, latents, attributes, new_attributes)
         return {**result, "images": edited, "latents": latents, "reconstructions": before}
 
     def _draw(self, noise, attributes):
@@ -244,9 +218,9 @@ class LatentOptimizer:
         """e of z, float32 [B, Z]."""
         return latents if self.prior is None else self.prior.noise_from_latents(latents, attributes)
 
-    def _checked(self, images, observed, seeds):
+    def _checked(self, images, observed):
         images = check_images(images, self.height, self.width)
-        return images, check_observed(observed, images), check_seeds(seeds, images)
+        return images, check_observed(observed, images)
 
     def _require_prior(self):
         if self.attribute_prior is None:
@@ -270,74 +244,37 @@ class LatentOptimizer:
 
     # What follows runs inside of a graph. A point is [e] or, where attributes are unknown, [e, w].
 
-    def _solve_rows(self, images, observed, attributes, seeds, initial):
+    def _solve_rows(self, images, observed, attributes):
         problem = _Problem(self, images, observed, attributes)
         first = tf.zeros([tf.shape(images)[0], problem.size])
         likely = attributes
         if attributes is None:
             likely = self.attribute_prior.to_attributes(first[:, self.latent_size:])
-        if initial is None and self.start is not None:
-            initial = self.start(images, likely, observed)
-        if initial is not None:
-            first = tf.concat([self.to_noise(initial, likely), first[:, self.latent_size:]], -1)
-        found = self._best_of_descents(problem, first, seeds)
+        if self.start is not None:
+            latents = self.start(images, likely, observed)
+            first = tf.concat([self.to_noise(latents, likely), first[:, self.latent_size:]], -1)
+        found = self._descend(problem, first)
         return problem.result(found), found.points
 
     def _sample_rows(self, images, observed, attributes, seeds, best):
         """A draw around the best points; see `complete`."""
-        config, prior_weight = self.energy.config, self.energy.prior_weight
         problem = _Problem(self, images, observed, attributes)
-        spread = (config.observation_variance / prior_weight) ** 0.5 if prior_weight else 0.0
-        center = spread * normal_by_example(fold_in(seeds, 0), [problem.size])
-        noise = config.observation_variance**0.5 * normal_by_example(fold_in(seeds, 1), images.shape[1:])
+        center = normal_by_example(fold_in(seeds, 0), [problem.size])
+        noise = self.energy.observation_variance**0.5 * normal_by_example(fold_in(seeds, 1), images.shape[1:])
         noisy = images + noise / tf.sqrt(tf.maximum(observed, 1e-12))
         # Latents that the observed pixels say nothing about end at `center`; the others are soon put right.
         found = self._descend(_Problem(self, noisy, observed, attributes, center), best + center)
         return problem.result(found)
 
-    def _edit_rows(self, images, latents, attributes, new_attributes, carry):
+    def _edit_rows(self, images, latents, attributes, new_attributes):
         before = self.generator(latents, attributes)
         _, after = self.draw(self.to_noise(latents, attributes), new_attributes)
         drawn = before["images"] if isinstance(before, dict) else before
-        return carry_over(images, before, after, carry=carry), drawn
-
-    def _best_of_descents(self, problem, first, seeds):
-        """Descents from `first` and then from the best of some prior draws; the best is kept row by row."""
-        if self.config.restarts == 1:
-            return self._descend(problem, first)
-
-        def body(number, best):
-            start = tf.cond(number == 0, lambda: first, lambda: self._best_draw(problem, fold_in(seeds, number)))
-            found = self._descend(problem, start)
-            better = (number == 0) | (found.energies < best.energies)
-            kept = [tf.where(better[:, None] if new.shape.rank == 2 else better, new, old)
-                    for new, old in zip(found, best, strict=True)]
-            best = minimizers.Minimum(*kept)._replace(evaluations=best.evaluations + found.evaluations)
-            return number + 1, best
-
-        batch = tf.shape(first)[0]
-        nothing = tf.zeros([batch], tf.int32)
-        best = minimizers.Minimum(first, tf.fill([batch], float("inf")), nothing, nothing, nothing)
-        return tf.while_loop(lambda *_: True, body, (tf.constant(0), best), maximum_iterations=self.config.restarts)[1]
-
-    def _best_draw(self, problem, seeds):
-        """The prior draw of lowest energy, [B, D]."""
-        rows = tf.range(tf.shape(seeds)[0])
-
-        def body(number, best, lowest):
-            draw = normal_by_example(fold_in(seeds, number), [problem.size])
-            energy = problem.energies(draw, rows)
-            better = energy < lowest
-            return number + 1, tf.where((better | (number == 0))[:, None], draw, best), tf.where(better, energy, lowest)
-
-        zeros = tf.zeros([tf.shape(seeds)[0], problem.size])
-        state = (tf.constant(0), zeros, tf.fill([tf.shape(seeds)[0]], float("inf")))
-        return tf.while_loop(lambda *_: True, body, state, maximum_iterations=self.config.candidates)[1]
+        return carry_over(images, before, after), drawn
 
     def _descend(self, problem, start):
         config = self.config
-        common = {"iterations": config.iterations, "tolerance": config.tolerance, "patience": config.patience,
-                  "compact": config.compact}
+        common = {"iterations": config.iterations, "tolerance": config.tolerance, "patience": config.patience}
         if config.method == "adam":
             return minimizers.adam(problem, start, learning_rate=config.learning_rate, **common)
         # Half of a typical draw's length: far enough for a first step, not so far that the generator leaves its range.
@@ -393,8 +330,6 @@ class _Problem:
         images = drawn["images"] if isinstance(drawn, dict) else drawn
         reconstruction = self.energy.reconstruction(images, tf.gather(self.images, rows),
                                                     tf.gather(self.observed, rows))
-        moved = points - tf.gather(self.center, rows)
-        regulariser = self.energy.regulariser(moved[:, :self.latent_size])
-        if self.attributes is None:
-            regulariser += 0.5 * tf.reduce_sum(tf.square(moved[:, self.latent_size:]), -1)
-        return reconstruction, self.energy.prior_weight * regulariser, latents, images, attributes
+        # e and w alike: both have a standard normal prior.
+        prior = self.energy.regulariser(points - tf.gather(self.center, rows))
+        return reconstruction, prior, latents, images, attributes

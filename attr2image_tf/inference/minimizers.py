@@ -2,8 +2,7 @@
 
 Every row of a batch is a problem of its own: it takes its own steps, stops by itself, and says why. A turn of a loop
 makes at most one evaluation for each row, and rows that have stopped are left out of it, so that the cost is that of
-the rows still at work. With `compact=False` all rows are evaluated in every turn, which keeps shapes static, as XLA
-needs them.
+the rows still at work.
 """
 
 import collections
@@ -23,7 +22,7 @@ points: float32 [B, D], the best seen. energies: float32 [B]; not finite where n
 """
 
 
-def adam(evaluate, start, *, iterations, learning_rate, tolerance=0.0, patience=10, compact=True) -> Minimum:
+def adam(evaluate, start, *, iterations, learning_rate, tolerance=0.0, patience=10) -> Minimum:
     """Adam with a constant learning rate; `learning_rate=0.3, iterations=1000` is the paper's.
 
     Args:
@@ -35,7 +34,6 @@ def adam(evaluate, start, *, iterations, learning_rate, tolerance=0.0, patience=
         tolerance: float. A row stops when `patience` steps together lower its best energy by less than this share;
             0 never stops.
         patience: int.
-        compact: bool.
     """
     batch = tf.shape(start)[0]
     history = _History(batch, patience, tolerance)
@@ -47,7 +45,7 @@ def adam(evaluate, start, *, iterations, learning_rate, tolerance=0.0, patience=
 
     def body(s):
         active = s["stopped"] == _RUNNING
-        energy, gradient = _evaluate(evaluate, s["points"], active, compact)
+        energy, gradient = _evaluate(evaluate, s["points"], active)
         finite = _finite(energy, gradient)
         step = active & finite
         better = step & (energy < s["best_energy"])
@@ -68,8 +66,7 @@ def adam(evaluate, start, *, iterations, learning_rate, tolerance=0.0, patience=
     return _minimum(state, state["best"], state["best_energy"])
 
 
-def lbfgs(evaluate, start, *, iterations, memory=20, longest_step=float("inf"), tolerance=0.0,
-          patience=10, compact=True) -> Minimum:
+def lbfgs(evaluate, start, *, iterations, memory=20, longest_step=float("inf"), tolerance=0.0, patience=10) -> Minimum:
     """Limited-memory BFGS with a line search that costs one evaluation a turn.
 
     A turn tries one point for each row. Enough decrease (Armijo) accepts it, and the next direction is tried at full
@@ -85,7 +82,6 @@ def lbfgs(evaluate, start, *, iterations, memory=20, longest_step=float("inf"), 
         longest_step: float. Bound on the Euclidean length of a step.
         tolerance: float. A row stops when `patience` turns together lower its energy by less than this share.
         patience: int.
-        compact: bool.
     """
     batch, size = tf.shape(start)[0], start.shape[1]
     history = _History(batch, patience, tolerance)
@@ -101,7 +97,7 @@ def lbfgs(evaluate, start, *, iterations, memory=20, longest_step=float("inf"), 
     def body(s):
         active = s["stopped"] == _RUNNING
         trial = s["points"] + s["step"][:, None] * s["direction"]
-        energy, gradient = _evaluate(evaluate, trial, active, compact)
+        energy, gradient = _evaluate(evaluate, trial, active)
         finite = _finite(energy, gradient)
         accept = active & finite & (energy <= s["energy"] + 1e-4 * s["step"] * s["slope"])
 
@@ -181,11 +177,8 @@ class _History:
         return tf.where(active, tf.concat([past[1:], energy[None]], 0), past), settled
 
 
-def _evaluate(evaluate, points, active, compact):
+def _evaluate(evaluate, points, active):
     """Energies [B] and gradients [B, D]; rows at rest get 0."""
-    if not compact:
-        energy, gradient = evaluate(points, tf.range(tf.shape(points)[0]))
-        return tf.where(active, energy, 0.0), tf.where(active[:, None], gradient, 0.0)
     rows = tf.cast(tf.where(active), tf.int32)  # [b, 1]
     energy, gradient = evaluate(tf.gather_nd(points, rows), rows[:, 0])
     shape = tf.shape(points)

@@ -4,24 +4,22 @@ import functools
 
 from attr2image_tf.inference.amortised import amortised_start
 from attr2image_tf.inference.attribute_prior import AttributePrior
-from attr2image_tf.inference.energy import Energy, EnergyConfig
+from attr2image_tf.inference.energy import Energy
 from attr2image_tf.inference.latent_optimizer import LatentOptimizer, OptimizerConfig
 
 
-def model_optimizer(model, config: OptimizerConfig = OptimizerConfig(), *, schema=None, energy: Energy | None = None,
+def model_optimizer(model, config: OptimizerConfig = OptimizerConfig(), *, schema=None,
                     amortised: bool = True) -> LatentOptimizer:
-    """Posterior inference under a model's own prior and observation noise, from its encoder's guess.
+    """Posterior inference under a model's own prior and observation noise, from its encoder's guess: the result is the
+    maximum a posteriori estimate (eq. 9).
 
     Args:
         model: AttributeModel, its weights final.
         config: OptimizerConfig.
         schema: AttributeSchema of its data set, needed where attributes are unknown.
-        energy: Energy. None is the squared error with the model's observation variance, which makes the result the
-            maximum a posteriori estimate (eq. 9).
         amortised: bool. False starts from e = 0.
     """
-    if energy is None:
-        energy = Energy(EnergyConfig(observation_variance=float(model.observation_standard_deviation) ** 2))
+    energy = Energy(float(model.observation_standard_deviation) ** 2)
     ranges = None
     if schema is not None:
         ranges = AttributePrior(schema.minimum, schema.mean, schema.maximum, schema.covariance)

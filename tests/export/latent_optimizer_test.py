@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from attr2image_tf.inference.amortised import amortised_start
 from attr2image_tf.inference.attribute_prior import AttributePrior
-from attr2image_tf.inference.energy import Energy, EnergyConfig
+from attr2image_tf.inference.energy import Energy
 from attr2image_tf.inference.latent_optimizer import LatentOptimizer
 from attr2image_tf.inference.minimizers import STOP_REASONS
 from tests.export import tiny_models
@@ -61,9 +61,8 @@ def optimizer(model, schema):
     """The library's own, put together without the module under test."""
     variance = float(model.observation_standard_deviation) ** 2
     prior = AttributePrior(schema.minimum, schema.mean, schema.maximum, schema.covariance)
-    return LatentOptimizer(model.decode, Energy(EnergyConfig(observation_variance=variance)), INFERENCE,
-                           latent_size=LATENTS, attribute_size=ATTRIBUTES, prior=model, attribute_prior=prior,
-                           start=functools.partial(amortised_start, model))
+    return LatentOptimizer(model.decode, Energy(variance), INFERENCE, latent_size=LATENTS, attribute_size=ATTRIBUTES,
+                           prior=model, attribute_prior=prior, start=functools.partial(amortised_start, model))
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from attr2image_tf.inference import minimizers
 from attr2image_tf.inference.attribute_prior import AttributePrior
 
 
@@ -49,9 +50,16 @@ def test_the_range_is_never_left_and_gradients_are_finite(prior, data, scale):
     assert np.isfinite(tape.gradient(attributes, whitened)).all()
 
 
-def test_attributes_of_the_training_data_come_back(prior, data):
+def test_attributes_of_the_training_data_can_be_reached(prior, data):
     some = tf.constant(data[:100], tf.float32)
-    again = prior.to_attributes(prior.to_whitened(some)).numpy()
+
+    def distance(whitened, rows):
+        with tf.GradientTape() as tape:
+            tape.watch(whitened)
+            squared = tf.reduce_sum(tf.square(prior.to_attributes(whitened) - tf.gather(some, rows)), -1)
+        return squared, tape.gradient(squared, whitened)
+
+    again = prior.to_attributes(minimizers.lbfgs(distance, tf.zeros([100, 7]), iterations=100).points).numpy()
     np.testing.assert_allclose(again[:, :3], some[:, :3], atol=0.1)
     # 0 and 1 are the ends of a range, which are approached only.
     assert (again[:, 3:6].argmax(1) == some[:, 3:6].numpy().argmax(1)).all()
@@ -73,8 +81,6 @@ def test_the_unit_of_attributes_does_not_matter(prior, data, unit):
     whitened = tf.random.stateless_normal([50, 7], [2, 0])
     np.testing.assert_allclose(other.to_attributes(whitened) / unit, prior.to_attributes(whitened), rtol=1e-4,
                                atol=1e-5)
-    some = tf.constant(data[:20], tf.float32)
-    np.testing.assert_allclose(other.to_whitened(some * unit), prior.to_whitened(some), rtol=1e-3, atol=1e-3)
 
 
 def test_draws_are_as_much_narrower_as_the_docstring_says():

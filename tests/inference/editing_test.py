@@ -33,26 +33,16 @@ def test_without_residual_the_result_is_what_is_drawn():
     np.testing.assert_allclose(carry_over(before["images"], before, after), after["images"], atol=1e-6)
 
 
-def test_carrying_nothing_over_a_plain_generator_is_its_drawing(picture):
-    before, after = layers(0)["images"], layers(1)["images"]
-    np.testing.assert_allclose(carry_over(picture, before, after, carry=0.0), after, atol=1e-6)
-    shares = tf.constant([0.0, 1.0])
-    by_row = carry_over(picture, before, after, carry=shares)
-    np.testing.assert_allclose(by_row[1], carry_over(picture, before, after)[1], atol=1e-6)
-    np.testing.assert_allclose(by_row[0], after[0], atol=1e-6)
-
-
-@pytest.mark.parametrize("carry", [0.0, 1.0])
-def test_the_background_is_the_picture_s_own_where_only_it_is_seen(picture, carry):
+def test_the_background_is_the_picture_s_own_where_only_it_is_seen(picture):
     before, after = layers(0), layers(1)
     clear = tf.ones_like(before["gates"])
     nothing = tf.zeros_like(before["foregrounds"])
     before |= {"gates": clear, "foregrounds": nothing, "images": before["backgrounds"]}
     after |= {"gates": clear, "foregrounds": nothing, "images": before["backgrounds"]}
-    np.testing.assert_allclose(carry_over(picture, before, after, carry=carry), picture, atol=1e-6)
+    np.testing.assert_allclose(carry_over(picture, before, after), picture, atol=1e-6)
     # A new foreground that hides it hides its residual too.
     after |= {"gates": 0 * clear, "foregrounds": 0 * nothing + 0.3}
-    np.testing.assert_allclose(carry_over(picture, before, after, carry=carry), 0.3, atol=1e-6)
+    np.testing.assert_allclose(carry_over(picture, before, after), 0.3, atol=1e-6)
 
 
 def test_the_residual_of_a_foreground_leaves_with_it(picture):

@@ -175,7 +175,7 @@ def _shares(start, end, count):
 
 
 def grid(rows: Sequence[Sequence[np.ndarray]], *, row_labels: Sequence[str] = (), column_labels: Sequence[str] = (),
-         gap: int = 2, scale: int = 1) -> np.ndarray:
+         scale: int = 1) -> np.ndarray:
     """Lays pictures out in rows on white, with optional labels at the left and on top.
 
     Args:
@@ -183,7 +183,6 @@ def grid(rows: Sequence[Sequence[np.ndarray]], *, row_labels: Sequence[str] = ()
             All pictures have one size; rows may differ in length.
         row_labels: one text for each row, or nothing.
         column_labels: one text for each column, or nothing. A line break starts a new line.
-        gap: pixels between pictures.
         scale: whole number by which each picture is enlarged (pixels are repeated).
 
     Returns:
@@ -197,6 +196,7 @@ def grid(rows: Sequence[Sequence[np.ndarray]], *, row_labels: Sequence[str] = ()
     if len(sizes) != 1:
         raise ValueError(f"grid: expected pictures of one size, got {sorted(sizes) or 'no pictures'}.")
     height, width, _ = sizes.pop()
+    gap = 2
     font = ImageFont.load_default(size=max(10, min(16, height // 5)))
     ruler = ImageDraw.Draw(Image.new("RGB", (1, 1)))
 
@@ -206,8 +206,8 @@ def grid(rows: Sequence[Sequence[np.ndarray]], *, row_labels: Sequence[str] = ()
 
     left, top = extent(row_labels)[0], extent(column_labels)[1]
     columns = max(len(row) for row in tiles)
-    canvas = Image.new("RGB", (left + columns * (width + gap) + gap, top + len(tiles) * (height + gap) + gap), "white")
-    draw = ImageDraw.Draw(canvas)
+    sheet = Image.new("RGB", (left + columns * (width + gap) + gap, top + len(tiles) * (height + gap) + gap), "white")
+    draw = ImageDraw.Draw(sheet)
     for column, text in enumerate(column_labels):
         draw.multiline_text((left + gap + column * (width + gap) + width // 2, 2), text, "black", font, anchor="ma",
                             align="center")
@@ -217,8 +217,8 @@ def grid(rows: Sequence[Sequence[np.ndarray]], *, row_labels: Sequence[str] = ()
             draw.multiline_text((left - 4, y + height // 2), row_labels[index], "black", font, anchor="rm",
                                 align="right")
         for column, tile in enumerate(row):
-            canvas.paste(Image.fromarray(tile), (left + gap + column * (width + gap), y))
-    return np.asarray(canvas)
+            sheet.paste(Image.fromarray(tile), (left + gap + column * (width + gap), y))
+    return np.asarray(sheet)
 
 
 def _tile(picture, scale):

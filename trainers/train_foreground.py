@@ -25,21 +25,21 @@ define_threads()
 
 
 def mask_sheet(drawn: tuple[np.ndarray, np.ndarray], predicted_for_drawn: np.ndarray,
-               predicted: tuple[np.ndarray, np.ndarray], *, columns: int = 12) -> np.ndarray:
+               predicted: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     """Pictures, masks and foregrounds on grey: held-out pictures with both masks above, predicted ones below.
 
     Args:
         drawn: images uint8 [N, H, W, 3] and drawn masks uint8 [N, H, W, 1].
         predicted_for_drawn: what the network says of the same pictures, uint8 [N, H, W, 1].
         predicted: images and predicted masks of pictures that have no drawn one.
-        columns: pictures in a row; taken evenly from those given.
 
     Returns:
-        uint8 [H', W', 3].
+        uint8 [H', W', 3]; twelve pictures in a row, evenly spaced.
     """
     def rows(images, masks):
         return [masks, (images * (masks / 255.0) + 127.5 * (1.0 - masks / 255.0)).round().astype(np.uint8)]
 
+    columns = 12
     held_out = np.linspace(0, len(drawn[0]) - 1, min(columns, len(drawn[0]))).astype(int)
     others = np.linspace(0, len(predicted[0]) - 1, min(3 * columns, len(predicted[0]))).astype(int)
     images, masks = drawn[0][held_out], drawn[1][held_out]

@@ -16,8 +16,8 @@ _BLUR_SIZE = 5
 class AugmentationConfig:
     """What is varied, and how much. Zero, an empty range or None switches a part off exactly.
 
-    The defaults are the paper's for faces. CUB adds `maximum_rotation=0.08, scaled_size=72, cropped_size=64`; data
-    whose attributes name a side (emblems) need `flip_probability=0`.
+    The defaults are the paper's for faces. CUB adds `maximum_rotation=0.08, cropped_size=64` of pictures of 72 pixels;
+    data whose attributes name a side (emblems) need `flip_probability=0`.
 
     Attributes:
         flip_probability: float in [0, 1]. Mirrors left and right. Defaults to 0.5.
@@ -26,7 +26,6 @@ class AugmentationConfig:
         maximum_gain: float, at least `minimum_gain`. Defaults to 1.03.
         maximum_sharpening: float, at least 0. s in x + s * (x - blur(x)), uniform in [0, s]. Defaults to 1.5.
         maximum_rotation: float, at least 0, in radians. The angle is uniform in [-maximum, maximum]. Defaults to 0.
-        scaled_size: int or None. Height and width to which a picture is scaled before the crop. Defaults to None.
         cropped_size: int or None. Height and width of the crop, at a uniform position. Defaults to None.
     """
 
@@ -35,7 +34,6 @@ class AugmentationConfig:
     maximum_gain: float = 1.03
     maximum_sharpening: float = 1.5
     maximum_rotation: float = 0.0
-    scaled_size: int | None = None
     cropped_size: int | None = None
 
     def __post_init__(self):
@@ -48,13 +46,8 @@ class AugmentationConfig:
         for name in ("maximum_sharpening", "maximum_rotation"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"AugmentationConfig: {name} {getattr(self, name)} is not a number of at least 0.")
-        for name in ("scaled_size", "cropped_size"):
-            size = getattr(self, name)
-            if size is not None and size < 1:
-                raise ValueError(f"AugmentationConfig: {name} {size} is no number of pixels.")
-        if self.scaled_size and self.cropped_size and self.cropped_size > self.scaled_size:
-            raise ValueError(f"AugmentationConfig: a crop of {self.cropped_size} pixels does not fit into pictures "
-                             f"scaled to {self.scaled_size}.")
+        if self.cropped_size is not None and self.cropped_size < 1:
+            raise ValueError(f"AugmentationConfig: cropped_size {self.cropped_size} is no number of pixels.")
 
 
 NO_AUGMENTATION = AugmentationConfig(0.0, 1.0, 1.0, 0.0)
@@ -63,26 +56,27 @@ NO_AUGMENTATION = AugmentationConfig(0.0, 1.0, 1.0, 0.0)
 def augment(example: dict, seed, config: AugmentationConfig) -> dict:
     """Varies one example.
 
-    Picture and mask undergo one geometric transformation (rotation and scaling by bilinear interpolation, beyond the
-    border mirrored; then crop and flip). Gain and sharpening act on the picture alone, as intensities in [0, 1]: a
+    Picture and mask undergo one geometric transformation (rotation by bilinear interpolation, beyond the border
+    mirrored; then crop and flip). Gain and sharpening act on the picture alone, as intensities in [0, 1]: a
     gain below 1 makes it darker, as less light would, where in [-1, 1] it would pull it towards grey. Intensities
     are clipped once, at the end.
 
     Args:
         example: dictionary with image, float32 [H, W, 3] in [-1, 1], and mask, float32 [H, W, 1] in [0, 1], H = W
-            known while the graph is built where scaling, rotation or crop are on. Other entries are handed on.
+            known while the graph is built where rotation or crop are on. Other entries are handed on.
         seed: int32 [2]. The same seed gives the same result.
         config: AugmentationConfig.
 
     Returns:
-        A dictionary as `example`, of size `cropped_size`, else `scaled_size`, else H.
+        A dictionary as `example`, of size `cropped_size`, else H.
 
     Raises:
         ValueError: the crop is larger than the picture.
     """
     flip, sharpening, angle, down, right, *gains = tf.unstack(tf.random.stateless_uniform([8], seed, alg="philox"))
     both = tf.concat([example["image"], example["mask"]], axis=-1)
-    both = _rotate_and_scale(both, (angle * 2.0 - 1.0) * config.maximum_rotation, config)
+    if config.maximum_rotation:
+        both = _rotate(both, (angle * 2.0 - 1.0) * config.maximum_rotation)
     both = _crop(both, down, right, config.cropped_size)
     if config.flip_probability:
         both = tf.where(flip < config.flip_probability, both[:, ::-1], both)
@@ -97,20 +91,15 @@ def augment(example: dict, seed, config: AugmentationConfig) -> dict:
     return {**example, "image": image, "mask": both[..., 3:]}
 
 
-def _rotate_and_scale(pictures, angle, config):
-    """One interpolation for both, [H, W, C] to [S, S, C]."""
-    before = pictures.shape[0]
-    after = config.scaled_size or before
-    if not config.maximum_rotation and after == before:
-        return pictures
-    # Output pixel to input pixel, about the two centres; a pixel's number is the place of its middle.
-    scale = before / after
-    cosine, sine = scale * tf.cos(angle), scale * tf.sin(angle)
-    middle_before, middle_after = (before - 1) / 2, (after - 1) / 2
-    transform = tf.stack([cosine, -sine, middle_before - (cosine - sine) * middle_after,
-                          sine, cosine, middle_before - (sine + cosine) * middle_after, 0.0, 0.0])
+def _rotate(pictures, angle):
+    """Pictures [H, H, C], turned about the middle."""
+    size = pictures.shape[0]
+    # Output pixel to input pixel; a pixel's number is the place of its middle.
+    cosine, sine, middle = tf.cos(angle), tf.sin(angle), (size - 1) / 2
+    transform = tf.stack([cosine, -sine, middle - (cosine - sine) * middle,
+                          sine, cosine, middle - (sine + cosine) * middle, 0.0, 0.0])
     return tf.raw_ops.ImageProjectiveTransformV3(
-        images=pictures[None], transforms=transform[None], output_shape=[after, after], interpolation="BILINEAR",
+        images=pictures[None], transforms=transform[None], output_shape=[size, size], interpolation="BILINEAR",
         fill_mode="REFLECT", fill_value=0.0)[0]
 
 

@@ -31,8 +31,8 @@ _CHUNK = 32  # pictures rendered at once: their intermediate arrays stay in the 
 _EDGES = {"Circle": (0, 1.0), "Square": (4, 0.886), "Triangle": (3, 0.74), "Star": (5, 0.44)}
 
 
-def open_emblems(*, image_size: int = 64, seed: int = 0, train: int = 4000, validation: int = 500, test: int = 500,
-                 layers: bool = False) -> AttributeDataset:
+def open_emblems(*, image_size: int = 64, seed: int = 0, train: int = 4000, validation: int = 500, test: int = 500
+                 ) -> AttributeDataset:
     """Opens the rendered data set; pictures are drawn while they are read.
 
     Example i of a split is a function of `seed`, the split and i alone: it does not change with the counts, and shows
@@ -42,8 +42,6 @@ def open_emblems(*, image_size: int = 64, seed: int = 0, train: int = 4000, vali
         image_size: int, height and width in pixels, at least 16.
         seed: int, at least 0.
         train: int, number of examples; likewise `validation` and `test`. At least 2, 1 and 1.
-        layers: bool, whether examples also carry the true layers `foreground` and `background`, uint8 [H, W, 3]. Both
-            cover the whole picture; image = mask * foreground + (1 - mask) * background, up to rounding.
 
     Returns:
         AttributeDataset. Attributes are 0 or 1 (shape, Striped, Bordered, kind of background), in [0, 1] (Red, Green,
@@ -69,8 +67,8 @@ def open_emblems(*, image_size: int = 64, seed: int = 0, train: int = 4000, vali
 
         def render_chunk(draws, attributes, names):
             pictures = render(draws, attributes, image_size)
-            kept = ("image", "mask", "foreground", "background") if layers else ("image", "mask")
-            return {**{key: _to_uint8(pictures[key]) for key in kept}, "attributes": attributes, "name": names}
+            return {"image": _to_uint8(pictures["image"]), "mask": _to_uint8(pictures["mask"]),
+                    "attributes": attributes, "name": names}
 
         chunks = tf.data.Dataset.from_tensor_slices((draws, attributes_of(draws), names)).batch(_CHUNK)
         return chunks.map(render_chunk, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
@@ -102,7 +100,8 @@ def render(draws, attributes, image_size: int) -> dict[str, tf.Tensor]:
         image_size: int.
 
     Returns:
-        image, foreground, background: float32 [B, H, W, 3] in [0, 1]; mask: float32 [B, H, W, 1] in [0, 1].
+        image, foreground, background: float32 [B, H, W, 3] in [0, 1]; mask: float32 [B, H, W, 1] in [0, 1]. Both
+        layers are of the whole picture: image = mask * foreground + (1 - mask) * background.
     """
     draw = tf.unstack(draws[:, :, None, None], axis=1)
     value = dict(zip(ATTRIBUTES, tf.unstack(attributes[:, :, None, None], axis=1), strict=True))

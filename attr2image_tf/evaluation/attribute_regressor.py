@@ -81,11 +81,6 @@ class RegressorConfig(Config):
         self.require(0 <= self.shift < self.image_size // 2, "shift", "at least 0 and less than half of image_size")
         self.require(0 <= self.seed < 2**31, "seed", "a whole number from 0 to 2147483647")
 
-    @classmethod
-    def for_schema(cls, schema: AttributeSchema, **settings) -> "RegressorConfig":
-        """The configuration whose standardisation is that of a schema."""
-        return cls(**schema.standardisation(), **settings)
-
 
 def build(config: RegressorConfig) -> keras.Model:
     """The network: images float32 [B, H, W, 3] in [-1, 1] to a dictionary of features float32 [B, 8 * width] and

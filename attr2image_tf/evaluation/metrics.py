@@ -9,6 +9,9 @@ import math
 import numpy as np
 import tensorflow as tf
 
+# Of the ridge regression of partial slopes, beside variances of 1.
+_PENALTY = 0.01
+
 
 def cosine_similarity(first, second) -> np.ndarray:
     """Cosine of the angle between rows of [N, D], float64 [N] in [-1, 1]; 0 where a row is all 0."""
@@ -57,9 +60,9 @@ def pixel_error(first, second, regions=None) -> np.ndarray:
     return _regional_mean(squares, regions)
 
 
-def peak_signal_to_noise(errors, peak=1.0) -> np.ndarray:
-    """PSNR in dB, float64 [N], of mean squared errors [N] of pixels in a range of length `peak`."""
-    return 10.0 * np.log10(peak**2 / np.maximum(_float(errors), 1e-12))
+def peak_signal_to_noise(errors) -> np.ndarray:
+    """PSNR in dB, float64 [N], of mean squared errors [N] of pixels in [0, 1]."""
+    return -10.0 * np.log10(np.maximum(_float(errors), 1e-12))
 
 
 def structural_similarity(first, second, regions=None) -> np.ndarray:
@@ -133,8 +136,8 @@ def nearest(queries, references, count) -> tuple[np.ndarray, np.ndarray]:
     return places, np.array(distances)
 
 
-def bootstrap_interval(values, groups, *, seed=0, rounds=1000, level=0.95) -> tuple[float, float]:
-    """The interval in which the mean of values [N] falls when whole groups are drawn again with replacement.
+def bootstrap_interval(values, groups, *, seed=0) -> tuple[float, float]:
+    """The interval in which 95 % of the means of values [N] fall when whole groups are drawn again with replacement.
 
     Pictures of one person are not independent of each other; people are.
 
@@ -142,17 +145,14 @@ def bootstrap_interval(values, groups, *, seed=0, rounds=1000, level=0.95) -> tu
         values: [N]; NaN is left out.
         groups: [N], anything that can be compared.
         seed: int. Of the draws.
-        rounds: int. Number of draws.
-        level: float in (0, 1). Share of the draws inside of the interval.
     """
     values, groups = _float(values), np.asarray(groups)
     known = ~np.isnan(values)
     _, members = np.unique(groups[known], return_inverse=True)
     sums, counts = np.bincount(members, values[known]), np.bincount(members)
-    draws = _draws(len(sums), seed, rounds)
+    draws = _draws(len(sums), seed, rounds=1000)
     means = (draws @ sums) / (draws @ counts)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return _interval(means)
 
 
 def importance_weighted_bound(log_weights, draws) -> np.ndarray:
@@ -186,7 +186,7 @@ def explained_variance(inputs, targets, test_inputs, test_targets) -> np.ndarray
     return np.where(variance > 1e-12, 1.0 - chosen / np.maximum(variance, 1e-12), 0.0)
 
 
-def slopes(true, seen, groups, *, partial: bool, penalty=0.01, seed=0, rounds=200) -> tuple[np.ndarray, float, float]:
+def slopes(true, seen, groups, *, partial: bool, seed=0) -> tuple[np.ndarray, float, float]:
     """Slopes of the columns of `seen` [N, D] on the same columns of `true` [N, D], float64 [D], and an interval.
 
     Args:
@@ -194,8 +194,7 @@ def slopes(true, seen, groups, *, partial: bool, penalty=0.01, seed=0, rounds=20
         groups: [N]; see `bootstrap_interval`.
         partial: bool. Whether all columns of `true` are in the regression, so that a slope is with the others held; by
             ridge, since columns may go together.
-        penalty: of the ridge, a share of the rows.
-        seed, rounds: of the interval of the mean slope, which holds 95 %.
+        seed: int. Of the interval, which holds 95 % of the draws of the mean slope.
     """
     true, seen = _float(true), _float(seen)
     _, members = np.unique(np.asarray(groups), return_inverse=True)
@@ -208,15 +207,19 @@ def slopes(true, seen, groups, *, partial: bool, penalty=0.01, seed=0, rounds=20
         squares = inputs.T @ (rows * inputs) / total
         if not partial:
             return np.diag(products) / np.maximum(np.diag(squares), 1e-12)
-        return np.diag(np.linalg.solve(squares + penalty * np.eye(true.shape[1]), products))
+        return np.diag(np.linalg.solve(squares + _PENALTY * np.eye(true.shape[1]), products))
 
-    draws = _draws(members.max() + 1, seed, rounds)
+    draws = _draws(members.max() + 1, seed, rounds=200)
     means = [regress(draw).mean() for draw in draws]
+    return regress(np.ones(members.max() + 1)), *_interval(means)
+
+
+def _interval(means):
     low, high = np.quantile(means, [0.025, 0.975])
-    return regress(np.ones(members.max() + 1)), float(low), float(high)
+    return float(low), float(high)
 
 
-# Many figures are of the same people.
+# Many measurements are of the same people.
 @functools.lru_cache(maxsize=8)
 def _draws(groups, seed, rounds):
     """How often each group is drawn, which is all that matters, float64 [rounds, groups]."""

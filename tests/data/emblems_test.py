@@ -16,7 +16,10 @@ def read(dataset, split="train"):
 
 @pytest.fixture(scope="module")
 def scenes():
-    return read(open_emblems(image_size=32, train=300, layers=True))
+    """300 examples, with the layers that they are composed of as uint8 [300, H, W, 3]."""
+    examples = read(open_emblems(image_size=32, train=300))
+    drawn = emblems.render(emblems._draw(0, "train", 300), examples["attributes"], 32)
+    return examples | {name: np.rint(255 * drawn[name]).astype(np.uint8) for name in ("foreground", "background")}
 
 
 def column(scenes, name):

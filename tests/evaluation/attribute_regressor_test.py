@@ -22,8 +22,8 @@ def dataset():
 
 @pytest.fixture(scope="module")
 def config(dataset):
-    return RegressorConfig.for_schema(dataset.schema, dataset="emblems", image_size=32, width=6, epochs=6,
-                                      batch_size=20, learning_rate=5e-3, flip=False)
+    return RegressorConfig(dataset="emblems", image_size=32, width=6, epochs=6, batch_size=20, learning_rate=5e-3,
+                           flip=False, **dataset.schema.standardisation())
 
 
 def train(config, dataset, path, **options):

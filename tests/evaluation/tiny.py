@@ -29,7 +29,8 @@ def make_model(name, schema):
 
 
 def make_judge(schema, seed=0):
-    config = RegressorConfig.for_schema(schema, dataset="emblems", image_size=SIZE, width=4, flip=False, seed=seed)
+    config = RegressorConfig(dataset="emblems", image_size=SIZE, width=4, flip=False, seed=seed,
+                             **schema.standardisation())
     return AttributeRegressor(attribute_regressor.build(config), config, schema)
 
 

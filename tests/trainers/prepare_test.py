@@ -93,7 +93,7 @@ def test_nothing_that_is_read_is_written_over(user):
 
 def test_a_regressor_writes_the_attributes_of_pictures_that_have_none(user):
     schema = AttributeSchema.measure(("round", "red"), np.random.default_rng(0).normal(size=(20, 2)))
-    config = RegressorConfig.for_schema(schema, dataset="any", image_size=32, width=2)
+    config = RegressorConfig(dataset="any", image_size=32, width=2, **schema.standardisation())
     network = attribute_regressor.build(config)
     place = user / "regressor"
     place.mkdir()

@@ -25,12 +25,13 @@ def all_problems(found: Found) -> str:
     return problems_text(found.problems)
 
 
-def contact_sheet(found: Found, *, image_size: int, fit: str, rows: int = 4, columns: int = 12) -> np.ndarray:
-    """Pictures as they will be trained on, taken evenly; below each, where there are masks, its foreground on grey.
+def contact_sheet(found: Found, *, image_size: int, fit: str) -> np.ndarray:
+    """Pictures as they will be trained on, evenly spaced; below each, where there are masks, its foreground on grey.
 
     Returns:
         uint8 [H', W', 3]; pictures that do not decode are left out.
     """
+    rows, columns = 4, 12
     places = np.unique(np.linspace(0, len(found.pictures) - 1, min(rows * columns, len(found.pictures))).astype(int))
     small = []
     for place in places:

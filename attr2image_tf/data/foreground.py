@@ -136,13 +136,13 @@ def agreement(predicted: np.ndarray, drawn: np.ndarray) -> dict[str, float]:
             "foreground_iou_of_the_worst_twentieth": float(each[:max(1, len(each) // 20)].mean())}
 
 
-def save(network: keras.Model, folder: str | os.PathLike, settings: Settings, figures: Mapping[str, float]) -> None:
+def save(network: keras.Model, folder: str | os.PathLike, settings: Settings, metrics: Mapping[str, float]) -> None:
     """Writes a network into a folder, in place of what is there; complete or not at all."""
     with replacing_folder(folder) as beside:
         network.save_weights(beside / "network.weights.h5")
         (beside / "config.json").write_text(json.dumps({"image_size": network.input_shape[1],
                                                         "settings": dataclasses.asdict(settings)}, indent=2))
-        (beside / "metrics.json").write_text(json.dumps(dict(figures), indent=2))
+        (beside / "metrics.json").write_text(json.dumps(dict(metrics), indent=2))
 
 
 def is_trained(folder: str | os.PathLike) -> bool:
@@ -178,7 +178,7 @@ def _batches(images, masks, settings):
 
 
 def augment(images: tf.Tensor, masks: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """What keeps a foreground the foreground: mirroring, small moves of both, changes of colour of the picture.
+    """Mirrors and moves picture and mask a little, and changes the colours of the picture, at random.
 
     Args:
         images: uint8 [B, H, W, 3].

@@ -27,6 +27,46 @@ LARGEST_UNDECODABLE_SHARE = 0.02
 UNUSABLE = "pictures that cannot be used"
 
 
+class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """What all builders of the package share: their version, and features of an example as PNG files and numbers.
+
+    A subclass says `description`, `homepage` and `citation` where there are any, and `features`.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First version."}
+    url_infos = {}  # Of what tfds downloads.
+    description = homepage = citation = None
+
+    def features(self) -> tuple[int, int, dict]:
+        """Pixels of height and width, number of attributes, and the features besides image, mask and attributes."""
+        raise NotImplementedError(f"{type(self).__name__} does not define features.")
+
+    def _info(self):
+        size, count, others = self.features()
+        images = {name: tfds.features.Image(shape=(size, size, channels), encoding_format="png")
+                  for name, channels in (("image", 3), ("mask", 1))}
+        return tfds.core.DatasetInfo(
+            builder=self, description=self.description, homepage=self.homepage, citation=self.citation,
+            features=tfds.features.FeaturesDict({
+                **images, "attributes": tfds.features.Tensor(shape=(count,), dtype=np.float32), **others}),
+            metadata=tfds.core.MetadataDict())
+
+
+class SourceBuilder(Builder, skip_registration=True):
+    """A Builder of official files.
+
+    Args:
+        source_dir: the folder that holds the data set's folder with the files. If None they are downloaded.
+        data_dir: the folder for prepared sets; tfds' own by default.
+        config: the name of a configuration, or one.
+    """
+
+    def __init__(self, *, source_dir: str | os.PathLike | None = None, **kwargs):
+        self.source_dir = source_dir
+        super().__init__(**kwargs)
+
+
 def prepare(builder: tfds.core.DatasetBuilder, option: str = "--prepared_dir") -> None:
     """Prepares a builder's set and says what was skipped (metadata `skipped`: number by kind).
 
@@ -73,7 +113,7 @@ class Unusable(list):
 
 
 def record_skipped(builder: tfds.core.DatasetBuilder, skipped: Mapping[str, list[str]]) -> None:
-    """Keeps the names of what was skipped, by kind, in `skipped.txt` and their numbers in the metadata."""
+    """Writes the names of what was skipped, by kind, to `skipped.txt`, and their numbers to the metadata."""
     builder.info.metadata["skipped"] = {kind: len(names) for kind, names in skipped.items()}
     (pathlib.Path(builder.data_dir) / "skipped.txt").write_text(problems_text(skipped))
 
@@ -155,13 +195,13 @@ def empty_mask(image_size: int) -> bytes:
     return encode_png(np.zeros([image_size, image_size, 1], np.uint8))
 
 
-def held_out(keys: Iterable[str], share: float = VALIDATION_SHARE, salt: str = "validation") -> set[str]:
-    """The share of keys (at least one) with the smallest hashes.
+def held_out(keys: Iterable[str]) -> set[str]:
+    """The tenth of keys (at least one) with the smallest hashes, for validation.
 
     The same ones whatever the order of the keys and the version of any random generator.
     """
-    ordered = sorted(keys, key=lambda key: hashlib.sha256(f"{salt}/{key}".encode()).digest())
-    return set(ordered[:max(1, round(share * len(ordered)))])
+    ordered = sorted(keys, key=lambda key: hashlib.sha256(f"validation/{key}".encode()).digest())
+    return set(ordered[:max(1, round(VALIDATION_SHARE * len(ordered)))])
 
 
 def make_builder(kind: type, config: tfds.core.BuilderConfig, prepared_dir: str | os.PathLike | None, **options):

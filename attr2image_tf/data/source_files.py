@@ -28,7 +28,7 @@ class OfficialFile:
 
     Attributes:
         url: text.
-        size: bytes, or None where no figure is published.
+        size: bytes, or None where none is published.
         sha256: hexadecimal text, or None where no sum is published.
     """
 

@@ -121,9 +121,9 @@ def test_the_mask_follows_size_position_tilt_and_shape(scenes):
     lean = (upper.sum(1) @ steps) / upper.sum((1, 2)) - across
     assert correlation(lean[square], column(scenes, "Tilted")[square]) > 0.9
     # Compactness of the mask about its centre tells a star from a disc.
-    spread = (steps[None, None, :] - across[:, None, None]) ** 2 + (steps[None, :, None] - down[:, None, None]) ** 2
-    spread = (mask * spread).sum((1, 2)) / area / area
-    assert spread[column(scenes, "Star") == 1].min() > spread[column(scenes, "Circle") == 1].max()
+    moment = (steps[None, None, :] - across[:, None, None]) ** 2 + (steps[None, :, None] - down[:, None, None]) ** 2
+    moment = (mask * moment).sum((1, 2)) / area / area
+    assert moment[column(scenes, "Star") == 1].min() > moment[column(scenes, "Circle") == 1].max()
 
 
 def test_pixels_follow_stripes_border_and_background(scenes):

@@ -132,7 +132,7 @@ def test_pictures_attributes_and_masks_belong_together(ready):
             assert (bright == mask).mean() > 0.97 and mask.mean() == pytest.approx(0.64, abs=0.06)
 
 
-def test_its_name_opens_it_again_and_other_sizes_are_told(ready):
+def test_its_name_opens_it_again_and_other_sizes_are_refused(ready):
     its, dataset, examples = ready
     again = data.load(dataset.name, image_size=SIZE)
     assert dataset.name == f"folder:{its.output}" and set(read(again)["test"]) == set(examples["test"])
@@ -307,7 +307,7 @@ def test_a_mask_of_16_bits_has_the_foreground_that_it_shows(tmp_path):
     assert pictures.read_hidden(tmp_path / "mask.png").sum() == 100
 
 
-def test_a_table_of_other_pictures_is_told_with_examples(own):
+def test_a_table_of_other_pictures_is_reported_with_examples(own):
     own.rows = {f"other {name}": row for name, row in own.rows.items()}
     own.write()
     with pytest.raises(DataError, match="none can be used: 30 pictures without a row: more/picture 00.jpg, .*; 30 rows "
@@ -388,7 +388,7 @@ def test_pictures_of_all_endings_are_read(own, ending):
     assert len(found.pictures) == 30 and not found.problems
 
 
-def test_a_first_row_in_place_of_the_header_is_told(own):
+def test_a_first_row_in_place_of_the_header_is_reported(own):
     own.header = [own.names[0], "0.5", "yes", "group 1"]
     with pytest.raises(DataError, match="line 1: expected a header, found the row of the picture .*; write a line"):
         own.write() and check_folder(own.images, read_table(own.csv, wanted=lambda name: name != "group 1"))
@@ -458,14 +458,14 @@ BAD_TABLES = {
 
 
 @pytest.mark.parametrize("case", BAD_TABLES)
-def test_bad_tables_are_told_by_line_and_column(case, tmp_path):
+def test_bad_tables_are_reported_by_line_and_column(case, tmp_path):
     text, message = BAD_TABLES[case]
     (tmp_path / "attributes.csv").write_text(text)
     with pytest.raises(DataError, match=f"attributes.csv,? {message}"):
         read_table(tmp_path / "attributes.csv", "group" if "group" in case else None)
 
 
-def test_a_table_that_is_none_is_told(tmp_path):
+def test_a_table_that_is_none_is_reported(tmp_path):
     with pytest.raises(DataError, match="attributes.csv is missing"):
         read_table(tmp_path / "attributes.csv")
     (tmp_path / "attributes.csv").write_bytes("file,größe\na.jpg,1\n".encode("latin-1"))
@@ -475,7 +475,7 @@ def test_a_table_that_is_none_is_told(tmp_path):
         read_table(tmp_path)
 
 
-def test_what_may_mean_two_pictures_is_told(own):
+def test_what_may_mean_two_pictures_is_reported(own):
     for place in ("", "more/"):
         Image.new("RGB", (40, 40)).save(own.images / f"{place}same.png")
     own.rows["same.png"] = ["1", "no", "group 1"]
@@ -505,7 +505,7 @@ def test_what_cannot_be_prepared_leaves_nothing(own):
     assert not own.output.exists()
 
 
-def test_a_folder_that_cannot_be_made_is_told(own):
+def test_a_folder_that_cannot_be_made_is_reported(own):
     with pytest.raises(ValueError, match=f"output='{own.csv}/own': '{own.csv}' is no folder; name one"):
         folder.prepare_folder(own.found(), own.table(), own.csv / "own", image_size=SIZE)
 

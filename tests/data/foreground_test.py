@@ -1,4 +1,4 @@
-"""The foreground network: its figures, its symmetries, what it learns, and how it is kept."""
+"""The foreground network: its metrics, its symmetries, what it learns, and how it is saved."""
 
 import dataclasses
 
@@ -49,10 +49,10 @@ def test_agreement_counts_pixels():
         intersection += one > 127 and other > 127
         union += one > 127 or other > 127
         same += (one > 127) == (other > 127)
-    figures = foreground.agreement(predicted, drawn)
-    assert figures["pixel_accuracy"] == pytest.approx(same / 1000)
-    assert figures["foreground_iou"] == pytest.approx(intersection / union)
-    assert figures["foreground_iou_of_the_worst_twentieth"] < figures["foreground_iou"]
+    metrics = foreground.agreement(predicted, drawn)
+    assert metrics["pixel_accuracy"] == pytest.approx(same / 1000)
+    assert metrics["foreground_iou"] == pytest.approx(intersection / union)
+    assert metrics["foreground_iou_of_the_worst_twentieth"] < metrics["foreground_iou"]
 
 
 def test_two_empty_masks_agree():
@@ -111,8 +111,8 @@ def test_training_learns_masks_of_pictures_it_has_not_seen():
     settings = foreground.Settings(epochs=12, batch_size=8, learning_rate=1e-2, widths=(8, 8))
     network = foreground.train(*discs(96), settings)
     images, masks = discs(24, seed=1)
-    figures = foreground.agreement(foreground.predict(network, images), masks)
-    assert figures["foreground_iou"] > 0.9
+    metrics = foreground.agreement(foreground.predict(network, images), masks)
+    assert metrics["foreground_iou"] > 0.9
     untrained = foreground.agreement(foreground.predict(foreground.build(SIZE, (8, 8)), images), masks)
     assert untrained["foreground_iou"] < 0.6
 

@@ -1,39 +1,17 @@
 """Laws of the exported generator: what is loaded without this package does what the model does."""
 
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from export.publishing import publish
-from tests.export import tiny_models
+from tests.export import plain_process, tiny_models
 
 pytestmark = pytest.mark.slow
 
 ROWS = 7
 LAYERS = ("images", "foregrounds", "gates", "backgrounds")
-
-# Runs in a process of its own that knows TensorFlow only.
-LOADER = """
-import sys
-import numpy as np
-import tensorflow as tf
-path, inputs, outputs = sys.argv[1:]
-requests = {}
-for key, value in np.load(inputs).items():
-    signature, name = key.split("/")
-    requests.setdefault(signature, {})[name] = tf.constant(value)
-signatures = tf.saved_model.load(path).signatures
-results = {f"{signature}/{name}": value.numpy() for signature, request in requests.items()
-           for name, value in signatures[signature](**request).items()}
-unwelcome = [name for name in ("attr2image_tf", "export", "tensorflow_probability", "tf_keras") if name in sys.modules]
-assert not unwelcome, unwelcome
-# Texts as fixed-length bytes, which need no pickle.
-np.savez(outputs, **{key: value.astype("S") if value.dtype == object else value for key, value in results.items()})
-"""
-
 
 @pytest.fixture(scope="module")
 def model():
@@ -87,13 +65,8 @@ def public(layers):
 
 
 def test_a_process_with_tensorflow_alone_gets_what_the_model_gives(model, schema, path, values, tmp_path):
-    np.savez(tmp_path / "inputs.npz", **{f"{name}/{key}": values[key] for name, keys in ARGUMENTS.items()
-                                         for key in keys})
-    done = subprocess.run([sys.executable, "-c", LOADER, str(path), "inputs.npz", "outputs.npz"], cwd=tmp_path,
-                          capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    with np.load(tmp_path / "outputs.npz") as file:
-        found = dict(file)
+    found = plain_process.answers(
+        path, {f"{name}/{key}": values[key] for name, keys in ARGUMENTS.items() for key in keys}, tmp_path)
 
     generated = public(model.generate(values["attributes"], values["seed"]))
     sampled = public(model.generate(values["attributes"], values["seed"], values["temperature"]))

@@ -1,8 +1,6 @@
 """Laws of the exported latent optimiser: what is loaded without this package does what the library does."""
 
 import functools
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -13,34 +11,12 @@ from attr2image_tf.inference.attribute_prior import AttributePrior
 from attr2image_tf.inference.energy import Energy
 from attr2image_tf.inference.latent_optimizer import LatentOptimizer
 from attr2image_tf.inference.minimizers import STOP_REASONS
-from tests.export import tiny_models
+from tests.export import plain_process, tiny_models
 from tests.export.tiny_models import INFERENCE
 
 pytestmark = pytest.mark.slow
 
 SIZE, ATTRIBUTES, LATENTS, BATCH = 32, 3, 7, 3
-
-# Runs in a process of its own that knows TensorFlow only. The loader of TF Serving: tests/export/serving_test.py.
-LOADER = """
-import sys
-import numpy as np
-import tensorflow as tf
-path, inputs, outputs = sys.argv[1:]
-requests = {}
-for key, value in np.load(inputs).items():
-    signature, name = key.split("/")
-    requests.setdefault(signature, {})[name] = value
-results = {}
-loaded = tf.saved_model.load(path)
-for signature, request in requests.items():
-    answer = loaded.signatures[signature](**{name: tf.constant(value) for name, value in request.items()})
-    results.update({f"{signature}/{name}": value.numpy() for name, value in answer.items()})
-unwelcome = [name for name in ("attr2image_tf", "export", "tensorflow_probability", "tf_keras") if name in sys.modules]
-assert not unwelcome, unwelcome
-# Texts as fixed-length bytes, which need no pickle.
-np.savez(outputs, **{key: value.astype("S") if value.dtype == object else value for key, value in results.items()})
-"""
-
 
 def random(shape, seed=0):
     return np.random.default_rng(seed).random(shape, np.float32)
@@ -120,12 +96,7 @@ def test_a_process_with_tensorflow_alone_gets_what_the_library_gives(module, fun
     tf.saved_model.save(module, str(tmp_path / "model"), {name: functions[name] for name in (*names, "describe")})
     inputs = {f"{name}/{each}": request_values[each] for name in names for each in input_specs(functions[name])}
     inputs["describe/request"] = np.zeros(2, np.int32)
-    np.savez(tmp_path / "inputs.npz", **inputs)
-    done = subprocess.run([sys.executable, "-c", LOADER, "model", "inputs.npz", "outputs.npz"], cwd=tmp_path,
-                          capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    with np.load(tmp_path / "outputs.npz") as file:
-        loaded = dict(file)
+    loaded = plain_process.answers(tmp_path / "model", inputs, tmp_path)
 
     pictures, shown = request_values["images"] * 2 - 1, request_values["observed"]
     attributes, new_attributes = request_values["attributes"], request_values["new_attributes"]

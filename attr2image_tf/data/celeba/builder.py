@@ -40,7 +40,7 @@ def _config(image_size, masks):
                         masks=masks, description=f"{image_size} x {image_size} pixels; masks: {masks}.")
 
 
-class CelebaAttributes(tfds.core.GeneratorBasedBuilder):
+class CelebaAttributes(preparing.SourceBuilder):
     """tfds builder of CelebA with attributes ("celeba_attributes"; made from tfds' "celeb_a").
 
     The official split: 162,770 training, 19,867 validation and 19,962 test pictures, no person in two. With drawn masks
@@ -57,30 +57,13 @@ class CelebaAttributes(tfds.core.GeneratorBasedBuilder):
         config: "64", "64_drawn_masks", "64_predicted_masks" and so on, or a CelebaConfig.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First version."}
+    description = "Aligned faces with 40 attributes, in the official split."
+    homepage = celeba_files.HOME
+    citation = "Liu et al. 2015 (pictures, attributes); Lee et al. 2020 (masks)"
     BUILDER_CONFIGS = [_config(size, masks) for size in (64, 128) for masks in MASKS]
-    url_infos = {}  # What is downloaded, tfds' own builder knows.
 
-    def __init__(self, *, source_dir: str | os.PathLike | None = None, **kwargs):
-        self.source_dir = source_dir
-        super().__init__(**kwargs)
-
-    def _info(self):
-        size = self.builder_config.image_size
-        return tfds.core.DatasetInfo(
-            builder=self,
-            description="Aligned faces with 40 attributes, in the official split.",
-            features=tfds.features.FeaturesDict({
-                "image": tfds.features.Image(shape=(size, size, 3), encoding_format="png"),
-                "mask": tfds.features.Image(shape=(size, size, 1), encoding_format="png"),
-                "attributes": tfds.features.Tensor(shape=(celeba_files.ATTRIBUTE_COUNT,), dtype=np.float32),
-                "name": tfds.features.Text(),
-            }),
-            homepage=celeba_files.HOME,
-            citation="Liu et al. 2015 (pictures, attributes); Lee et al. 2020 (masks)",
-            metadata=tfds.core.MetadataDict(),
-        )
+    def features(self):
+        return self.builder_config.image_size, celeba_files.ATTRIBUTE_COUNT, {"name": tfds.features.Text()}
 
     def _split_generators(self, dl_manager):
         del dl_manager

@@ -12,7 +12,6 @@ import collections
 import dataclasses
 import os
 
-import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
@@ -48,7 +47,7 @@ def bordered_size(image_size: int) -> int:
     return round(image_size * 72 / 64)
 
 
-class CubAttributes(tfds.core.GeneratorBasedBuilder):
+class CubAttributes(preparing.SourceBuilder):
     """tfds builder of CUB with attributes and masks ("cub_attributes").
 
     The official split, with 10 % of the training pictures as the validation split. What cannot be used is counted in
@@ -65,31 +64,15 @@ class CubAttributes(tfds.core.GeneratorBasedBuilder):
         config: "64_image", "64_class" and so on, or a CubConfig.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First version."}
+    description = "Birds with 312 attributes and foreground masks, in the official split."
+    homepage = "https://www.vision.caltech.edu/datasets/cub_200_2011/"
+    citation = "Wah et al. 2011 (pictures, attributes); Farrell et al. 2011 (segmentations)"
     BUILDER_CONFIGS = [_config(size, attributes) for size in (64, 128) for attributes in ATTRIBUTES]
     url_infos = preparing.registered(cub_files.OFFICIAL_FILES)
 
-    def __init__(self, *, source_dir: str | os.PathLike | None = None, **kwargs):
-        self.source_dir = source_dir
-        super().__init__(**kwargs)
-
-    def _info(self):
-        size = bordered_size(self.builder_config.image_size)
-        return tfds.core.DatasetInfo(
-            builder=self,
-            description="Birds with 312 attributes and foreground masks, in the official split.",
-            features=tfds.features.FeaturesDict({
-                "image": tfds.features.Image(shape=(size, size, 3), encoding_format="png"),
-                "mask": tfds.features.Image(shape=(size, size, 1), encoding_format="png"),
-                "attributes": tfds.features.Tensor(shape=(cub_files.ATTRIBUTE_COUNT,), dtype=np.float32),
-                "species": tfds.features.Text(),
-                "name": tfds.features.Text(),
-            }),
-            homepage="https://www.vision.caltech.edu/datasets/cub_200_2011/",
-            citation="Wah et al. 2011 (pictures, attributes); Farrell et al. 2011 (segmentations)",
-            metadata=tfds.core.MetadataDict(),
-        )
+    def features(self):
+        return bordered_size(self.builder_config.image_size), cub_files.ATTRIBUTE_COUNT, {
+            "species": tfds.features.Text(), "name": tfds.features.Text()}
 
     def _split_generators(self, dl_manager):
         files = official_files(self.source_dir, dl_manager)

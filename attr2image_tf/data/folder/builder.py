@@ -19,7 +19,7 @@ import tensorflow_datasets as tfds
 from attr2image_tf.data import preparing
 from attr2image_tf.data.dataset import SPLITS, AttributeDataset
 from attr2image_tf.data.errors import DataError
-from attr2image_tf.data.folder.check import Found, check_share, summary
+from attr2image_tf.data.folder.check import CheckedFolder, check_share, summary
 from attr2image_tf.data.folder.chunks import Chunks
 from attr2image_tf.data.folder.table import Table
 from attr2image_tf.data.preparing import UNUSABLE
@@ -61,7 +61,7 @@ class FolderSource:
     fingerprint: str
 
 
-class FolderPictures(tfds.core.GeneratorBasedBuilder):
+class FolderPictures(preparing.Builder):
     """tfds builder of a user's own pictures ("folder_pictures").
 
     Features of an example: image uint8 [H, W, 3], mask uint8 [H, W, 1] (255 on the foreground; all 0 where the set has
@@ -75,28 +75,15 @@ class FolderPictures(tfds.core.GeneratorBasedBuilder):
         config: FolderConfig.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First version."}
-    url_infos = {}  # Nothing is downloaded.
+    description = "A user's own pictures with attributes."
 
     def __init__(self, *, source: FolderSource | None = None, **kwargs):
         self.source = source
         super().__init__(**kwargs)
 
-    def _info(self):
-        size, count = self.builder_config.image_size, self.builder_config.attribute_count
-        return tfds.core.DatasetInfo(
-            builder=self,
-            description="A user's own pictures with attributes.",
-            features=tfds.features.FeaturesDict({
-                "image": tfds.features.Image(shape=(size, size, 3), encoding_format="png"),
-                "mask": tfds.features.Image(shape=(size, size, 1), encoding_format="png"),
-                "attributes": tfds.features.Tensor(shape=(count,), dtype=np.float32),
-                "group": tfds.features.Text(),
-                "name": tfds.features.Text(),
-            }),
-            metadata=tfds.core.MetadataDict(),
-        )
+    def features(self):
+        return self.builder_config.image_size, self.builder_config.attribute_count, {
+            "group": tfds.features.Text(), "name": tfds.features.Text()}
 
     def _split_generators(self, dl_manager):
         del dl_manager
@@ -109,18 +96,18 @@ class FolderPictures(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(self, names):
         no_mask = preparing.empty_mask(self.builder_config.image_size)
-        for small in self.source.chunks.read(names.__contains__):
-            yield small.name, {"image": small.image, "mask": small.mask or no_mask, "name": small.name,
-                               "attributes": self.source.attributes[small.name],
-                               "group": self.source.groups[small.name]}
+        for picture in self.source.chunks.read(names.__contains__):
+            yield picture.name, {"image": picture.image, "mask": picture.mask or no_mask, "name": picture.name,
+                                 "attributes": self.source.attributes[picture.name],
+                                 "group": self.source.groups[picture.name]}
 
 
-def make_source(found: Found, table: Table, chunks: Chunks, problems: Mapping[str, str], *,
+def make_source(found: CheckedFolder, table: Table, chunks: Chunks, problems: Mapping[str, str], *,
                 validation_share: float = 0.1, test_share: float = 0.1) -> FolderSource:
     """Splits the pictures, fills missing values with the mean of the training split and measures the schema.
 
     Args:
-        found: Found.
+        found: CheckedFolder.
         table: Table.
         chunks: Chunks; need not be made yet.
         problems: what is wrong with pictures that turned out to be unusable, by name.
@@ -180,7 +167,7 @@ def split_groups(groups: dict[str, str], validation_share: float, test_share: fl
     return {split: {name for name, group in groups.items() if of_group[group] == split} for split in SPLITS}
 
 
-def prepare_folder(found: Found, table: Table, output: str | os.PathLike, *, image_size: int = 64,
+def prepare_folder(found: CheckedFolder, table: Table, output: str | os.PathLike, *, image_size: int = 64,
                    fit: str = "middle", validation_share: float = 0.1, test_share: float = 0.1, threads: int = 0,
                    progress=lambda items, *_: items) -> AttributeDataset:
     """Scales the pictures and writes the prepared set below a folder, complete or not at all.
@@ -220,8 +207,8 @@ def prepare_folder(found: Found, table: Table, output: str | os.PathLike, *, ima
     return open_folder(output, image_size=image_size)
 
 
-def check_output(found: Found, source: FolderSource, output: str | os.PathLike) -> None:
-    """What `prepare_folder` refuses, told before anything is written.
+def check_output(found: CheckedFolder, source: FolderSource, output: str | os.PathLike) -> None:
+    """What `prepare_folder` refuses, before anything is written.
 
     Raises:
         DataError: too many pictures cannot be used, or another set of this size is there.

@@ -49,7 +49,7 @@ class Picture:
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class CheckedFolder:
     """What a folder holds.
 
     Attributes:
@@ -68,7 +68,7 @@ class Found:
 
 def check_folder(images: str | os.PathLike, table: Table, masks: str | os.PathLike | None = None, *,
                  without: Iterable[str | os.PathLike] = (), threads: int = 0,
-                 progress: Callable[[Iterable, int, str], Iterable] = lambda items, *_: items) -> Found:
+                 progress: Callable[[Iterable, int, str], Iterable] = lambda items, *_: items) -> CheckedFolder:
     """Joins pictures, rows and masks, and looks into each file.
 
     A row finds its picture as `rows_of_pictures` says; a picture finds its mask in the same ways, the ending never
@@ -113,7 +113,7 @@ def check_folder(images: str | os.PathLike, table: Table, masks: str | os.PathLi
     if not pictures:
         raise DataError(f"{images} has {len(files):,} pictures and none can be used: "
                         f"{'; '.join(summary(problems)) or f'expected files such as {picture_files.COMMON_ENDINGS}'}.")
-    return Found(pictures, {kind: names for kind, names in problems.items() if names})
+    return CheckedFolder(pictures, {kind: names for kind, names in problems.items() if names})
 
 
 def summary(problems: dict[str, list[str]]) -> list[str]:

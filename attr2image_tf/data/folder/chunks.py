@@ -31,8 +31,8 @@ _SCALING = 2
 
 
 @dataclasses.dataclass(frozen=True)
-class Small:
-    """A picture made small.
+class ScaledPicture:
+    """A picture of the prepared size.
 
     Attributes:
         name: text, as in Picture.
@@ -95,7 +95,7 @@ class Chunks:
     """The small pictures of a folder, made where they are not there yet.
 
     Args:
-        folder: where chunks are kept while they are needed.
+        folder: of the chunks, as long as they are needed.
         pictures: list of Picture.
         image_size: int.
         fit: one of FITS.
@@ -130,7 +130,7 @@ class Chunks:
                 pass
         return {name: problem for path in self._paths() for name, problem in _problems(path).items()}
 
-    def read(self, wanted: Callable[[str], bool] = lambda name: True) -> Iterator[Small]:
+    def read(self, wanted: Callable[[str], bool] = lambda name: True) -> Iterator[ScaledPicture]:
         """The small pictures whose names are wanted, in order."""
         for path, chunk in zip(self._paths(), self._chunks, strict=True):
             with zipfile.ZipFile(path) as archive:
@@ -138,7 +138,7 @@ class Chunks:
                 for index, picture in enumerate(chunk):
                     if f"{index}.png" in inside and wanted(picture.name):
                         mask = archive.read(f"{index}.mask.png") if f"{index}.mask.png" in inside else None
-                        yield Small(picture.name, archive.read(f"{index}.png"), mask)
+                        yield ScaledPicture(picture.name, archive.read(f"{index}.png"), mask)
 
     def remove(self):
         """Removes the chunks."""

@@ -7,25 +7,25 @@ import numpy as np
 from attr2image_tf import pixels
 from attr2image_tf.data.dataset import SPLITS
 from attr2image_tf.data.folder.builder import FolderSource
-from attr2image_tf.data.folder.check import Found, summary
+from attr2image_tf.data.folder.check import CheckedFolder, summary
 from attr2image_tf.data.folder.chunks import make_small
 from attr2image_tf.data.folder.table import Table
 from attr2image_tf.data.source_files import problems_text
 
 
-def report(found: Found, table: Table, source: FolderSource) -> str:
+def report(found: CheckedFolder, table: Table, source: FolderSource) -> str:
     """Counts, sizes, problems, attributes and splits as text."""
     problems = "\n".join(f"not used: {line}" for line in summary(found.problems))
     parts = [_pictures(found, source), problems, _attributes(found, table, source), _splits(table, source)]
     return "\n\n".join(part for part in parts if part)
 
 
-def all_problems(found: Found) -> str:
+def all_problems(found: CheckedFolder) -> str:
     """Every name that `report` gives three examples of."""
     return problems_text(found.problems)
 
 
-def contact_sheet(found: Found, *, image_size: int, fit: str) -> np.ndarray:
+def contact_sheet(found: CheckedFolder, *, image_size: int, fit: str) -> np.ndarray:
     """Pictures as they will be trained on, evenly spaced; below each, where there are masks, its foreground on grey.
 
     Returns:
@@ -60,7 +60,7 @@ def _pictures(found, source):
              f"{', '.join(f'{count:,} {kind}' for kind, count in formats.most_common())}; "
              f"{'each with a mask' if source.has_masks else 'no masks (for --model=cvae and vae)'}",
              "width {} to {} pixels (median {:.0f}), height {} to {} (median {:.0f})".format(
-                 *(figure for side in sides.T for figure in (side.min(), side.max(), np.median(side))))]
+                 *(number for side in sides.T for number in (side.min(), side.max(), np.median(side))))]
     if small := int((sides.min(1) < size).sum()):
         lines.append(f"{small:,} are smaller than {size} pixels and will be blurred")
     return "\n".join(lines)

@@ -20,7 +20,7 @@ _YES = {"yes", "true", "y", "t"}
 _NO = {"no", "false", "n", "f"}
 _MISSING = {"", "?", "-", "na", "n/a", "nan", "none", "null"}
 # Variances are squares and are kept as float32, which ends at 3e38 and begins at 1e-38.
-_LARGEST, _SMALLEST_SPREAD = 1e18, 1e-18
+_LARGEST, _SMALLEST_EXTENT = 1e18, 1e-18
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -180,7 +180,7 @@ def _read_rows(path, header, columns, group_column, lines_of_file):
     names = tuple(header[column] for column in columns)
     values = np.array(values, np.float64).reshape(len(keys), len(columns))
     for name, column in zip(names, values.T, strict=True):
-        _check_spread(path, name, column[np.isfinite(column)])
+        _check_extent(path, name, column[np.isfinite(column)])
     return Table(path, tuple(header), names, keys, lines, values.astype(np.float32),
                  groups if group_column is not None else None)
 
@@ -191,10 +191,10 @@ def no_header(path: pathlib.Path, cell: str) -> DataError:
                      'with "file" and the names of the attributes.')
 
 
-def _check_spread(path, name, column):
-    spread = float(np.ptp(column)) if len(column) else 0.0
-    if 0.0 < spread < _SMALLEST_SPREAD:
-        raise DataError(f"{path}, column {name!r}: all values lie within {spread:.2g} of each other, which float32 "
+def _check_extent(path, name, column):
+    extent = float(np.ptp(column)) if len(column) else 0.0
+    if 0.0 < extent < _SMALLEST_EXTENT:
+        raise DataError(f"{path}, column {name!r}: all values lie within {extent:.2g} of each other, which float32 "
                         "cannot square; write them in a smaller unit.")
 
 

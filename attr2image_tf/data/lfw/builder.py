@@ -25,7 +25,6 @@ from attr2image_tf.data.dataset import SPLITS, AttributeDataset
 from attr2image_tf.data.errors import DataError
 from attr2image_tf.data.lfw import files as lfw_files
 from attr2image_tf.data.schema import AttributeSchema
-from attr2image_tf.files import as_path
 
 MASK_SOURCES = ("none", "drawn", "predicted")
 NO_MASK, DRAWN, PREDICTED = range(3)
@@ -45,7 +44,7 @@ def _config(image_size, predicted_masks):
                      predicted_masks=predicted_masks, description=f"{image_size} x {image_size} pixels; {masks}.")
 
 
-class LfwAttributes(tfds.core.GeneratorBasedBuilder):
+class LfwAttributes(preparing.SourceBuilder):
     """tfds builder of LFW with attributes and masks ("lfw_attributes"; tfds has an "lfw" of its own).
 
     The test people are those of View 1; 10 % of the training people of View 1 are the validation split, so no person is
@@ -63,32 +62,16 @@ class LfwAttributes(tfds.core.GeneratorBasedBuilder):
         config: "64", "128", "64_predicted_masks", "128_predicted_masks" or an LfwConfig.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First version."}
+    description = "Faces in the wild with 73 attribute scores and foreground masks, split by people."
+    homepage = "http://vis-www.cs.umass.edu/lfw/"
+    citation = "Huang et al. 2007 (pictures); Kumar et al. 2009 (attributes); Kae et al. 2013 (part labels)"
     BUILDER_CONFIGS = [_config(size, predicted) for size in (64, 128) for predicted in (False, True)]
     url_infos = preparing.registered(lfw_files.OFFICIAL_FILES)
 
-    def __init__(self, *, source_dir: str | os.PathLike | None = None, **kwargs):
-        self.source_dir = source_dir
-        super().__init__(**kwargs)
-
-    def _info(self):
-        size = self.builder_config.image_size
-        return tfds.core.DatasetInfo(
-            builder=self,
-            description="Faces in the wild with 73 attribute scores and foreground masks, split by people.",
-            features=tfds.features.FeaturesDict({
-                "image": tfds.features.Image(shape=(size, size, 3), encoding_format="png"),
-                "mask": tfds.features.Image(shape=(size, size, 1), encoding_format="png"),
-                "mask_source": tfds.features.ClassLabel(names=list(MASK_SOURCES)),
-                "attributes": tfds.features.Tensor(shape=(len(lfw_files.ATTRIBUTE_NAMES),), dtype=np.float32),
-                "person": tfds.features.Text(),
-                "name": tfds.features.Text(),
-            }),
-            homepage="http://vis-www.cs.umass.edu/lfw/",
-            citation="Huang et al. 2007 (pictures); Kumar et al. 2009 (attributes); Kae et al. 2013 (part labels)",
-            metadata=tfds.core.MetadataDict(),
-        )
+    def features(self):
+        return self.builder_config.image_size, len(lfw_files.ATTRIBUTE_NAMES), {
+            "mask_source": tfds.features.ClassLabel(names=list(MASK_SOURCES)), "person": tfds.features.Text(),
+            "name": tfds.features.Text()}
 
     def _split_generators(self, dl_manager):
         if self.builder_config.predicted_masks:
@@ -292,17 +275,17 @@ def _train_foreground(image_size, prepared_dir, settings):
     logging.info("Training the foreground network on %d drawn masks (%d of other people are held out), %d epochs",
                  len(training[0]), len(held_out[0]), settings.epochs)
     network = foreground.train(*training, settings)
-    figures = foreground.agreement(foreground.predict(network, held_out[0]), held_out[1])
-    figures |= {"examples": len(training[0]), "held_out_examples": len(held_out[0]),
+    metrics = foreground.agreement(foreground.predict(network, held_out[0]), held_out[1])
+    metrics |= {"examples": len(training[0]), "held_out_examples": len(held_out[0]),
                 "seconds": round(time.monotonic() - started, 1)}
     # In this order a run that is killed leaves no masks beside a network that did not predict them.
     shutil.rmtree(_builder(image_size, True, None, prepared_dir).data_dir, ignore_errors=True)
     with preparing.clear_disk_errors(folder):
-        foreground.save(network, folder, settings, figures)
+        foreground.save(network, folder, settings, metrics)
     logging.info("Trained the foreground network in %.0f s: pixel accuracy %.4f and foreground IoU %.4f on held-out "
-                 "people; it is in %s", figures["seconds"], figures["pixel_accuracy"], figures["foreground_iou"],
+                 "people; it is in %s", metrics["seconds"], metrics["pixel_accuracy"], metrics["foreground_iou"],
                  folder)
-    return figures
+    return metrics
 
 
 def drawn_arrays(split: str, *, image_size: int = 64, prepared_dir: str | os.PathLike | None = None
@@ -331,11 +314,8 @@ def _element(example):
 
 
 def _builder(image_size, predicted_masks, source_dir, prepared_dir):
-    config = _config(image_size, predicted_masks)
-    known = {known.name for known in LfwAttributes.BUILDER_CONFIGS}
-    prepared_dir = as_path(prepared_dir) if prepared_dir else None
-    return LfwAttributes(source_dir=source_dir, data_dir=prepared_dir,
-                         config=config.name if config.name in known else config)
+    return preparing.make_builder(LfwAttributes, _config(image_size, predicted_masks), prepared_dir,
+                                  source_dir=source_dir)
 
 
 def _split_people(files):

@@ -227,8 +227,8 @@ class RunConfig(Config):
 
         def inherit(new, old, names):
             defaults = {field.name: field.default for field in dataclasses.fields(new)}
-            kept = {name: getattr(old, name) for name in names if getattr(new, name) == defaults[name]}
-            return dataclasses.replace(new, **kept)
+            inherited = {name: getattr(old, name) for name in names if getattr(new, name) == defaults[name]}
+            return dataclasses.replace(new, **inherited)
 
         return inherit(dataclasses.replace(self, model=inherit(self.model, before.model, _VERSION_1_MODEL)), before,
                        _VERSION_1)

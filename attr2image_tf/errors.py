@@ -1,4 +1,4 @@
-"""How mistakes are told at the command line."""
+"""How errors are reported at the command line."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""RunFolder: where a training run keeps all that resuming, evaluation and export need."""
+"""RunFolder: the files of a training run, all that resuming, evaluation and export need."""
 
 import csv
 import os
@@ -112,7 +112,7 @@ class RunFolder:
 
     def append_log(self, row: dict):
         """Adds an epoch's row to log.csv, in place of a row of the same or a later epoch (a run that was resumed)."""
-        rows = [kept for kept in self.read_log() if int(kept["epoch"]) < row["epoch"]] + [row]
+        rows = [before for before in self.read_log() if int(before["epoch"]) < row["epoch"]] + [row]
         with replacing(self.log) as beside, open(beside, "w", newline="") as file:
             writer = csv.DictWriter(file, list(row))
             writer.writeheader()
@@ -135,7 +135,7 @@ class RunFolder:
 
 def changes(old: dict, new: dict) -> str:
     """Which values of `new` are not as they were, for a complaint; empty if none. Of long ones where they differ."""
-    def told(key):
+    def change(key):
         before, now = repr(old.get(key)), repr(new[key])
         start = max(0, len(os.path.commonprefix([before, now])) - 20)
         before, now = (text if len(text) <= 60 else
@@ -143,7 +143,7 @@ def changes(old: dict, new: dict) -> str:
                        for text in (before, now))
         return f"{key}: {before} before, {now} now"
 
-    return "; ".join(told(key) for key in new if old.get(key) != new[key])
+    return "; ".join(change(key) for key in new if old.get(key) != new[key])
 
 
 def _flat(values, prefix=""):

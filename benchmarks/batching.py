@@ -42,10 +42,10 @@ def main(values):
     graphs = {name: Graph(models.newest(name)) for name in {each.split("/")[0] for each in _SIGNATURES.value}}
     configurations = list(itertools.product(_SIGNATURES.value, map(int, _JOINED.value), map(int, _THREADS.value)))
     rows = compare(configurations, mix, graphs, rounds=_ROUNDS.value, seconds=_SECONDS.value)
-    figures = {"tensorflow": tf.__version__, "cores": len(os.sched_getaffinity(0)), "rows": rows}
-    write_text(output / "batching.json", json.dumps(figures, indent=2))
-    write_text(output / "batching.md", markdown(figures))
-    print(markdown(figures))
+    results = {"tensorflow": tf.__version__, "cores": len(os.sched_getaffinity(0)), "rows": rows}
+    write_text(output / "batching.json", json.dumps(results, indent=2))
+    write_text(output / "batching.md", markdown(results))
+    print(markdown(results))
 
 
 if __name__ == "__main__":

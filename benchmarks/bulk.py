@@ -38,7 +38,7 @@ _REGRESSOR = define_path("regressor", None, "Folder of a trained regressor.")
 _PICTURES = flags.DEFINE_integer("pictures", 100_000, "Rendered pictures.", lower_bound=1)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Pictures at once.", lower_bound=1)
 _SHARD_SIZE = flags.DEFINE_integer("shard_size", 1024, "Pictures of a shard.", lower_bound=1)
-_ROUNDS = flags.DEFINE_integer("rounds", 1, "Rounds, of which the medians are told.", lower_bound=1)
+_ROUNDS = flags.DEFINE_integer("rounds", 1, "Rounds, of which the medians are reported.", lower_bound=1)
 _OUTPUT = define_path("output", None, "Folder for the pictures and the results.")
 
 _TASKS = ("encode", "score")
@@ -129,9 +129,9 @@ def time_bulk(task: str, models: str, workers: int) -> dict:
                 memory.append(round(session_gib(process.pid), 3))
         whole = time.perf_counter() - started
         log.seek(0)
-        told = log.read()
+        output = log.read()
     if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {told[-2000:]}")
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {output[-2000:]}")
     times = sorted(path.stat().st_mtime for path in (place / "results" / "shards").iterdir())
     rate = (len(times) - workers) * _SHARD_SIZE.value / (times[-1] - times[workers - 1])
     return {"rate": rate, "seconds": whole, "gib_over_time": memory}
@@ -151,7 +151,7 @@ def session_gib(session: int) -> float:
 
 
 def table(results: dict) -> str:
-    """The figures as Markdown."""
+    """The results as Markdown."""
     lines = ["| task | loop, pictures a second | 1 worker | 2 workers | 1 worker / loop | 2 workers / 1 worker |",
              "| --- | ---: | ---: | ---: | ---: | ---: |"]
     for task in _TASKS:

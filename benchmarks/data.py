@@ -38,7 +38,7 @@ def measure(reader: BatchReader, epochs: int) -> list[float]:
 
 
 def table(results: dict) -> str:
-    """The figures as Markdown."""
+    """The results as Markdown."""
     warm = results["warm_pictures_per_second"]
     cells = [results["dataset"], f"{results['pictures']:,}", results["image_size"], results["rotation"],
              f"{results['cold_pictures_per_second']:,.0f}",

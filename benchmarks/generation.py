@@ -22,7 +22,7 @@ from trainers.flags import define_path, run
 _BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["1", "8", "64"], "Batch sizes.")
 _REPEATS = flags.DEFINE_integer("repeats", 15, "Calls of one measurement.", lower_bound=1)
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "Measurements of each side, in turn.", lower_bound=1)
-OUTPUT = define_path("output", None, "File for the figures as JSON; optional.")
+OUTPUT = define_path("output", None, "File for the results as JSON; optional.")
 
 
 def measure_all(forms, attribute_count):

@@ -5,7 +5,7 @@
         --peer="OTHER_ENVIRONMENT/bin/python peer_torch.py"
 
 Energies of the fast method and of the reference (Adam, 1000 iterations at learning rate 0.3, from the prior's mean) on
-test pictures whose attributes are given. It takes long: what is done is kept in --output, and the same command goes on.
+test pictures whose attributes are given. It takes long: results are written to --output, and the same command goes on.
 Times are those of the same process, one after the other; an iteration of Adam costs the same at any point, so that of
 the reference is 50 times that of 20. A peer is a program that prints a JSON line with the seconds of one Adam iteration
 for `infer --batch=B --iterations=N` on the paper's network; a new network of that size is timed beside it.
@@ -109,8 +109,8 @@ def measure_times(model, pictures, attributes, batch_size):
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
-def kept(path, measure):
-    """The figures in a JSON file, measured and written first where it is not there."""
+def measured_once(path, measure):
+    """The results in a JSON file, measured and written first where it is not there."""
     if not path.exists():
         write_text(path, json.dumps(measure()))
     return json.loads(path.read_text())
@@ -139,7 +139,7 @@ def compare_with_peer(config, pictures, attributes, batch_size):
 
 
 def table(energies, times, peers):
-    """The figures as Markdown."""
+    """The results as Markdown."""
     reference = energies["adam 1000"]["energy"]
     lines = ["| method | mean energy | no higher than the reference | mean ratio | mean evaluations | "
              + " | ".join(f"s at batch {size} (share of the reference)" for size in times) + " |",
@@ -169,15 +169,15 @@ def main(values):
     sizes = [int(size) for size in _BATCH_SIZES.value]
     times, peers, memory = {}, {}, {}
     for size in sizes:
-        found = kept(folder / f"times_{size}.json", lambda size=size: {
+        found = measured_once(folder / f"times_{size}.json", lambda size=size: {
             "seconds": measure_times(model, pictures, attributes, size),
             # In which nothing but these batches has run so far, the largest last.
             "memory": peak_gib()})
         times[size], memory[size] = found["seconds"], found["memory"]
         logging.info("Batch %d: timed.", size)
     for size in sizes:
-        peers[size] = kept(folder / f"peer_{size}.json",
-                           lambda size=size: compare_with_peer(model.config, pictures, attributes, size))
+        peers[size] = measured_once(folder / f"peer_{size}.json",
+                                    lambda size=size: compare_with_peer(model.config, pictures, attributes, size))
         logging.info("Batch %d: timed beside the peer.", size)
     energies = measure_energies(model, pictures, attributes, folder)
     correlation = measure_attributes(model, dataset.schema, pictures, attributes)

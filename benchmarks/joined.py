@@ -90,11 +90,11 @@ def compare(configurations, mix: Mix, graphs: dict[str, Graph], *, rounds: int, 
             for (name, joined, threads), rates in found.items()]
 
 
-def markdown(figures) -> str:
+def markdown(results) -> str:
     """A table a signature: requests per second by joined requests and threads, in brackets per processor second."""
     lines = []
-    for signature in dict.fromkeys(row["signature"] for row in figures["rows"]):
-        rows = [row for row in figures["rows"] if row["signature"] == signature]
+    for signature in dict.fromkeys(row["signature"] for row in results["rows"]):
+        rows = [row for row in results["rows"] if row["signature"] == signature]
         threads = sorted({row["threads"] for row in rows})
         lines += ["| requests joined | " + " | ".join(f"{signature}, {count} at a time" for count in threads) + " |",
                   "| ---: " * (1 + len(threads)) + "|"]

@@ -22,13 +22,13 @@ def upsample(layer, inputs):
     return keras.ops.conv(large, layer.kernel, padding="same") + layer.bias
 
 
-def convolve_transposed(inputs, spread, bias):
+def convolve_transposed(inputs, transposed, bias):
     """The upsampled convolution as a transposed one, in both directions."""
     batch, height, width = tf.shape(inputs)[0], inputs.shape[1], inputs.shape[2]
-    crop = (spread.shape[0] - 1) // 2 - 1
+    crop = (transposed.shape[0] - 1) // 2 - 1
     padding = [[0, 0], [crop, crop], [crop, crop], [0, 0]] if crop else "VALID"
-    shape = [batch, 2 * height + 1, 2 * width + 1, spread.shape[2]]
-    outputs = tf.nn.conv2d_transpose(inputs, spread, shape, 2, padding)
+    shape = [batch, 2 * height + 1, 2 * width + 1, transposed.shape[2]]
+    outputs = tf.nn.conv2d_transpose(inputs, transposed, shape, 2, padding)
     return tf.nn.bias_add(tf.nn.avg_pool2d(outputs, 2, 1, "VALID"), bias)
 
 
@@ -59,7 +59,7 @@ def pool_last(block, inputs, training=False):
     return tf.nn.max_pool2d(tf.nn.relu(x), 2, 2, "VALID")
 
 
-def cover(side, layer, inputs, training=False):
+def valid_convolution(side, layer, inputs, training=False):
     """The "valid" convolution that covers all of a picture of `side` x `side`."""
     channels = inputs.shape[1] // side**2
     kernel = tf.reshape(layer.kernel, [side, side, channels, layer.units])
@@ -97,7 +97,7 @@ def undo(model: models.AttributeModel, *rewrites: str):
             if block.pool:
                 put("pooling", block, pool_last)
         if isinstance(network, (ForegroundEncoder, BackgroundEncoder)):
-            put("flatten", network.stream.flatten, functools.partial(cover, model.config.image_size // 16))
+            put("flatten", network.stream.flatten, functools.partial(valid_convolution, model.config.image_size // 16))
         for layer in network.layers:
             if isinstance(layer, NarrowConv2D) and "narrow" in rewrites:
                 layer.convolution_op = functools.partial(keras.layers.Conv2D.convolution_op, layer)

@@ -59,7 +59,7 @@ def compare(name: str) -> dict:
 
 
 def table(results: list[dict]) -> str:
-    """The figures as Markdown."""
+    """The results as Markdown."""
     known = plain.FORMS | {"all": "all of these"} | {name: text for name, (text, _) in SETTINGS.items()}
     lines = ["| rewrite | s a step, plain | rewritten | gain | gain in processor time | GFLOP a picture, plain | "
              "rewritten | GiB, plain | rewritten |", "| --- " * 9 + "|"]

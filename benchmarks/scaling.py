@@ -2,7 +2,7 @@
 
     python -m benchmarks.scaling --output=scaling
 
-Each figure comes from a process of its own, so that its peak memory is its own. Steps are of the paper's layered model.
+Each number comes from a process of its own, so that its peak memory is its own. Steps are of the paper's layered model.
 The data are rendered pictures written as a user's folder and prepared by `trainers.prepare`; what has been prepared
 stays in --output, and the same command goes on.
 """
@@ -94,8 +94,8 @@ def measure_data(folder: pathlib.Path, count: int) -> dict:
     """Preparing and reading a data set of so many pictures."""
     raw, prepared = folder / f"raw-{count}", folder / "prepared" / str(count)
     result = {"pictures": count}
-    kept = folder / f"prepared-{count}.json"
-    if not kept.exists():
+    record = folder / f"prepared-{count}.json"
+    if not record.exists():
         if not raw.exists():
             logging.info("Drawing %d pictures.", count)
             write_pictures(raw, count)
@@ -109,14 +109,14 @@ def measure_data(folder: pathlib.Path, count: int) -> dict:
             time.sleep(0.1)
         if process.returncode:
             raise ValueError(f"trainers.prepare ended with status {process.returncode}; see above.")
-        write_text(kept, json.dumps({"prepare_seconds": time.perf_counter() - started, "prepare_memory_gib": peak}))
+        write_text(record, json.dumps({"prepare_seconds": time.perf_counter() - started, "prepare_memory_gib": peak}))
     with Worker(make_pass, folder=str(prepared)) as worker:
         worker.measure(1)
-        return result | json.loads(kept.read_text()) | worker.result()
+        return result | json.loads(record.read_text()) | worker.result()
 
 
 def step_table(results: list[dict]) -> str:
-    """The figures of steps as Markdown."""
+    """The results of steps as Markdown."""
     lines = ["| pixels | batch | s a step | pictures a second | GFLOP a picture | GFLOP/s | GiB |", "| --- " * 7 + "|"]
     for each in results:
         rows = each["batch_size"]
@@ -127,7 +127,7 @@ def step_table(results: list[dict]) -> str:
 
 
 def data_table(results: list[dict]) -> str:
-    """The figures of data sets as Markdown."""
+    """The results of data sets as Markdown."""
     lines = ["| pictures | prepared a second | GiB | open, s | first batch, s | read a second, first | later | GiB |",
              "| --- " * 8 + "|"]
     for each in results:

@@ -49,7 +49,7 @@ def differences(forms: dict[str, exports.Form], schema, samples: int = 32) -> di
 
 
 def table(loads: dict[str, dict[str, float]], changed: dict[str, float]) -> str:
-    """The figures of loading as Markdown."""
+    """The results of loading as Markdown."""
     lines = ["| form | loads in s | first picture after s | GiB of memory | mean difference of 255 |",
              "| --- " * 5 + "|"]
     lines += [f"| {name} | {load['load_seconds']:.2f} | {load['first_seconds']:.2f} | {load['memory_gib']:.2f} | "

@@ -96,7 +96,7 @@ def measure() -> dict:
 
 
 def table(results: dict) -> str:
-    """The figures as Markdown."""
+    """The results as Markdown."""
     rows, peaks = results["size"]["batch_size"], results["peak_gflop_per_second"]
     theirs = statistics.median(peer["seconds"] for peer in results["peers"]) if results["peers"] else None
     lines = ["| step | s | pictures a second | GFLOP/s | of the peak | s of processors | GiB | times the peer |",

@@ -20,7 +20,7 @@ class Work:
 
     Attributes:
         call: function without arguments that does it and waits for its end.
-        details: figures by name that the result carries too, such as gflop: multiplications and additions of one call
+        details: numbers by name that the result carries too, such as gflop: multiplications and additions of one call
             in convolutions and matrix products, in 1e9.
     """
 

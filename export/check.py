@@ -27,9 +27,9 @@ from trainers.flags import define_path
 
 _RUN = define_path("run", None, "Run that was exported, to compare the generator with; optional.")
 _BATCHES = (1, 3, 8)
-# Between batches of different sizes convolutions add in another order. A descent carries that on: it ends beside
-# where it ended before, so that its energy says whether it found as much, and its latents do not. At batch 1, pictures
-# changed by 1e-6 ended at energies up to 3 % apart.
+# Convolutions add in another order at another batch size. A descent amplifies the difference: it ends at other latents
+# of about the same energy. So energies are compared, and latents are not. At batch 1, pictures changed by 1e-6 ended at
+# energies up to 3 % apart.
 _TOLERANCE = 1e-4
 _ENERGY_TOLERANCE = 1e-1
 
@@ -64,7 +64,7 @@ def check_version(path: pathlib.Path, model: str, reference=None) -> tuple[list[
             answers = dict(file)
     problems = [f"{path}: {problem}" for problem in _problems(report, answers, dict(records))]
     if reference:
-        # Older exports do not tell theirs.
+        # Older exports do not have it.
         temperature = float(answers.get("describe/1/temperature", np.ones([1, 1]))[0, 0])
         problems += [f"{path}: {problem}" for problem in _differences(answers, dict(records), reference, temperature)]
     rows = [[f"{model}/{path.name}", signature, *(f"{1000 * report['seconds'][f'{signature}/{batch}']:.1f}"

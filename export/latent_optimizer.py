@@ -59,8 +59,8 @@ class LatentOptimizerModule(tf.Module):
         self._generator = Generator(model, schema)
         self._optimizer = model_optimizer(model, config, schema=schema)
 
-    def signatures(self, names=None) -> dict[str, tf.types.experimental.ConcreteFunction]:
-        """Concrete functions by name, ready for tf.saved_model.save; of all signatures, or of those named."""
+    def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
+        """Concrete functions by name, ready for tf.saved_model.save."""
         height, width = self._optimizer.height, self._optimizer.width
         count = self._optimizer.attribute_size
         specs = {"images": ((height, width, 3), tf.float32), "observed": ((height, width, 1), tf.float32),
@@ -76,12 +76,10 @@ class LatentOptimizerModule(tf.Module):
         arguments["describe"] = "request"
         functions = {}
         for name, inputs in arguments.items():
-            if names is not None and name not in names and not (name == "infer" and "serving_default" in names):
-                continue
             tensors = [tf.TensorSpec([None, *specs[each][0]], specs[each][1], each) for each in inputs.split()]
             functions[name] = tf.function(getattr(self, name), autograph=False).get_concrete_function(*tensors)
         self._generator.track(functions)
-        return functions | ({"serving_default": functions["infer"]} if "infer" in functions else {})
+        return functions | {"serving_default": functions["infer"]}
 
     def infer(self, images, attributes, observed):
         images, observed, attributes = _checked(images, observed, attributes=attributes)
@@ -131,7 +129,7 @@ class LatentOptimizerModule(tf.Module):
         return _with_bytes(self.edit_latents(self._scaled(image_bytes, 3), latents, attributes, new_attributes))
 
     def describe(self, request):
-        # Called outside of the graph that is being built: what it tells are constants.
+        # Called outside of the graph that is being built, since its outputs are constants.
         with tf.init_scope():
             one = {name: value[0].numpy() for name, value in self._generator.describe(tf.zeros([1], tf.int32)).items()}
         one |= {"stop_reasons": STOP_REASONS, "maximum_batch": [MAXIMUM_BATCH],
@@ -145,7 +143,7 @@ class LatentOptimizerModule(tf.Module):
         results = self._optimizer.complete(inner, weights, attributes, seeds=seeds[0] if seeds else None,
                                            samples=len(seeds))
         result = _public({name: value[:, -1] for name, value in results.items()})
-        # What came in rather than what came back from the model's range: kept to the last bit.
+        # The input itself, not what came back from the model's range: the same to the last bit.
         return result | {"images": tf.where(observed == 1.0, images, result["images"])}
 
     def _decoded(self, image_bytes, observed_bytes):

@@ -1,9 +1,9 @@
 """The generator as the content of one LiteRT file.
 
-    generate: noise [B, Z], attributes [B, A] -> images [B, H, W, 3] in [0, 1], latents [B, Z]
-    decode: latents [B, Z], attributes [B, A] -> images [B, H, W, 3] in [0, 1]
+    generate: noise [1, Z], attributes [1, A] -> images [1, H, W, 3] in [0, 1], latents [1, Z]
+    decode: latents [1, Z], attributes [1, A] -> images [1, H, W, 3] in [0, 1]
 
-B is fixed when the file is made. Noise is the app's own, from N(0, 1), since LiteRT has no random numbers that a seed
+Noise is the app's own, from N(0, 1), since LiteRT has no random numbers that a seed
 fixes; the run's prior maps it to latents.
 """
 
@@ -25,14 +25,13 @@ from export.publishing import save_quietly
 WEIGHTS = ("int8", "float16", "float32")
 
 
-def convert(model: AttributeModel, *, weights: str = "int8", batch_size: int = 1) -> bytes:
+def convert(model: AttributeModel, *, weights: str = "int8") -> bytes:
     """The content of a LiteRT file with the signatures generate and decode, which share their weights.
 
     Args:
         model: AttributeModel, its weights final and not folded yet; folded here, as LiteRT likes it.
         weights: one of WEIGHTS. int8 keeps a scale for each output channel and computes with int8 activations, whose
             scale is found at each call ("dynamic range quantisation"); float16 computes in float32.
-        batch_size: int, at least 1. Fixed in the file.
 
     Raises:
         ValueError: unknown weights.
@@ -48,9 +47,9 @@ def convert(model: AttributeModel, *, weights: str = "int8", batch_size: int = 1
         latents = model.latents_from_noise(noise, attributes)
         return decode(latents, attributes) | {"latents": latents}
 
-    attributes = tf.TensorSpec([batch_size, model.config.attribute_count], tf.float32, "attributes")
+    attributes = tf.TensorSpec([1, model.config.attribute_count], tf.float32, "attributes")
     signatures = {name: tf.function(function).get_concrete_function(
-        tf.TensorSpec([batch_size, model.latent_size], tf.float32, of), attributes)
+        tf.TensorSpec([1, model.latent_size], tf.float32, of), attributes)
         for name, function, of in (("generate", generate, "noise"), ("decode", decode, "latents"))}
     module = tf.Module()
     module.read = [variable for function in signatures.values() for variable in function.graph.variables]
@@ -76,7 +75,7 @@ def load(content: bytes, signature: str = "generate", *, threads: int = 1):
 
 
 def compare(model: AttributeModel, generate, noise, attributes) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures [N, H, W, 3] in [0, 1] of the model and of a loaded file of batch size 1, for the same N requests."""
+    """Pictures [N, H, W, 3] in [0, 1] of the model and of a loaded file, for the same N requests."""
     latents = model.latents_from_noise(tf.constant(noise), tf.constant(attributes))
     expected = pixels.unit_from_model_range(model.decode(latents, tf.constant(attributes))["images"])
     found = [generate(noise=noise[row:row + 1], attributes=attributes[row:row + 1])["images"][0]
@@ -84,8 +83,8 @@ def compare(model: AttributeModel, generate, noise, attributes) -> tuple[np.ndar
     return expected.numpy(), np.stack(found)
 
 
-def export_litert(run: str | os.PathLike, output: str | os.PathLike, *, weights: str = "int8", samples: int = 64,
-                  seed: int = 0) -> dict[str, float]:
+def export_litert(run: str | os.PathLike, output: str | os.PathLike, *, weights: str = "int8", samples: int = 64
+                  ) -> dict[str, float]:
     """Writes the file of a run, its JSON and its sheet.
 
     Args:
@@ -93,7 +92,6 @@ def export_litert(run: str | os.PathLike, output: str | os.PathLike, *, weights:
         output: the file, *.tflite.
         weights: one of WEIGHTS.
         samples: int, at least 1. Pictures that are compared with the run's own model.
-        seed: int. Of their latents and attributes.
 
     Returns:
         mean_difference and largest_difference in levels of 255.
@@ -109,8 +107,8 @@ def export_litert(run: str | os.PathLike, output: str | os.PathLike, *, weights:
                   folder.path.iterdir() if folder.path.is_dir() else [])
     model, schema = folder.load_model(), folder.read_schema()
     content = convert(model, weights=weights)
-    noise = np.random.default_rng(seed).normal(size=(samples, model.latent_size)).astype(np.float32)
-    expected, found = compare(model, load(content), noise, schema.draw({}, samples, seed=seed))
+    noise = np.random.default_rng(0).normal(size=(samples, model.latent_size)).astype(np.float32)
+    expected, found = compare(model, load(content), noise, schema.draw({}, samples))
     difference = 255.0 * np.abs(found - expected)
     report = {"mean_difference": float(difference.mean()), "largest_difference": float(difference.max())}
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ from export import serving
 from export.generator import Generator
 from export.latent_optimizer import LatentOptimizerModule
 
-# What kernels are kept in, by name; None leaves them as they are.
+# The type of stored kernels, by name; None leaves them as they are.
 STORAGE = {"float32": None, "float16": tf.float16, "bfloat16": tf.bfloat16}
 
 

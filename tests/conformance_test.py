@@ -90,11 +90,11 @@ def test_pictures_are_drawn_from_the_prior(model):
 def test_a_lower_temperature_draws_pictures_more_alike(model):
     attributes = tf.zeros([6, 3])
 
-    def spread(temperature):
+    def deviation(temperature):
         return float(tf.reduce_mean(tf.math.reduce_std(
             model.generate(attributes, example_seeds(6), temperature)["images"], 0)))
 
-    assert spread(0.0) < 1e-6 < spread(0.5) < spread(1.0)
+    assert deviation(0.0) < 1e-6 < deviation(0.5) < deviation(1.0)
     # A row's own is a row's own.
     mixed = model.generate(attributes, example_seeds(6), tf.constant([1.0, 0.0, 1.0, 0.5, 1.0, 1.0]))["images"]
     np.testing.assert_allclose(mixed[0], model.generate(attributes, example_seeds(6))["images"][0], atol=1e-5)
@@ -309,7 +309,7 @@ def test_a_folded_model_is_the_same_function(name, gradients):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("storage", [tf.float16, tf.bfloat16])
-def test_a_model_kept_in_half_the_space_is_nearly_the_same(storage):
+def test_a_model_stored_in_half_the_space_is_nearly_the_same(storage):
     model, batch = make("discvae"), make_batch()
     latents = tf.random.stateless_normal([4, model.latent_size], SEED)
     before = model.decode(latents, batch["attributes"])["images"]

@@ -67,7 +67,7 @@ def modules_with_examples():
 
 
 @pytest.fixture(scope="module")
-def told():
+def namespace():
     """What the examples speak of without making it: a model with as many latents and attributes, pictures."""
     model = tiny.make_model(foreground_latent_size=192, background_latent_size=64, attribute_mean=(0.0,) * 73,
                             attribute_standard_deviation=(1.0,) * 73)
@@ -79,12 +79,12 @@ def told():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", modules_with_examples())
-def test_examples_of_docstrings_give_what_they_say(name, told, tmp_path, monkeypatch):
+def test_examples_of_docstrings_give_what_they_say(name, namespace, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    evaluated.write_judge(tmp_path / "runs" / "regressor_a", evaluated.make_dataset().schema)
+    evaluated.write_regressor(tmp_path / "runs" / "regressor_a", evaluated.make_dataset().schema)
     module = importlib.import_module(name)
     # What the module itself defines comes first, except where an example says what a name means.
-    report = doctest.testmod(module, extraglobs=told, optionflags=doctest.NORMALIZE_WHITESPACE)
+    report = doctest.testmod(module, extraglobs=namespace, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert report.attempted and not report.failed
 
 

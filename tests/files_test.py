@@ -54,8 +54,8 @@ def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
     assert as_path("~/x") == tmp_path / "x" and as_path("x/~y") == as_path("x") / "~y"
     with pytest.raises(ValueError, match=f"models='{tmp_path}/models' has no generator"):
         connect("~/models")
-    with pytest.raises(ValueError, match=f"'{tmp_path}/judge' has no config.json"):
-        attribute_regressor.load("~/judge")
+    with pytest.raises(ValueError, match=f"'{tmp_path}/regressor' has no config.json"):
+        attribute_regressor.load("~/regressor")
     with pytest.raises(ValueError, match=f"{tmp_path}/attributes.csv is missing"):
         read_table("~/attributes.csv")
     assert Workspace("~/evaluation", {}).path == tmp_path / "evaluation"

@@ -44,8 +44,8 @@ def infer(exported, folder, source):
     assert "broken.jpg" in done.stderr and "1 of 2 pictures were left out" in done.stderr
     assert sorted(path.name for path in output.iterdir()) == [
         "face.json", "face.png", "face_result.png", "sheet.png"]
-    told = json.loads((output / "face.json").read_text())
-    assert told["region"] == [45, 45, 160] and len(told["attributes"]) == 73
+    record = json.loads((output / "face.json").read_text())
+    assert record["region"] == [45, 45, 160] and len(record["attributes"]) == 73
     before, after = (np.asarray(Image.open(path)) for path in (pictures / "face.jpg", output / "face_result.png"))
     assert after.shape == (250, 250, 3) and (after[:45] == before[:45]).all()
     assert (after[100:130, 100:140] != before[100:130, 100:140]).any()

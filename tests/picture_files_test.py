@@ -55,7 +55,7 @@ def test_what_pillow_reads_is_a_picture():
         assert not is_picture(name), name
 
 
-def test_pictures_that_cannot_be_written_are_told(tmp_path):
+def test_pictures_that_cannot_be_written_are_reported(tmp_path):
     check_picture_output(tmp_path / "new" / "sheet.png", "output")
     with pytest.raises(ValueError, match="output='.*' is a folder; name a file, such as '.*sheet.png'"):
         check_picture_output(tmp_path, "output")

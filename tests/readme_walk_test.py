@@ -78,9 +78,9 @@ def test_it_exports_and_infers(place):
     asked = []
     for command in lines("trainers.infer"):
         processes.run(command.module, *here(command, place), folder=place)
-        told = json.loads((place / "out" / "photo.json").read_text())
-        assert np.isfinite(told["energy"]) and len(told["attributes"]) > 3
+        record = json.loads((place / "out" / "photo.json").read_text())
+        assert np.isfinite(record["energy"]) and len(record["attributes"]) > 3
         assert np.asarray(Image.open(place / "out" / "photo_result.png")).shape == (250, 250, 3)
-        asked.append(told)
+        asked.append(record)
         shutil.rmtree(place / "out")
     assert len(asked) == 3 and asked[0]["region"] == [45, 45, 160]

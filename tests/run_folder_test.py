@@ -1,4 +1,4 @@
-"""Laws of the folder of a run: what is there stays, and what cannot be used is told in a sentence."""
+"""Laws of the folder of a run: what is there stays, and what cannot be used is reported in a sentence."""
 
 import dataclasses
 import json
@@ -34,23 +34,23 @@ def test_a_run_goes_on_with_as_many_epochs_or_more_and_nothing_else(tmp_path, sc
     assert folder.read_config() == config
 
 
-def test_another_data_set_is_told_without_its_hundreds_of_figures(tmp_path, schema):
+def test_another_data_set_is_reported_without_its_hundreds_of_numbers(tmp_path, schema):
     folder, config = RunFolder(tmp_path / "run"), make_config(schema)
     folder.write(config, schema)
     other = dataclasses.replace(config, dataset="folder:birds", model=dataclasses.replace(
         config.model, attribute_mean=tuple(1.0 + mean for mean in config.model.attribute_mean)))
-    with pytest.raises(ConfigError, match="dataset: 'cub:image' before, 'folder:birds' now; .*attribute_mean") as told:
+    with pytest.raises(ConfigError, match="dataset: 'cub:image' before, 'folder:birds' now; .*attribute_mean") as error:
         folder.check(other)
-    assert len(str(told.value)) < 500
+    assert len(str(error.value)) < 500
     names = [f"attribute {index}" for index in range(99)]
     assert changes({"names": names}, {"names": [*names[:-1], "beard"]}).endswith(", 'beard'] now")
 
 
 @pytest.mark.parametrize("place", ["file", "file/below/it"])
-def test_a_file_in_the_place_of_a_folder_is_told(tmp_path, place):
+def test_a_file_in_the_place_of_a_folder_is_reported(tmp_path, place):
     (tmp_path / "file").write_text("mine")
-    told = f"^output='{tmp_path / place}': '{tmp_path / 'file'}' is no folder; name one"
-    with pytest.raises(ValueError, match=told):
+    message = f"^output='{tmp_path / place}': '{tmp_path / 'file'}' is no folder; name one"
+    with pytest.raises(ValueError, match=message):
         check_writable(tmp_path / place, "output")
     check_writable(tmp_path / "new/below/it", "output")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -4,7 +4,7 @@
     python -m trainers.evaluate --runs=runs/vae,runs/cvae,runs/discvae --regressors=... --output=runs/evaluation
 
 Data set and image size are those of the runs. Regressors come from `python -m trainers.train_regressor`; the first
-judges wherever one is enough. --output gets report.html, report.md and, by run, a JSON file and pictures for each
+is used wherever one is enough. --output gets report.html, report.md and, by run, a JSON file and pictures for each
 experiment. A killed evaluation goes on with the same command.
 """
 
@@ -49,8 +49,8 @@ define_threads()
 define_config(context.EvaluationConfig, skip=("patch_sizes", "attributes", "background_attributes"))
 flags.DEFINE_list("patch_sizes", [], "Sizes of hidden patches, in pixels; by default from an eighth to a half of the "
                   "picture in four steps.")
-flags.DEFINE_list("attributes", [], "Attributes of the progression strips; the eight that the first regressor tells "
-                  "best by default.")
+flags.DEFINE_list("attributes", [], "Attributes of the progression strips; by default the eight that the "
+                  "first regressor estimates best.")
 flags.DEFINE_list("background_attributes", None, "Attributes that describe the background, for leakage; by default "
                   "those known for the data set.")
 
@@ -82,7 +82,7 @@ def open_runs(values) -> dict[str, RunFolder]:
     return folders
 
 
-def open_judges(paths, schema, image_size) -> dict[str, attribute_regressor.AttributeRegressor]:
+def open_regressors(paths, schema, image_size) -> dict[str, attribute_regressor.AttributeRegressor]:
     """Regressors by the name of their folder.
 
     Raises:
@@ -91,17 +91,17 @@ def open_judges(paths, schema, image_size) -> dict[str, attribute_regressor.Attr
     if not paths:
         raise ValueError("--regressors is missing; train one with `python -m trainers.train_regressor --output=...` "
                          "and name its folder.")
-    judges = {}
+    regressors = {}
     for path in paths:
-        judge = attribute_regressor.load(path)
-        if judge.schema.names != schema.names or judge.config.image_size != image_size:
-            raise ValueError(f"regressor {path!r} tells {len(judge.schema)} attributes from pictures of "
-                             f"{judge.config.image_size} pixels; the runs have {len(schema)} attributes, maybe others, "
-                             f"and {image_size} pixels. Train one on the data set of the runs.")
-        judges[pathlib.Path(path).resolve().name] = judge
-    if len(judges) < len(paths):
+        regressor = attribute_regressor.load(path)
+        if regressor.schema.names != schema.names or regressor.config.image_size != image_size:
+            raise ValueError(f"regressor {path!r} is of {len(regressor.schema)} attributes and pictures of "
+                             f"{regressor.config.image_size} pixels; the runs have {len(schema)} attributes, maybe "
+                             f"others, and {image_size} pixels. Train one on the data set of the runs.")
+        regressors[pathlib.Path(path).resolve().name] = regressor
+    if len(regressors) < len(paths):
         raise ValueError("--regressors: the folders' last names must differ.")
-    return judges
+    return regressors
 
 
 def settings(values, run) -> context.EvaluationConfig:
@@ -139,7 +139,7 @@ def keep_settings(output: pathlib.Path, described: dict):
     write_text(path, json.dumps(now, indent=2))
 
 
-def introduction(folders, judges, accuracies, material, command) -> list[report.Section]:
+def introduction(folders, regressors, accuracies, evaluation_data, command) -> list[report.Section]:
     """What was measured, and with what."""
     runs = []
     for label, folder in folders.items():
@@ -150,21 +150,22 @@ def introduction(folders, judges, accuracies, material, command) -> list[report.
                      f"{float(log[-1]['observation_standard_deviation']):.4f}" if log else ""])
     header = ["run", "model", "width", "epochs", "pictures seen", "learning rate", "observation noise",
               "its standard deviation"]
-    told = [[name, str(judges[name].config.width), str(judges[name].config.seed),
-             *(f"{figures[part]:.3f}" for part in ("cosine_similarity", "raw_cosine_similarity", "squared_error",
-                                                   "correlation", "sign_accuracy")), f"{figures['pictures']:,}"]
-            for name, figures in accuracies.items()]
-    test, people = f"{len(material.test):,} test pictures", len(set(material.test.people))
+    measures = ("cosine_similarity", "raw_cosine_similarity", "squared_error", "correlation", "sign_accuracy")
+    judges = [[name, str(regressors[name].config.width), str(regressors[name].config.seed),
+               *(f"{accuracy[measure]:.3f}" for measure in measures), f"{accuracy['pictures']:,}"]
+              for name, accuracy in accuracies.items()]
+    test, people = f"{len(evaluation_data.test):,} test pictures", len(set(evaluation_data.test.people))
     # Only some data sets know people; in the others each picture stands for itself.
-    known = people < len(material.test)
+    known = people < len(evaluation_data.test)
     seen = f"{test} of {people:,} people whom" if known else f"{test} that"
     return [report.Section(
-        "Runs", f"{seen} neither runs nor judges have seen; {len(material.train):,} training pictures. Intervals hold "
-        f"95 % of a bootstrap over {'people' if known else 'pictures'}. Command: {command}", [(header, runs)]),
+        "Runs", f"{seen} neither runs nor judges have seen; {len(evaluation_data.train):,} training pictures. "
+        f"Intervals hold 95 % of a bootstrap over {'people' if known else 'pictures'}. Command: {command}",
+        [(header, runs)]),
         report.Section(
-        "Judges", "How well the regressors tell the attributes of all real test pictures.",
+        "Judges", "The attribute regressors that the runs are measured by, on all real test pictures.",
         [(["judge", "width", "seed", "cosine similarity", "raw cosine similarity", "squared error", "correlation",
-           "sign accuracy", "pictures"], told)])]
+           "sign accuracy", "pictures"], judges)])]
 
 
 def evaluate(values) -> pathlib.Path:
@@ -188,36 +189,37 @@ def evaluate(values) -> pathlib.Path:
     config = settings(values, run)
     for name in (*config.attributes, *config.background_attributes):
         schema.index(name)
-    judges = open_judges(values.regressors, schema, run.model.image_size)
+    regressors = open_regressors(values.regressors, schema, run.model.image_size)
     dataset = load_run_dataset(values, run, schema)
     steps = {label: folder.step() for label, folder in folders.items()}
-    keep_settings(output, {"settings": config.to_dict(), "regressors": list(judges), "runs": steps})
-    material = context.Material(
+    keep_settings(output, {"settings": config.to_dict(), "regressors": list(regressors), "runs": steps})
+    evaluation_data = context.EvaluationData(
         pictures.read(dataset, "test", config.test_pictures),
-        pictures.read(dataset, "train", config.training_pictures), schema, judges, config,
+        pictures.read(dataset, "train", config.training_pictures), schema, regressors, config,
         data.ENTRIES[run.dataset.partition(":")[0]].scenes)
 
     accuracies = {pathlib.Path(path).resolve().name: attribute_regressor.load_accuracy(path)
                   for path in values.regressors}
     command = shlex.join(["python", "-m", "trainers.evaluate", *sys.argv[1:]])
     provenance = {"command": command, "versions": versions(), "settings": config.to_dict(), "judges": {
-        name: figures["cosine_similarity"] for name, figures in accuracies.items()}}
+        name: accuracy["cosine_similarity"] for name, accuracy in accuracies.items()}}
     references = Workspace(output / "real", provenance)
     workspaces = {label: Workspace(output / label, provenance | {
         "run": label, "checkpoint_step": steps[label], "run_config": folder.read_config().to_dict()})
         for label, folder in folders.items()}
-    experiments.measure_references(material, references, values.experiments)
+    experiments.measure_references(evaluation_data, references, values.experiments)
     for place, (label, folder) in enumerate(folders.items(), start=1):
         logging.info("Run %d of %d: %s.", place, len(folders), label)
-        experiments.measure_run(context.Context(folder.load_model(), material, workspaces[label]), values.experiments)
+        experiments.measure_run(context.Context(folder.load_model(), evaluation_data, workspaces[label]),
+                                values.experiments)
     return report.write(output, f"Evaluation on {dataset.name}",
-                        introduction(folders, judges, accuracies, material, command), workspaces, references,
+                        introduction(folders, regressors, accuracies, evaluation_data, command), workspaces, references,
                         {label: folder.read_log() for label, folder in folders.items()},
-                        side_by_side.sheets(material, workspaces))
+                        side_by_side.sheets(evaluation_data, workspaces))
 
 
 def versions() -> dict[str, str]:
-    """Of what computed the figures."""
+    """Of what computed the estimates."""
     return {"attr2image_tf": attr2image_tf.__version__, "tensorflow": tf.__version__, "keras": keras.__version__,
             "numpy": np.__version__, "python": platform.python_version()}
 

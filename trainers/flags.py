@@ -4,7 +4,7 @@
     config = config_from_flags(RegressorConfig, values, dataset="lfw")
 
     if __name__ == "__main__":
-        run(main)                                           # main(values), with errors told in one sentence
+        run(main)                                           # main(values), with errors reported in one sentence
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ flags.disclaim_key_flags()
 
 
 def run(main: Callable, *, computes: bool = True, others: bool = False):
-    """Starts a main: reads the flags, and tells what the user can mend in one sentence.
+    """Starts a main: reads the flags, and reports what the user can mend in one sentence.
 
     Args:
         main: function of the flag values.

@@ -60,14 +60,14 @@ def row(job, result):
 
 def write(job, result, schema, asked, output):
     """Writes the three files of one picture."""
-    beside, whole, told = result_paths(output, job.name)
+    beside, whole, record = result_paths(output, job.name)
     pixels.save(pixels.grid([row(job, result)], column_labels=["input", *result.columns],
                             scale=max(1, 128 // len(job.small))), beside)
     pixels.save(job.square.put_back(job.picture, job.small, result.image, job.hidden), whole)
     deviations = (result.attributes - schema.mean) / schema.scale
     attributes = {name: {"value": float(value), "standard_deviations": float(deviation)}
                   for name, value, deviation in zip(schema.names, result.attributes, deviations, strict=True)}
-    write_text(told, json.dumps(
+    write_text(record, json.dumps(
         {"image": str(job.path), "region": [job.square.left, job.square.top, job.square.side], **asked,
          "energy": float(result.energy), "reconstruction_energy": float(result.reconstruction_energy),
          "prior_energy": float(result.prior_energy), "iterations": int(result.iterations),

@@ -56,15 +56,15 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 def shown(items, total: int, what: str):
     """The same items; says every few seconds how far it is, how fast and how much time is left."""
-    started = told = time.monotonic()
+    started = reported = time.monotonic()
     for done, item in enumerate(items, start=1):
         yield item
         now = time.monotonic()
-        if now - told > _SECONDS_BETWEEN_LINES or done == total:
+        if now - reported > _SECONDS_BETWEEN_LINES or done == total:
             rate = done / max(now - started, 1e-9)
             logging.info("%s: %s of %s pictures, %.0f a second, %.0f s left.", what, f"{done:,}", f"{total:,}", rate,
                          (total - done) / rate)
-            told = now
+            reported = now
 
 
 def predict(images: str, output: str, regressor_folder: str, fit: str, without: pathlib.Path):

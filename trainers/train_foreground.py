@@ -55,7 +55,7 @@ def mask_sheet(drawn: tuple[np.ndarray, np.ndarray], predicted_for_drawn: np.nda
 def main(values):
     where = {"image_size": values.image_size, "prepared_dir": values.prepared_dir}
     lfw.prepare_lfw(source_dir=values.data_dir, predicted_masks=False, **where)
-    figures = lfw.train_foreground(settings=config_from_flags(foreground.Settings, values), **where)
+    metrics = lfw.train_foreground(settings=config_from_flags(foreground.Settings, values), **where)
     lfw.prepare_lfw(**where)
 
     folder = lfw.network_dir(**where)
@@ -65,8 +65,8 @@ def main(values):
     sheet = mask_sheet(held_out, foreground.predict(foreground.load(folder), held_out[0]),
                        tuple(np.stack([example[part] for example in others]) for part in ("image", "mask")))
     path = pixels.save(sheet, pathlib.Path(folder) / "masks.png")
-    print(f"held-out pixel accuracy {figures['pixel_accuracy']:.4f}, foreground IoU {figures['foreground_iou']:.4f} "
-          f"({figures['held_out_examples']} pictures of people the network was not trained on)\nmask sheet: {path}")
+    print(f"held-out pixel accuracy {metrics['pixel_accuracy']:.4f}, foreground IoU {metrics['foreground_iou']:.4f} "
+          f"({metrics['held_out_examples']} pictures of people the network was not trained on)\nmask sheet: {path}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Trains an attribute regressor, the judge of faithfulness, on the training split.
+"""Trains an attribute regressor, by which the faithfulness of runs is measured, on the training split.
 
     python -m trainers.train_regressor --dataset=lfw --data_dir=DATA --output=runs/regressor_a
     python -m trainers.train_regressor --dataset=lfw --data_dir=DATA --output=runs/regressor_b --width=24 --seed=1
 
-Writes its configuration, log.csv, the trained weights and metrics.json: how well it tells the attributes of the test
-pictures, of people it has never seen. A run that was killed goes on with the same command.
+Writes its configuration, log.csv, the trained weights and metrics.json: its accuracy on the test pictures, of people
+it was not trained on. A run that was killed goes on with the same command.
 """
 
 import json
@@ -35,7 +35,7 @@ define_threads()
 
 
 def accuracy(regressor: attribute_regressor.AttributeRegressor, real: pictures.Pictures) -> dict:
-    """How well a regressor tells the attributes of real pictures, as metrics.json holds it."""
+    """How well a regressor estimates the attributes of real pictures, as metrics.json holds it."""
     compared = faithfulness.compare(real.attributes, regressor(real.images)[0], regressor.schema)
     return {**compared.summary(), "pictures": len(real), "people": len(set(real.people)),
             "by_attribute": compared.by_attribute(regressor.schema)}
@@ -54,11 +54,11 @@ def main(values):
     folder.write(config, dataset.schema)
     training.run()
     attribute_regressor.save(training.network, folder.path)
-    figures = accuracy(attribute_regressor.load(folder.path), pictures.read(dataset, "test"))
-    write_text(folder.path / "metrics.json", json.dumps(figures, indent=2))
+    metrics = accuracy(attribute_regressor.load(folder.path), pictures.read(dataset, "test"))
+    write_text(folder.path / "metrics.json", json.dumps(metrics, indent=2))
     print("On {pictures} test pictures: cosine similarity {cosine_similarity:.3f} (raw attributes "
           "{raw_cosine_similarity:.3f}), mean squared error of standardised attributes {squared_error:.3f}, "
-          "correlation {correlation:.3f}, sign accuracy {sign_accuracy:.3f}".format(**figures))
+          "correlation {correlation:.3f}, sign accuracy {sign_accuracy:.3f}".format(**metrics))
     print(folder.path)
 
 

@@ -221,8 +221,8 @@ def _records(name, path, schema, takes_attributes, files) -> Iterator[Item]:
             if attributes.shape != (len(schema),):
                 raise ValueError(f"input={path!r}, record {number}: expected {len(schema)} attributes, as the models "
                                  f"have, got {len(attributes)}; name the set that they were trained on.")
-        told = example.features.feature["name"].bytes_list.value
-        yield Item(path, told[0].decode() if told else f"{name}-{number:06d}", offset, attributes)
+        names = example.features.feature["name"].bytes_list.value
+        yield Item(path, names[0].decode() if names else f"{name}-{number:06d}", offset, attributes)
 
 
 def _requests(path, schema, files) -> Iterator[Item]:

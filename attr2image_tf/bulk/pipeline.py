@@ -113,7 +113,7 @@ def run(plan: plans.Plan, options: PipelineOptions, threads: int = 0) -> dict[st
             outcome["error"] = error
         ended.set()
 
-    def told(arguments):
+    def on_error(arguments):
         # Beam's thread that waits for a worker process says so and no more, and the runner then waits for ever.
         if "Worker subprocess exited" in str(arguments.exc_value):
             lost.append(str(arguments.exc_value))
@@ -121,9 +121,9 @@ def run(plan: plans.Plan, options: PipelineOptions, threads: int = 0) -> dict[st
         else:
             before(arguments)
 
-    # It tells of every channel that it opens and closes.
+    # It logs every channel that it opens and closes.
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
-    before, threading.excepthook = threading.excepthook, told
+    before, threading.excepthook = threading.excepthook, on_error
     try:
         threading.Thread(target=work, daemon=True, name="pipeline").start()
         ended.wait()
@@ -162,11 +162,11 @@ def _sentence(text):
 
 
 def _metrics(result):
-    # Some runners tell what was attempted and not what was committed; `result` is whichever there is.
-    told = result.metrics().query()
-    values = {each.key.metric.name: each.result or 0 for each in told["counters"]
+    # Some runners count what was attempted and not what was committed; `result` is whichever there is.
+    queried = result.metrics().query()
+    values = {each.key.metric.name: each.result or 0 for each in queried["counters"]
               if each.key.metric.namespace == "bulk"}
-    for each in told["distributions"]:
+    for each in queried["distributions"]:
         if each.key.metric.namespace == "bulk":
             values |= {f"{each.key.metric.name}_{name}": getattr(each.result, name)
                        for name in ("mean", "min", "max")}

@@ -1,4 +1,4 @@
-"""Plan: a bulk run as its output folder tells it. What it does, of what, and which shards are there.
+"""Plan: a bulk run as its output folder describes it. What it does, of what, and which shards are there.
 
     OUTPUT/plan.json                      what is done, with which models, of which inputs
     OUTPUT/inputs.parquet                 the inputs in their order
@@ -174,12 +174,12 @@ def load(output: str | os.PathLike) -> Plan:
     """
     output = as_path(output)
     try:
-        told = json.loads((output / PLAN).read_text())
+        content = json.loads((output / PLAN).read_text())
     except FileNotFoundError:
         raise ValueError(f"{str(output)!r} has no {PLAN}; expected the output folder of trainers.bulk.") from None
-    return Plan(output, BulkConfig.from_dict(told["config"]), told["folder"],
-                {name: ModelVersion.from_dict(each) for name, each in told["models"].items()}, told["count"],
-                told["inputs_sha256"])
+    return Plan(output, BulkConfig.from_dict(content["config"]), content["folder"],
+                {name: ModelVersion.from_dict(each) for name, each in content["models"].items()}, content["count"],
+                content["inputs_sha256"])
 
 
 def _check_same(plan):

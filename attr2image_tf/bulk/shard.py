@@ -57,7 +57,7 @@ def do_shard(output: str | os.PathLike, number: int, *, engine: Engine | None = 
         number: of the shard, from 0.
         engine: the models, loaded; by default they are loaded once a process.
         files: Files; those of this machine by default.
-        progress: is told what became of each batch.
+        progress: gets what became of each batch.
 
     Raises:
         ValueError: models, plan or inputs are not what they were, too many pictures cannot be used, or the disk is
@@ -189,7 +189,7 @@ def engine_of(plan: Plan) -> Engine:
 
 
 @functools.lru_cache(maxsize=1)
-def _engine(output, told):
+def _engine(output, plan):
     # What the plan says is part of the key: a folder may be begun anew with another.
-    del told
+    del plan
     return plans.load(output).engine()

@@ -39,11 +39,11 @@ class Models:
 
     def describe(self) -> tuple[AttributeSchema, int]:
         """Names, ranges and covariance of the attributes, and the height and width of the pictures."""
-        told = {name: value[0] for name, value in
-                self.call("generator", "describe", request=np.zeros(1, np.int32)).items()}
-        schema = AttributeSchema(tuple(name.decode() for name in told["names"]), told["minimum"], told["mean"],
-                                 told["maximum"], told["covariance"])
-        return schema, int(told["image_size"][0])
+        answer = {name: value[0] for name, value in
+                  self.call("generator", "describe", request=np.zeros(1, np.int32)).items()}
+        schema = AttributeSchema(tuple(name.decode() for name in answer["names"]), answer["minimum"], answer["mean"],
+                                 answer["maximum"], answer["covariance"])
+        return schema, int(answer["image_size"][0])
 
 
 class LocalModels(Models):

@@ -67,8 +67,8 @@ class RestModels(Models):
 
     def _outputs(self, model, signature):
         if model not in self._metadata:
-            told = self._ask("GET", f"/v1/models/{self._name(model)}/metadata")
-            self._metadata[model] = told["metadata"]["signature_def"]["signature_def"]
+            answer = self._ask("GET", f"/v1/models/{self._name(model)}/metadata")
+            self._metadata[model] = answer["metadata"]["signature_def"]["signature_def"]
         return {name: info["dtype"] for name, info in self._metadata[model][signature]["outputs"].items()}
 
     def _ask(self, method, path, body=None):

@@ -18,7 +18,7 @@ class Factor:
         column: int. Its place among the numbers of a scene.
         layer: "foreground" or "background", where it can be seen.
         levels: int. Equal parts of [0, 1) that are told apart: the kinds of a choice, or bins of something continuous.
-        attribute: bool. Whether the attributes tell it; what they do not tell is left to the latents.
+        attribute: bool. Whether the attributes determine it; what they do not is left to the latents.
         where: (column, level, levels) of choices under which alone it can be seen: the phase of stripes where there are
             stripes.
     """

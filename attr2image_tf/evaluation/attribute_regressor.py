@@ -1,8 +1,7 @@
-"""AttributeRegressor: attributes from pictures, the judge of whether samples have what was asked for (sec. 5).
+"""AttributeRegressor: attributes from pictures. It measures whether samples have what was asked for (sec. 5).
 
-A residual network (He et al. 2016), trained on real training pictures only. It has never seen a sample, so it says how
-far what a model draws looks like what it was asked for; its own accuracy on real pictures of people it has never seen
-is what a perfect model could reach.
+A residual network (He et al. 2016), trained on real training pictures only, never on samples. Its accuracy on real
+pictures of people it was not trained on is what a perfect model could reach.
 """
 
 import dataclasses
@@ -108,9 +107,9 @@ def build(config: RegressorConfig) -> keras.Model:
                 straight = convolution(straight, channels, 1)
             features = activation(keras.layers.Add(dtype="float32")([inner, straight]))
     features = keras.layers.GlobalAveragePooling2D(dtype="float32")(features)
-    kept = keras.layers.Dropout(config.dropout, seed=next(seeds), dtype="float32")(features)
+    features_left = keras.layers.Dropout(config.dropout, seed=next(seeds), dtype="float32")(features)
     scores = keras.layers.Dense(len(config.attribute_mean), dtype="float32",
-                                kernel_initializer=keras.initializers.GlorotUniform(next(seeds)))(kept)
+                                kernel_initializer=keras.initializers.GlorotUniform(next(seeds)))(features_left)
     return keras.Model(images, {"features": features, "scores": scores}, name="attribute_regressor")
 
 
@@ -149,8 +148,8 @@ class AttributeRegressor:
             batch = images[start:start + _BATCH]
             ready = (pixels.model_range_from_uint8(batch) if batch.dtype == np.uint8
                      else pixels.model_range_from_unit(batch))
-            for kept, new in zip((attributes, features), self._infer(ready), strict=True):
-                kept.append(new.numpy())
+            for parts, new in zip((attributes, features), self._infer(ready), strict=True):
+                parts.append(new.numpy())
         return np.concatenate(attributes), np.concatenate(features)
 
     def _both(self, images):

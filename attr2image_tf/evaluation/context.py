@@ -1,4 +1,4 @@
-"""Context: one trained run and the pictures and judges it is measured with."""
+"""Context: one trained run, and the pictures and attribute regressors that it is evaluated with."""
 
 import dataclasses
 import functools
@@ -26,7 +26,7 @@ class EvaluationConfig(Config):
     """How much is measured. The defaults take less than half an hour for three half-width models on two cores.
 
     Attributes:
-        test_pictures: pictures of the test split, spread evenly over it; 0 for all.
+        test_pictures: pictures of the test split, evenly spaced over it; 0 for all.
         training_pictures: pictures of the training split that samples are compared with; 0 for all.
         inferred: test pictures that are reconstructed by posterior inference.
         completed: test pictures that are completed, for each size and place of the hidden patch.
@@ -34,7 +34,8 @@ class EvaluationConfig(Config):
         draws: latents drawn for each bound, at least 100.
         iterations: evaluations of energy and gradient for each inferred picture, at most.
         patch_sizes: height and width of hidden patches, in pixels.
-        attributes: names of the attributes of the progression strips; none for those that a regressor tells best.
+        attributes: names of the attributes of the progression strips; none for those that the first regressor estimates
+            best.
         background_attributes: names of the attributes that describe the background, for leakage.
         inception: whether distances are also measured in the features of InceptionV3, where its weights can be had.
         batch_size: pictures computed together.
@@ -67,14 +68,14 @@ class EvaluationConfig(Config):
 
 
 @dataclasses.dataclass(frozen=True)
-class Material:
-    """What all runs are measured with.
+class EvaluationData:
+    """What all runs are evaluated with.
 
     Attributes:
-        test: Pictures, of people no run and no judge has seen.
+        test: Pictures, of people that no run and no regressor was trained on.
         train: Pictures.
         schema: AttributeSchema.
-        judges: AttributeRegressor by name, the first one first.
+        regressors: AttributeRegressor by name; the first is used where one is enough.
         config: EvaluationConfig.
         scenes: Scenes of a data set that is rendered; or None.
     """
@@ -82,23 +83,23 @@ class Material:
     test: Pictures
     train: Pictures
     schema: AttributeSchema
-    judges: Mapping[str, AttributeRegressor]
+    regressors: Mapping[str, AttributeRegressor]
     config: EvaluationConfig
     scenes: Scenes | None = None
 
-    def judged(self, images: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """What each judge sees in pictures uint8 [N, H, W, 3]: attributes [N, A] and features [N, F] by judge."""
-        return {name: judge(images) for name, judge in self.judges.items()}
+    def regress(self, images: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Attributes [N, A] and features [N, F] of pictures uint8 [N, H, W, 3], by regressor."""
+        return {name: regressor(images) for name, regressor in self.regressors.items()}
 
     @functools.cached_property
-    def judged_test(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """What each judge sees in the real test pictures."""
-        return self.judged(self.test.images)
+    def regressed_test(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """`regress` of the real test pictures."""
+        return self.regress(self.test.images)
 
     @functools.cached_property
     def train_features(self) -> np.ndarray:
-        """The first judge's features [N, F] of the training pictures."""
-        return next(iter(self.judges.values()))(self.train.images)[1]
+        """The first regressor's features [N, F] of the training pictures."""
+        return next(iter(self.regressors.values()))(self.train.images)[1]
 
 
 class Context:
@@ -108,15 +109,15 @@ class Context:
 
     Args:
         model: AttributeModel, trained; it is folded, and serves inference only from then on.
-        material: Material.
+        data: EvaluationData.
         workspace: Workspace of this run.
     """
 
-    def __init__(self, model: AttributeModel, material: Material, workspace: Workspace):
-        self.model, self.material, self.workspace = model, material, workspace
-        self.config, self.schema, self.judges = material.config, material.schema, material.judges
+    def __init__(self, model: AttributeModel, data: EvaluationData, workspace: Workspace):
+        self.model, self.data, self.workspace = model, data, workspace
+        self.config, self.schema, self.regressors = data.config, data.schema, data.regressors
         fold(model)
-        size, count = model.config.image_size, len(material.schema)
+        size, count = model.config.image_size, len(data.schema)
         images, masks = (tf.TensorSpec([None, size, size, channels], tf.float32) for channels in (3, 1))
         attributes = tf.TensorSpec([None, count], tf.float32)
         latents = tf.TensorSpec([None, model.latent_size], tf.float32)
@@ -155,16 +156,16 @@ class Context:
         return np.concatenate(means)
 
     def samples(self) -> np.ndarray:
-        """One picture for the attributes of each test picture, uint8 [N, H, W, 3]; drawn once, kept on disk."""
-        attributes, seeds = self.material.test.attributes, self.seeds(len(self.material.test))
+        """One picture for the attributes of each test picture, uint8 [N, H, W, 3]; drawn once, then read from disk."""
+        attributes, seeds = self.data.test.attributes, self.seeds(len(self.data.test))
         rows = self.workspace.rows("samples", len(attributes), 16 * self.config.batch_size,
                                    lambda part: {"images": self.generate(attributes[part], seeds[part])})
         return rows["images"]
 
     @functools.cached_property
-    def judged_samples(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """What each judge sees in the samples."""
-        return self.material.judged(self.samples())
+    def regressed_samples(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """`regress` of the samples."""
+        return self.data.regress(self.samples())
 
     def seeds(self, count: int, stream: int = 0) -> np.ndarray:
         """Seeds int32 [count, 2]; other numbers for each stream."""
@@ -178,9 +179,9 @@ class Context:
                 "mask": tf.cast(pictures.masks, tf.float32) / 255.0, "attributes": tf.constant(pictures.attributes),
                 "weight": tf.ones([len(pictures)])}
 
-    def figure(self, values, people) -> dict:
+    def estimate(self, values, people) -> dict:
         """The mean of values [N], its interval by bootstrap over people, their number, and all of them."""
-        return figure(values, people, self.config.seed)
+        return estimate(values, people, self.config.seed)
 
     def _batched(self, function, count):
         size = self.config.batch_size
@@ -188,7 +189,7 @@ class Context:
                                for start in range(0, count, size)])
 
 
-def figure(values, people, seed: int = 0) -> dict:
+def estimate(values, people, seed: int = 0) -> dict:
     """The mean of values [N] that are not NaN, its 95 % interval by bootstrap over people, and their number.
 
     The values go with it, so that runs can be compared picture by picture.
@@ -202,10 +203,10 @@ def figure(values, people, seed: int = 0) -> dict:
 
 
 def number(value, n: int) -> dict[str, float]:
-    """A figure without an interval."""
+    """An estimate without an interval."""
     return {"value": float(value), "n": int(n)}
 
 
-def spread(count: int, wanted: int) -> np.ndarray:
-    """`wanted` places spread evenly over `count`, or all of them."""
+def evenly_spaced(count: int, wanted: int) -> np.ndarray:
+    """`wanted` places evenly spaced over `count`, or all of them."""
     return np.linspace(0, count - 1, min(wanted, count)).round().astype(int)

@@ -4,7 +4,7 @@ import numpy as np
 
 from attr2image_tf import pixels
 from attr2image_tf.evaluation import metrics
-from attr2image_tf.evaluation.context import Context, Material, number, spread
+from attr2image_tf.evaluation.context import Context, EvaluationData, evenly_spaced, number
 
 FITTED = 2000
 TESTED = 1000
@@ -21,25 +21,28 @@ def leakage(context: Context):
     def halves(pictures):
         return np.split(context.encode(pictures), [context.model.config.foreground_latent_size], axis=-1)
 
-    return _leakage(context.material, halves), {}
+    return _leakage(context.data, halves), {}
 
 
-def real_leakage(material: Material):
-    """The same from 8 x 8 pixels of the real layers, and for the foreground the attributes: what goes together."""
+def real_leakage(data: EvaluationData):
+    """The same from 8 x 8 pixels of the real layers, for the foreground with the attributes.
+
+    It is what the layers of real pictures say of each other, and so no leakage.
+    """
     def halves(pictures):
         masks = pictures.masks / 255.0
         foreground, background = (_thumbnails(np.concatenate([pictures.images / 255.0 * region, region], -1))
                                   for region in (masks, 1.0 - masks))
         return np.concatenate([foreground, pictures.attributes], -1), background
 
-    return _leakage(material, halves), {}
+    return _leakage(data, halves), {}
 
 
-def _leakage(material, halves):
-    train = material.train[spread(len(material.train), FITTED)]
-    test = material.test[spread(len(material.test), TESTED)]
-    background = [material.schema.index(name) for name in material.config.background_attributes]
-    foreground = [i for i in range(len(material.schema)) if i not in background]
+def _leakage(data, halves):
+    train = data.train[evenly_spaced(len(data.train), FITTED)]
+    test = data.test[evenly_spaced(len(data.test), TESTED)]
+    background = [data.schema.index(name) for name in data.config.background_attributes]
+    foreground = [i for i in range(len(data.schema)) if i not in background]
 
     def targets(pictures):
         masks = pictures.masks / 255.0
@@ -48,12 +51,12 @@ def _leakage(material, halves):
                 "mean colour of the background": _mean_colour(pictures.images, 1.0 - masks),
                 "mean colour of the foreground": _mean_colour(pictures.images, masks)}
 
-    fitted, tested, figures = targets(train), targets(test), {}
+    fitted, tested, estimates = targets(train), targets(test), {}
     for name, inputs, test_inputs in zip(("z_F", "z_B"), halves(train), halves(test), strict=True):
-        figures[f"R^2 from {name}"] = {
+        estimates[f"R^2 from {name}"] = {
             target: number(metrics.explained_variance(inputs, fitted[target], test_inputs, tested[target]).mean(),
                            len(test)) for target in fitted if fitted[target].shape[1]}
-    return figures
+    return estimates
 
 
 def _thumbnails(pictures, size=8):
@@ -71,8 +74,8 @@ def _mean_colour(images, regions):
 
 def swap(context: Context):
     """Samples whose z_B is exchanged for another's: x_F and g must stay, and the picture change where g is open."""
-    test, config = context.material.test, context.config
-    chosen = spread(len(test), SWAPPED)
+    test, config = context.data.test, context.config
+    chosen = evenly_spaced(len(test), SWAPPED)
     attributes = test.attributes[chosen]
     size = context.model.config.foreground_latent_size
     drawn = context.model.generate(attributes, context.seeds(len(chosen), stream=5))["latents"].numpy()
@@ -89,11 +92,12 @@ def swap(context: Context):
 
     rows = context.workspace.rows("swap", len(chosen), config.batch_size, compute)
     people = test.people[chosen]
-    figures = {"largest change": {name: number(rows[name].max(), len(chosen)) for name in ("foreground_layer", "gate")},
-               "mean squared change of pixels in [0, 1]": {
-                   name: context.figure(rows[name], people)
-                   for name in ("where_the_gate_is_closed", "where_the_gate_is_open")}}
-    return figures, {"one z_F a row, one z_B a column": _swap_sheet(context, drawn, attributes, size)}
+    estimates = {
+        "largest change": {name: number(rows[name].max(), len(chosen)) for name in ("foreground_layer", "gate")},
+        "mean squared change of pixels in [0, 1]": {
+            name: context.estimate(rows[name], people)
+            for name in ("where_the_gate_is_closed", "where_the_gate_is_open")}}
+    return estimates, {"one z_F a row, one z_B a column": _swap_sheet(context, drawn, attributes, size)}
 
 
 def _swap_sheet(context, latents, attributes, size, count=8):

@@ -53,7 +53,8 @@ def separated_attribute_predictability(codes: np.ndarray, levels: np.ndarray, te
 
 def importances(codes: np.ndarray, levels: np.ndarray, test_codes: np.ndarray, test_levels: np.ndarray,
                 seed: int = 0) -> tuple[np.ndarray, float]:
-    """How much each dimension tells a random forest of one factor, float [Z] of sum 1, and its accuracy."""
+    """The importance of each dimension to a random forest that classifies one factor, float [Z] of sum 1, and its
+    accuracy."""
     from sklearn.ensemble import RandomForestClassifier
     forest = RandomForestClassifier(100, min_samples_leaf=3, max_features=0.3, random_state=seed, n_jobs=-1)
     forest.fit(codes, levels)
@@ -75,16 +76,16 @@ def disentanglement_and_completeness(table: np.ndarray) -> tuple[float, float]:
     return concentrated(table), concentrated(table.T)
 
 
-def factor_vae_score(deviations: np.ndarray, fixed: np.ndarray, spread: np.ndarray) -> float:
+def factor_vae_score(deviations: np.ndarray, fixed: np.ndarray, overall: np.ndarray) -> float:
     """The score of FactorVAE (Kim and Mnih, ICML 2018), in [0, 1]: accuracy of a majority vote.
 
     Args:
         deviations: [M, Z]. Standard deviations of the codes in M sets of scenes that have one factor in common.
         fixed: int [M]. Which factor that is. The first half of the sets makes the votes, the other is for the score.
-        spread: [Z]. Standard deviations of the codes over all scenes.
+        overall: [Z]. Standard deviations of the codes over all scenes.
     """
-    used = spread > np.sqrt(_UNUSED) * spread.max()
-    steadiest = np.argmin(deviations[:, used] / spread[used], axis=1)
+    used = overall > np.sqrt(_UNUSED) * overall.max()
+    steadiest = np.argmin(deviations[:, used] / overall[used], axis=1)
     votes = np.zeros((used.sum(), fixed.max() + 1), int)
     half = len(fixed) // 2
     np.add.at(votes, (steadiest[:half], fixed[:half]), 1)

@@ -7,20 +7,20 @@ from collections.abc import Callable, Sequence
 from absl import logging
 
 from attr2image_tf.evaluation import disentanglement, generation, known_factors, posterior
-from attr2image_tf.evaluation.context import Context, Material
+from attr2image_tf.evaluation.context import Context, EvaluationData
 from attr2image_tf.evaluation.workspace import Workspace, duration
 
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """A question to a model and its answer in figures and pictures.
+    """A question to a model, answered by estimates and pictures.
 
     Attributes:
         name: text, in commands and as the heading.
-        text: how to read the figures.
-        measure: function of a Context to figures and pictures by title.
-        reference: function of a Material to the same figures of real pictures, or of what any model should beat; or
-            None.
+        text: how to read the estimates.
+        measure: function of a Context to estimates and pictures by title.
+        reference: function of EvaluationData to the same estimates of real pictures, or of what any model should beat;
+            or None.
         layered_only: whether it is of layered models alone.
         rendered_only: whether it is of data sets alone whose scenes are known.
     """
@@ -35,16 +35,17 @@ class Experiment:
     def applies(self, context: Context) -> bool:
         """Whether the run and its data set are such that it can be measured."""
         return ((context.model.layered or not self.layered_only)
-                and (context.material.scenes is not None or not self.rendered_only))
+                and (context.data.scenes is not None or not self.rendered_only))
 
 
 # In the order of the report; what takes long comes last.
 EXPERIMENTS = {experiment.name: experiment for experiment in (
     Experiment(
         "faithfulness",
-        "Attributes that were asked for beside those a judge sees in one sample for each test picture's attributes. "
-        "Standardised unless raw. Cosine, correlation and sign accuracy: higher is better; the column of real pictures "
-        "is what the judge itself reaches. A picture that ignores its request scores as with another request.",
+        "One sample is drawn for the attributes of each test picture; a judge, an attribute regressor, estimates the "
+        "attributes of the sample, which are compared with those asked for. Standardised unless raw. Cosine, "
+        "correlation and sign accuracy: higher is better; the column of real pictures is what the judge reaches on "
+        "them, and a perfect model too. A picture that ignores its request scores as with another request.",
         generation.faithfulness, generation.real_faithfulness),
     Experiment(
         "diversity",
@@ -65,10 +66,9 @@ EXPERIMENTS = {experiment.name: experiment for experiment in (
     Experiment(
         "progression",
         "An attribute moves from its training minimum to its maximum, alone or with the others that go with it in the "
-        "training data. The response is the change that the judge sees in it, divided by the change asked for. No "
-        "picture can make it 1, since a judge errs towards the mean: the column of real pictures has the slope of the "
-        "judge on real test pictures, with all else as it comes along, and its partial slope with the other attributes "
-        "held. The ratio compares the two.",
+        "training data. The response is the change of the judge's estimate, divided by the change asked for. Even real "
+        "pictures stay below 1, since a regressor errs towards the mean: their column has the slope of the judge's "
+        "estimate on the attribute, and its partial slope with the other attributes held. The ratio compares the two.",
         generation.progression, generation.real_progression),
     Experiment(
         "leakage",
@@ -120,15 +120,15 @@ EXPERIMENTS = {experiment.name: experiment for experiment in (
 )}
 
 
-def measure_references(material: Material, workspace: Workspace, names: Sequence[str]):
+def measure_references(data: EvaluationData, workspace: Workspace, names: Sequence[str]):
     """Writes the references of the named experiments that are not there yet."""
     for name in names:
         reference = EXPERIMENTS[name].reference
         if reference and workspace.read(name) is None:
             logging.info("Reference of %s.", name)
             started = time.monotonic()
-            figures, pictures = reference(material)
-            workspace.write(name, figures, pictures, time.monotonic() - started)
+            estimates, pictures = reference(data)
+            workspace.write(name, estimates, pictures, time.monotonic() - started)
 
 
 def measure_run(context: Context, names: Sequence[str]):
@@ -139,7 +139,7 @@ def measure_run(context: Context, names: Sequence[str]):
             continue
         logging.info("%s: experiment %d of %d, %s.", context.workspace.path.name, place, len(names), name)
         started = time.monotonic()
-        figures, pictures = EXPERIMENTS[name].measure(context)
+        estimates, pictures = EXPERIMENTS[name].measure(context)
         seconds = time.monotonic() - started
-        context.workspace.write(name, figures, pictures, seconds)
+        context.workspace.write(name, estimates, pictures, seconds)
         logging.info("%s: %s took %s.", context.workspace.path.name, name, duration(seconds))

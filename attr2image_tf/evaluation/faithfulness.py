@@ -1,4 +1,4 @@
-"""Faithfulness: how far pictures have the attributes that were asked for, as a regressor sees them (sec. 5)."""
+"""Faithfulness: how far pictures have the attributes that were asked for, as a regressor estimates them (sec. 5)."""
 
 import dataclasses
 
@@ -18,7 +18,8 @@ class Faithfulness:
     Attributes:
         cosine_similarity: float64 [N], of standardised attributes.
         raw_cosine_similarity: float64 [N], in the data set's units, as the paper gives it.
-        squared_error: float64 [N], of standardised attributes; 1 for who always says the mean, on the training split.
+        squared_error: float64 [N], of standardised attributes; 1 for a regressor that always gives the mean, on the
+            training split.
         correlation: float64 [A], over the examples.
         sign_accuracy: float64 [A], share of examples on the right side of `metrics.sign_thresholds`.
     """
@@ -40,7 +41,7 @@ class Faithfulness:
 
 
 def compare(requested: np.ndarray, regressed: np.ndarray, schema: AttributeSchema) -> Faithfulness:
-    """Attributes float32 [N, A] that were asked for, and those that a regressor sees, in the data set's units."""
+    """Attributes float32 [N, A] that were asked for, and a regressor's estimates, in the data set's units."""
     first, second = (standardise(values, schema) for values in (requested, regressed))
     return Faithfulness(
         metrics.cosine_similarity(first, second), metrics.cosine_similarity(requested, regressed),

@@ -9,7 +9,7 @@ from attr2image_tf import pixels
 from attr2image_tf.data.scenes import Factor
 from attr2image_tf.evaluation import disentanglement_scores as scores
 from attr2image_tf.evaluation import metrics
-from attr2image_tf.evaluation.context import Context, number, spread
+from attr2image_tf.evaluation.context import Context, evenly_spaced, number
 from attr2image_tf.evaluation.pictures import Pictures
 
 FITTED = 2000
@@ -24,7 +24,7 @@ def disentanglement(context: Context):
     """MIG, SAP, DCI and FactorVAE of the encoder's means, and what each half of them knows of each layer's factors."""
     if reason := scores.missing():
         return {"scores": {"left_out": reason}}, {}
-    factors = context.material.scenes.factors
+    factors = context.data.scenes.factors
     halves = {"z": slice(None)}
     if context.model.layered:
         size = context.model.config.foreground_latent_size
@@ -39,8 +39,8 @@ def disentanglement(context: Context):
     for half in halves:
         groups = {}
         for row in rows:
-            told = "told by attributes" if row.factor.attribute else "beyond the attributes"
-            groups.setdefault(f"{row.factor.layer}, {told}", []).append(row.known[half])
+            source = "told by attributes" if row.factor.attribute else "beyond the attributes"
+            groups.setdefault(f"{row.factor.layer}, {source}", []).append(row.known[half])
         values = {group: np.mean(shares) for group, shares in groups.items()}
         values |= {row.factor.name: row.known[half] for row in rows}
         estimates[f"what {half} knows"] = {name: number(value, TESTED) for name, value in values.items()}
@@ -87,7 +87,7 @@ def _factor_vae(context, factors, deviations):
     """FactorVAE's score: sets of scenes with one factor in common, encoded a few sets at a time."""
     generator = np.random.default_rng(context.config.seed)
     fixed = generator.integers(len(factors), size=SETS)
-    draws = context.material.scenes.draw(context.config.seed + 3, SETS * SET_SIZE).reshape(SETS, SET_SIZE, -1)
+    draws = context.data.scenes.draw(context.config.seed + 3, SETS * SET_SIZE).reshape(SETS, SET_SIZE, -1)
     values = generator.random(SETS).astype(np.float32)
     for i, which in enumerate(fixed):
         draws[i] = factors[which].fix(draws[i], np.full(SET_SIZE, values[i]))
@@ -96,7 +96,7 @@ def _factor_vae(context, factors, deviations):
 
 
 def _encode_scenes(context, seed, count):
-    draws = context.material.scenes.draw(seed, count)
+    draws = context.data.scenes.draw(seed, count)
     return draws, _encode(context, draws)
 
 
@@ -108,7 +108,7 @@ def _encode(context, draws):
 
 def _render(context, draws, attributes=None):
     """Pictures of scenes of numbers [N, D] and attributes [N, A], by default their own, and all layers uint8."""
-    scenes, size = context.material.scenes, context.model.config.image_size
+    scenes, size = context.data.scenes, context.model.config.image_size
     attributes = scenes.attributes(draws) if attributes is None else attributes
     parts = {}
     for start in range(0, len(draws), RENDERED):
@@ -122,7 +122,7 @@ def _render(context, draws, attributes=None):
 
 def exchange(context: Context):
     """The z_B of one scene with the z_F of another: their true foreground over the true background."""
-    draws = context.material.scenes.draw(context.config.seed + 4, EDITED)
+    draws = context.data.scenes.draw(context.config.seed + 4, EDITED)
     pictures, layers = _render(context, draws)
     codes, size = context.encode(pictures), context.model.config.foreground_latent_size
     other = np.roll(np.arange(EDITED), 1)
@@ -135,7 +135,7 @@ def exchange(context: Context):
     names = pictures.people
 
     def errors(drawn, wanted, region=None):
-        return context.figure(metrics.pixel_error(drawn, wanted, region), names)
+        return context.estimate(metrics.pixel_error(drawn, wanted, region), names)
 
     estimates = {
         "squared error": {
@@ -148,7 +148,7 @@ def exchange(context: Context):
             "the background not exchanged": errors(own["images"], composed)},
         "largest change of the foreground layer": number(
             np.abs(own["foregrounds"] - mixed["foregrounds"]).max(), EDITED)}
-    rows = spread(EDITED, 8)
+    rows = evenly_spaced(EDITED, 8)
     sheet = [[pictures.images[i], pictures.images[other[i]], *(_uint8(part[i]) for part in (
         composed, mixed["images"], behind, mixed["backgrounds"]))] for i in rows]
     return estimates, {"exchanged backgrounds": pixels.grid(sheet, column_labels=[
@@ -176,7 +176,7 @@ def changes(context: Context):
     The noise of the latents stays, as in an edit. `response` is the projection of the change drawn on the true change:
     1 where all of it is drawn, 0 where nothing is. `elsewhere` is what else changes, as a share of the true change.
     """
-    scenes = context.material.scenes
+    scenes = context.data.scenes
     draws = scenes.draw(context.config.seed + 5, EDITED)
     pictures, _ = _render(context, draws)
     codes = context.encode(pictures)
@@ -191,8 +191,8 @@ def changes(context: Context):
         drawn = (after - before).reshape(EDITED, -1)
         size = np.maximum((true * true).sum(1), 1e-9)
         slope = (true * drawn).sum(1) / size
-        responses[name] = context.figure(slope, pictures.people)
-        elsewhere[name] = context.figure(np.square(drawn - slope[:, None] * true).sum(1) / size, pictures.people)
+        responses[name] = context.estimate(slope, pictures.people)
+        elsewhere[name] = context.estimate(np.square(drawn - slope[:, None] * true).sum(1) / size, pictures.people)
         place = len(sheet) * 7 % EDITED
         sheet.append([pictures.images[place], _uint8(before[place]), wanted.images[place], _uint8(after[place])])
     return {"response": {"mean": number(np.mean([each["value"] for each in responses.values()]), EDITED)} | responses,

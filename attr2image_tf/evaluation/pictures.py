@@ -6,7 +6,7 @@ import numpy as np
 
 from attr2image_tf.data.dataset import AttributeDataset
 
-# How the person is told from a picture's name, by data set.
+# How the person follows from a picture's name, by data set.
 PEOPLE = {"lfw": lambda name: name.rpartition("_")[0]}
 
 
@@ -38,7 +38,7 @@ class Pictures:
 
 
 def read(dataset: AttributeDataset, split: str, limit: int = 0) -> Pictures:
-    """The examples of a split, or `limit` of them spread evenly over it (data sets are sorted); 0 for all."""
+    """The examples of a split, or `limit` of them evenly spaced over it (data sets are sorted); 0 for all."""
     count = dataset.counts[split]
     wanted = set(np.linspace(0, count - 1, min(limit or count, count)).round().astype(int).tolist())
     columns = {"image": [], "mask": [], "attributes": [], "name": []}

@@ -13,7 +13,7 @@ _MOST_ATTRIBUTES = 80
 
 
 def training_curves(logs: Mapping[str, Sequence[Mapping[str, str]]]) -> np.ndarray:
-    """Figures by epoch for each run, from the rows of its log.csv."""
+    """Curves by epoch for each run, from the rows of its log.csv."""
     figure = Figure(figsize=(14, 4), layout="constrained")
     for axes, (column, title) in zip(figure.subplots(1, len(_CURVES)), _CURVES.items(), strict=True):
         for label, rows in logs.items():
@@ -49,7 +49,7 @@ def by_attribute(values: Mapping[str, Mapping[str, float]], title: str) -> np.nd
 
 
 def _drawn(figure):
-    # A canvas of its own, so that no window system and no global state is touched.
+    # Not by pyplot, so that no window system and no global state is touched.
     canvas = FigureCanvasAgg(figure)
     figure.set_dpi(90)
     canvas.draw()

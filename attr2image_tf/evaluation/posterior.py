@@ -1,6 +1,6 @@
 """Experiments on pictures of people never seen: bounds, reconstruction and completion (sec. 4 and 5).
 
-Like those of `generation`: a Context in, figures and pictures out. Batches are kept on disk as they are finished.
+Like those of `generation`: a Context in, estimates and pictures out. Batches are written as they are finished.
 """
 
 import numpy as np
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from attr2image_tf import pixels
 from attr2image_tf.evaluation import metrics
-from attr2image_tf.evaluation.context import Context, Material, figure, spread
+from attr2image_tf.evaluation.context import Context, EvaluationData, estimate, evenly_spaced
 from attr2image_tf.inference.completion import fill_in
 
 INSIDE, ANYWHERE = "inside the foreground", "anywhere"
@@ -43,19 +43,19 @@ def bounds(context: Context):
 
     rows = context.workspace.rows("bounds", len(test), config.batch_size, compute)
     dimensions = int(np.prod(test.images.shape[1:]))
-    figures = {"terms": {name.removeprefix("mean_"): context.figure(values, test.people)
-                         for name, values in rows.items() if name.startswith("mean_")
-                         and name.removeprefix("mean_") not in _NO_NATS}}
+    estimates = {"terms": {name.removeprefix("mean_"): context.estimate(values, test.people)
+                           for name, values in rows.items() if name.startswith("mean_")
+                           and name.removeprefix("mean_") not in _NO_NATS}}
     for title, name in (("bound of all that is observed, nats", "log_weights"),
                         ("bound of all that is observed with N(0, I), nats", "log_weights_as_trained"),
                         ("bound of the picture alone, nats", "log_weights_of_picture")):
-        figures[title] = {f"k_{draws}": context.figure(_bound(rows[name], draws), test.people)
-                          for draws in (1, 10, 100)}
-    figures["bound of the picture alone, bits a value"] = {
-        f"k_{draws}": context.figure(metrics.bits_per_dimension(_bound(rows["log_weights_of_picture"], draws),
-                                                                dimensions), test.people)
+        estimates[title] = {f"k_{draws}": context.estimate(_bound(rows[name], draws), test.people)
+                            for draws in (1, 10, 100)}
+    estimates["bound of the picture alone, bits a value"] = {
+        f"k_{draws}": context.estimate(metrics.bits_per_dimension(_bound(rows["log_weights_of_picture"], draws),
+                                                                  dimensions), test.people)
         for draws in (1, 10, 100)}
-    return figures, {}
+    return estimates, {}
 
 
 def _bound(log_weights, draws):
@@ -77,23 +77,23 @@ def reconstruction(context: Context):
                 "evaluations": found["evaluations"].numpy()}
 
     rows = context.workspace.rows("reconstruction", len(test), config.batch_size, compute)
-    figures = {}
+    estimates = {}
     for title, name in (("by posterior inference", "inferred"), ("by the encoder's mean", "encoded")):
-        figures[title] = _errors(context.material, test, rows[name])
-    figures["by posterior inference"]["evaluations"] = context.figure(rows["evaluations"], test.people)
-    shown = spread(len(test), _SHOWN)
+        estimates[title] = _errors(context.data, test, rows[name])
+    estimates["by posterior inference"]["evaluations"] = context.estimate(rows["evaluations"], test.people)
+    shown = evenly_spaced(len(test), _SHOWN)
     table = [test.images[shown], rows["inferred"][shown], rows["encoded"][shown]]
-    return figures, {"reconstructions": pixels.grid(table, row_labels=["real", "inferred", "encoded"])}
+    return estimates, {"reconstructions": pixels.grid(table, row_labels=["real", "inferred", "encoded"])}
 
 
-def real_reconstruction(material: Material):
+def real_reconstruction(data: EvaluationData):
     """The error of the mean training picture, which any model should beat."""
-    test = material.test[spread(len(material.test), material.config.inferred)]
-    mean = np.rint(material.train.images.mean(0, dtype=np.float64)).astype(np.uint8)
-    return {"by posterior inference": _errors(material, test, np.tile(mean, (len(test), 1, 1, 1)))}, {}
+    test = data.test[evenly_spaced(len(data.test), data.config.inferred)]
+    mean = np.rint(data.train.images.mean(0, dtype=np.float64)).astype(np.uint8)
+    return {"by posterior inference": _errors(data, test, np.tile(mean, (len(test), 1, 1, 1)))}, {}
 
 
-def _errors(material, test, images):
+def _errors(data, test, images):
     """Error of pixels in [0, 1] and similarity to test pictures, whole, foreground and background."""
     real, drawn, masks = test.images / np.float32(255), images / np.float32(255), test.masks / 255.0
     errors = {"whole": metrics.pixel_error(real, drawn), "foreground": metrics.pixel_error(real, drawn, masks),
@@ -103,7 +103,7 @@ def _errors(material, test, images):
     values |= {"ssim_whole": metrics.structural_similarity(real, drawn),
                "ssim_foreground": metrics.structural_similarity(real, drawn, masks)}
     # Pictures without any mask have no foreground to measure.
-    return {name: figure(each, test.people, material.config.seed) for name, each in values.items()
+    return {name: estimate(each, test.people, data.config.seed) for name, each in values.items()
             if not np.isnan(each).all()}
 
 
@@ -121,52 +121,52 @@ def completion(context: Context):
             return {"images": pixels.uint8_from_model_range(completed["images"][:, 0]).numpy()}
         return context.workspace.rows(name, len(test), config.batch_size, compute)["images"]
 
-    return _completion(context.material, complete, sheet=True)
+    return _completion(context.data, complete, sheet=True)
 
 
-def real_completion(material: Material):
+def real_completion(data: EvaluationData):
     """The error where the hidden part is taken from the mean training picture, blended at the seam as a model's is."""
-    test = material.test[spread(len(material.test), material.config.completed)]
+    test = data.test[evenly_spaced(len(data.test), data.config.completed)]
     images = pixels.model_range_from_uint8(test.images)
-    mean = tf.reduce_mean(pixels.model_range_from_uint8(material.train.images), 0, keepdims=True)
+    mean = tf.reduce_mean(pixels.model_range_from_uint8(data.train.images), 0, keepdims=True)
 
     def complete(observed, name):
         del name
         return pixels.uint8_from_model_range(
             fill_in(images, tf.repeat(mean, len(test), 0), tf.constant(observed))).numpy()
 
-    return _completion(material, complete, sheet=False)
+    return _completion(data, complete, sheet=False)
 
 
-def _completion(material, complete, sheet):
-    config = material.config
-    test = material.test[spread(len(material.test), config.completed)]
-    figures, pictures, shown = {}, {}, spread(len(test), _SHOWN)
-    for place in places(material):
+def _completion(data, complete, sheet):
+    config = data.config
+    test = data.test[evenly_spaced(len(data.test), config.completed)]
+    estimates, pictures, shown = {}, {}, evenly_spaced(len(test), _SHOWN)
+    for place in places(data):
         table, labels = [test.images[shown]], ["real"]
         for size in config.patch_sizes:
             hidden = patches(test.masks, size, inside=place == INSIDE, seed=config.seed)
             completed = complete(1.0 - hidden, completion_name(place, size))
             real, drawn = test.images / np.float32(255), completed / np.float32(255)
             errors = metrics.pixel_error(real, drawn, hidden)
-            figures[f"{size} x {size} pixels {place}"] = {
-                name: figure(values, test.people, config.seed) for name, values in (
+            estimates[f"{size} x {size} pixels {place}"] = {
+                name: estimate(values, test.people, config.seed) for name, values in (
                     ("squared_error_hidden", errors), ("psnr_hidden", metrics.peak_signal_to_noise(errors)),
                     ("ssim_hidden", metrics.structural_similarity(real, drawn, hidden)))}
             grey = test.images * (1 - hidden) + 128 * hidden
             table += [grey[shown].astype(np.uint8), completed[shown]]
             labels += ["hidden", f"{size} px"]
         pictures[f"completion {place}"] = pixels.grid(table, row_labels=labels)
-    return figures, pictures if sheet else {}
+    return estimates, pictures if sheet else {}
 
 
-def places(material: Material) -> tuple[str, ...]:
+def places(data: EvaluationData) -> tuple[str, ...]:
     """Where patches are hidden; there is no inside where no picture has a mask."""
-    return (INSIDE, ANYWHERE) if material.test.masks.any() else (ANYWHERE,)
+    return (INSIDE, ANYWHERE) if data.test.masks.any() else (ANYWHERE,)
 
 
 def completion_name(place: str, size: int) -> str:
-    """The name under which completed pictures are kept."""
+    """The name of completed pictures in the workspace."""
     return f"completion-{place.replace(' ', '-')}-{size}"
 
 
@@ -199,5 +199,5 @@ def patches(masks: np.ndarray, size: int, *, inside: bool, seed: int) -> np.ndar
 
 
 def _chosen(context, count):
-    test = context.material.test
-    return test[spread(len(test), count)], context.config
+    test = context.data.test
+    return test[evenly_spaced(len(test), count)], context.config

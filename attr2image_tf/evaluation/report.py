@@ -68,7 +68,7 @@ def write(output: pathlib.Path, title: str, introduction: Sequence[Section], run
 
 def _section(output, name, text, runs, references):
     columns = {label: workspace.read(name) for label, workspace in runs.items()}
-    columns = {label: figures for label, figures in columns.items() if figures is not None}
+    columns = {label: estimates for label, estimates in columns.items() if estimates is not None}
     if not columns:
         return None
     pictures = {f"{label}: {caption}": path for label in columns
@@ -110,19 +110,19 @@ def _differences(examples):
 
 
 def table(columns: Mapping[str, Mapping]) -> list[list[str]]:
-    """Rows of a table: every figure that some column has, with what each column says of it.
+    """Rows of a table: every estimate that some column has, with what each column says of it.
 
     Args:
-        columns: nested figures by column.
+        columns: nested estimates by column.
     """
-    flat = {label: _flat(figures) for label, figures in columns.items()}
-    names = list(dict.fromkeys(name for figures in flat.values() for name in figures))
-    return [[name, *(figures.get(name, "") for figures in flat.values())] for name in names]
+    flat = {label: _flat(estimates) for label, estimates in columns.items()}
+    names = list(dict.fromkeys(name for estimates in flat.values() for name in estimates))
+    return [[name, *(estimates.get(name, "") for estimates in flat.values())] for name in names]
 
 
-def _flat(figures, prefix=()):
+def _flat(estimates, prefix=()):
     rows = {}
-    for name, value in figures.items():
+    for name, value in estimates.items():
         if name == "by_attribute":
             continue
         if isinstance(value, Mapping) and "value" not in value:
@@ -137,11 +137,11 @@ def _title(path):
     return ", ".join((*path[:-1], path[-1].replace("_", " ")))
 
 
-def _text(figure):
-    if isinstance(figure, str):
-        return figure
-    interval = f" [{_round(figure['low'])}, {_round(figure['high'])}]" if "low" in figure else ""
-    return f"{_round(figure['value'])}{interval}"
+def _text(estimate):
+    if isinstance(estimate, str):
+        return estimate
+    interval = f" [{_round(estimate['low'])}, {_round(estimate['high'])}]" if "low" in estimate else ""
+    return f"{_round(estimate['value'])}{interval}"
 
 
 def _round(value):
@@ -153,10 +153,10 @@ def _round(value):
 
 
 def _by_attribute(columns, quantity):
-    """The quantity by attribute by column, of the first judge that has it."""
+    """The quantity by attribute by column, of the first regressor that has it."""
     values = {}
-    for label, figures in columns.items():
-        for group in figures.values():
+    for label, estimates in columns.items():
+        for group in estimates.values():
             rows = group.get("by_attribute", {})
             if label not in values and any(quantity in row for row in rows.values()):
                 values[label] = {name: row[quantity] for name, row in rows.items()}

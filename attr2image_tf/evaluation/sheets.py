@@ -1,4 +1,4 @@
-"""Sheets of pictures that a person judges: reconstructions, samples by request, layers, attribute progressions.
+"""Sheets of pictures to look at: reconstructions, samples by request, layers, attribute progressions.
 
 Every function returns one uint8 picture [H, W, 3]. Pictures are drawn from the model's prior, by noise times a
 `temperature`: a float of at least 0, below 1 for more typical and more similar ones.

@@ -1,4 +1,4 @@
-"""Workspace: where an evaluation keeps what it has finished, so that a killed one goes on."""
+"""Workspace: the folder with the finished parts of an evaluation, so that a killed one goes on."""
 
 import json
 import os
@@ -18,7 +18,7 @@ class Workspace:
 
     Args:
         path: the folder.
-        provenance: what every JSON file says about where its figures come from.
+        provenance: what every JSON file says about where its estimates come from.
     """
 
     def __init__(self, path: str | os.PathLike, provenance: Mapping):
@@ -27,18 +27,18 @@ class Workspace:
         self.path.mkdir(parents=True, exist_ok=True)
 
     def read(self, name: str) -> dict | None:
-        """A finished experiment's figures, or None."""
+        """A finished experiment's estimates, or None."""
         path = self.path / f"{name}.json"
         return json.loads(path.read_text())["figures"] if path.exists() else None
 
     def examples(self, name: str) -> dict[str, dict[str, np.ndarray]]:
-        """The arrays of a finished experiment's figures by the figure's path, with "/" between its parts."""
+        """The arrays of a finished experiment's estimates by the estimate's path, with "/" between its parts."""
         path, found = self.path / f"{name}.npz", {}
         if path.exists():
             with np.load(path) as file:
                 for key in file:
-                    figure, _, array = key.rpartition("/")
-                    found.setdefault(figure, {})[array] = file[key]
+                    estimate, _, array = key.rpartition("/")
+                    found.setdefault(estimate, {})[array] = file[key]
         return found
 
     def pictures(self, name: str) -> dict[str, pathlib.Path]:
@@ -47,16 +47,16 @@ class Workspace:
         titles = json.loads(path.read_text())["pictures"] if path.exists() else {}
         return {title: self.path / file for title, file in titles.items()}
 
-    def write(self, name: str, figures: Mapping, pictures: Mapping[str, np.ndarray], seconds: float):
-        """Keeps an experiment: its pictures uint8 [H, W, 3] by title, arrays among its figures, then its figures."""
-        figures, arrays = _without_arrays(figures)
+    def write(self, name: str, estimates: Mapping, pictures: Mapping[str, np.ndarray], seconds: float):
+        """Writes an experiment: pictures uint8 [H, W, 3] by title, arrays among the estimates, then the estimates."""
+        estimates, arrays = _without_arrays(estimates)
         if arrays:
             _save(self.path / f"{name}.npz", arrays)
         files = {}
         for number, (title, picture) in enumerate(pictures.items()):
             files[title] = pathlib.Path(pixels.save(picture, self.path / f"{name}_{number}.png")).name
         record = {"experiment": name, **self.provenance, "seconds": round(seconds, 1), "pictures": files,
-                  "figures": figures}
+                  "figures": estimates}
         # Last, since its presence says that the experiment is finished.
         write_text(self.path / f"{name}.json", json.dumps(record, indent=2))
 
@@ -86,7 +86,7 @@ class Workspace:
             logging.info("%s/%s: %d of %d, %s left.", self.path.name, name, end, count, duration(left))
         return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
-    def kept(self, name: str, key: str) -> np.ndarray | None:
+    def finished_rows(self, name: str, key: str) -> np.ndarray | None:
         """One array of the batches that `rows` has finished for some work, or None."""
         parts = []
         for path in sorted((self.path / "partial").glob(f"{name}-*.npz")):
@@ -100,10 +100,10 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
-def _without_arrays(figures, path=""):
-    """Nested figures without the arrays at their leaves, and those arrays by path."""
+def _without_arrays(estimates, path=""):
+    """Nested estimates without the arrays at their leaves, and those arrays by path."""
     plain, arrays = {}, {}
-    for key, value in figures.items():
+    for key, value in estimates.items():
         if isinstance(value, Mapping):
             plain[key], below = _without_arrays(value, f"{path}{key}/")
             arrays |= below

@@ -1,4 +1,4 @@
-"""The recognition model's guess, from which a descent starts closer to its end."""
+"""A start for the descent from the encoder, nearer to the minimum than the prior's mean."""
 
 import tensorflow as tf
 

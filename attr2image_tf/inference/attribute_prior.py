@@ -1,4 +1,4 @@
-"""AttributePrior: what is known of attributes that nobody gave."""
+"""AttributePrior: the prior of attributes that are not given."""
 
 import numpy as np
 import tensorflow as tf

@@ -6,9 +6,9 @@ import tensorflow as tf
 def carry_over(images, before, after):
     """A picture after a change of attributes, with what the generator cannot draw taken from the picture.
 
-    The residual r = x - mu(z, y) holds all that reconstruction missed. A plain generator's result is
-    mu(z, y') + r. With layers, x = x_F + g * x_B, the residual is split into a foreground's and a
-    background's, r = r_F + g * r_B, by least squares with the layers' shares 1 - g and g as variances:
+    The residual r = x - mu(z, y) holds all that reconstruction missed. A plain generator's result is mu(z, y') + r.
+    With layers, x = x_F + g * x_B, the residual is split into a foreground's and a background's, r = r_F + g * r_B, by
+    least squares with the layers' shares 1 - g and g as variances:
 
         r_F = (1 - g) / d * r,   r_B = g^2 / d * r,   d = 1 - g + g^3
         result = x_F' + s * r_F + g' * (x_B + r_B),   s = min(1, (1 - g') / (1 - g))

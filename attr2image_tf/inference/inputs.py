@@ -25,7 +25,7 @@ def check_observed(observed, images):
         _refuse("observed", ~(values > 0).any((1, 2, 3)), "nothing is observed; expected at least one pixel above 0")
         if _has_value(images):
             shown = np.where(values > 0, images.numpy(), 0.0)
-            # Rounding on the way from [0, 255] must not be held against a picture.
+            # Room for rounding on the way from [0, 255].
             _refuse("images", ~(np.abs(shown) <= 1 + 1e-4), "expected pixels in [-1, 1]")
     return observed
 

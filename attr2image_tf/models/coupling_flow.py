@@ -12,9 +12,9 @@ _LARGEST_LOG_SCALE = 1.5
 class CouplingFlow(tf.Module):
     """u = f(e; c), a chain of affine couplings, each of another half of the values; the identity before training.
 
-    Half of the values pass a coupling as they are; with the condition they tell a network of two hidden layers how the
-    other half is scaled and moved. (`tfp.bijectors.RealNVP` asks its network once for the values and once more for the
-    Jacobian.)
+    Half of the values pass a coupling as they are; from them and the condition a network of two hidden layers computes
+    how the other half is scaled and moved. (`tfp.bijectors.RealNVP` asks its network once for the values and once more
+    for the Jacobian.)
 
     Args:
         size: int, at least 2. Values of a vector.
@@ -29,17 +29,17 @@ class CouplingFlow(tf.Module):
     def __init__(self, size, condition_size, *, couplings, hidden, seed=0):
         super().__init__()
         random = np.random.default_rng(seed)
-        self._kept = size // 2
+        self._fixed = size // 2
         self._orders = [random.permutation(size) for _ in range(couplings)]
-        self._networks = [_Network([self._kept + condition_size, hidden, hidden, 2 * (size - self._kept)],
+        self._networks = [_Network([self._fixed + condition_size, hidden, hidden, 2 * (size - self._fixed)],
                                    [seed, index]) for index in range(couplings)]
 
     def forward(self, noise, condition):
         """u float32 [B, size] of e float32 [B, size] and c float32 [B, condition_size]."""
         values = noise
         for order, network in zip(self._orders, self._networks, strict=True):
-            kept, moved, shift, log_scale = self._coupling(values, condition, order, network)
-            values = tf.gather(tf.concat([kept, moved * tf.exp(log_scale) + shift], -1), np.argsort(order), axis=-1)
+            fixed, moved, shift, log_scale = self._coupling(values, condition, order, network)
+            values = tf.gather(tf.concat([fixed, moved * tf.exp(log_scale) + shift], -1), np.argsort(order), axis=-1)
         return values
 
     def inverse(self, values, condition, dropout=0.0, seed=None):
@@ -53,8 +53,8 @@ class CouplingFlow(tf.Module):
         """
         log_determinant = tf.zeros(tf.shape(values)[:1])
         for order, network in zip(self._orders[::-1], self._networks[::-1], strict=True):
-            kept, moved, shift, log_scale = self._coupling(values, condition, order, network, dropout, seed)
-            values = tf.gather(tf.concat([kept, (moved - shift) * tf.exp(-log_scale)], -1), np.argsort(order), axis=-1)
+            fixed, moved, shift, log_scale = self._coupling(values, condition, order, network, dropout, seed)
+            values = tf.gather(tf.concat([fixed, (moved - shift) * tf.exp(-log_scale)], -1), np.argsort(order), axis=-1)
             log_determinant -= tf.reduce_sum(log_scale, -1)
         return values, log_determinant
 
@@ -65,9 +65,9 @@ class CouplingFlow(tf.Module):
 
     def _coupling(self, values, condition, order, network, dropout=0.0, seed=None):
         """The half that stays and the half that moves, and how far."""
-        kept, moved = (tf.gather(values, half, axis=-1) for half in np.split(order, [self._kept]))
-        shift, raw = tf.split(network(tf.concat([kept, condition], -1), dropout, seed), 2, -1)
-        return kept, moved, shift, _LARGEST_LOG_SCALE * tf.tanh(raw / _LARGEST_LOG_SCALE)
+        fixed, moved = (tf.gather(values, half, axis=-1) for half in np.split(order, [self._fixed]))
+        shift, raw = tf.split(network(tf.concat([fixed, condition], -1), dropout, seed), 2, -1)
+        return fixed, moved, shift, _LARGEST_LOG_SCALE * tf.tanh(raw / _LARGEST_LOG_SCALE)
 
 
 class _Network(tf.Module):

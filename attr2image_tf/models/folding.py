@@ -1,7 +1,7 @@
 """Folding: a trained model becomes one for inference only, the same function with fewer operations.
 
 Batch normalisation is multiplied into the convolution before it, kernels are put once into the form that is computed
-with, and can be kept in 16 bits. Networks keep their structure; blocks of theirs are replaced.
+with, and can be stored in 16 bits. Networks keep their structure; blocks of theirs are replaced.
 """
 
 import tensorflow as tf
@@ -65,7 +65,7 @@ class FoldedConvBlock:
 
     Args:
         block: ConvBlock, trained.
-        storage: dtype that kernels are kept in, the compute dtype by default.
+        storage: dtype of stored kernels, the compute dtype by default.
         gradients: bool. Whether upsampled convolutions keep what their gradients need.
     """
 

@@ -108,7 +108,7 @@ class WeightAverage(tf.Module):
     def exchange(self, variables):
         """Swaps the average and `variables`; a second call swaps them back. Call in replica context."""
         for average, variable in zip(self.averages, variables, strict=True):
-            kept = tf.identity(variable)
-            with tf.control_dependencies([kept]):
+            current = tf.identity(variable)
+            with tf.control_dependencies([current]):
                 variable.assign(tf.identity(average))
-            average.assign(kept)
+            average.assign(current)

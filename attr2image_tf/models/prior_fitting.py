@@ -32,7 +32,7 @@ class FittingConfig(Config):
         ridge: of the regression, a share of the pictures' number, at least 0. Attributes are standardised, so 0.01
             draws in directions in which they vary by less than a tenth of a standard deviation.
         steps: of the flow's training, at most; 0 leaves the flow at the identity.
-        checked: steps between measurements on the validation split, the best of which is kept.
+        checked: steps between measurements on the validation split; the weights of the best one are used.
         patience: measurements without a gain after which the flow's training ends.
         batch_size: of the flow.
         learning_rate: of the flow, its largest; it rises over the first twentieth of the steps and falls to 0 by a
@@ -125,9 +125,9 @@ def fit_gaussian(prior: LatentPrior, posteriors: Posteriors, ridge: float = Fitt
         gram = known.T @ known
         if block.earlier:
             # Latents of the blocks before are random too, independently of each other.
-            spread = np.square(posteriors.deviations[:, :start], dtype=np.float64).sum(0)
+            variances = np.square(posteriors.deviations[:, :start], dtype=np.float64).sum(0)
             places = np.arange(len(gram) - start, len(gram))
-            gram[places, places] += spread
+            gram[places, places] += variances
         penalty = np.full(len(gram), ridge * count)
         penalty[0] = 0.0
         solution = np.linalg.solve(gram + np.diag(penalty), known.T @ means)
@@ -136,7 +136,7 @@ def fit_gaussian(prior: LatentPrior, posteriors: Posteriors, ridge: float = Fitt
         covariance += np.diag(np.square(posteriors.deviations[:, own], dtype=np.float64).mean(0))
         if block.earlier:
             weight = solution[places]
-            covariance += weight.T @ (weight * (spread / count)[:, np.newaxis])
+            covariance += weight.T @ (weight * (variances / count)[:, np.newaxis])
         part.shift.assign(solution[0].astype(np.float32))
         part.weight.assign(solution[1:].astype(np.float32))
         part.factor.assign(np.linalg.cholesky(covariance).astype(np.float32))
@@ -146,7 +146,7 @@ def fit_gaussian(prior: LatentPrior, posteriors: Posteriors, ridge: float = Fitt
 
 def fit_flow(prior: LatentPrior, training: Posteriors, validation: Posteriors, config: FittingConfig,
              progress: Callable[[str], None] = logging.info):
-    """Trains the flow of a prior whose Gaussian part is fitted; the best weights on `validation` are kept.
+    """Trains the flow of a prior whose Gaussian part is fitted; it ends with the best weights on `validation`.
 
     Args:
         prior: LatentPrior of kind "flow".
@@ -176,7 +176,7 @@ def fit_flow(prior: LatentPrior, training: Posteriors, validation: Posteriors, c
 
     held_out = validation.draw([config.seed, -1])
     measure = tf.function(lambda: -tf.reduce_mean(prior.log_prob(held_out, validation.attributes)))
-    best, kept, waited = float(measure()), [weight.numpy() for weight in weights], 0
+    best, best_weights, waited = float(measure()), [weight.numpy() for weight in weights], 0
     progress(f"Flow of the prior: {len(training):,} posteriors, -log p(z | y) of the validation split {best:.1f} nats "
              "before.")
     started, losses = time.monotonic(), []
@@ -192,12 +192,12 @@ def fit_flow(prior: LatentPrior, training: Posteriors, validation: Posteriors, c
                  f"training, {value:.1f} in validation, at most {left:.0f} s left.")
         losses.clear()
         if value < best:
-            best, kept, waited = value, [weight.numpy() for weight in weights], 0
+            best, best_weights, waited = value, [weight.numpy() for weight in weights], 0
         elif step > _WARM_UP * config.steps:
             waited += 1
             if waited >= config.patience:
                 break
-    for weight, value in zip(weights, kept, strict=True):
+    for weight, value in zip(weights, best_weights, strict=True):
         weight.assign(value)
 
 

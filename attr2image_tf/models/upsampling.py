@@ -58,26 +58,26 @@ def convolve_upsampled(inputs, *weights):
             [D].
     """
     # Tensors: variables that the function below reads would want gradients of their own.
-    *polyphase, spread, bias = map(tf.convert_to_tensor, weights)
+    *polyphase, transposed, bias = map(tf.convert_to_tensor, weights)
 
     @tf.custom_gradient
-    def compute(inputs, spread, bias):
+    def compute(inputs, transposed, bias):
         def gradient(upstream):
             batch, height, width = tf.shape(inputs)[0], inputs.shape[1], inputs.shape[2]
             # A pixel more at the top and the left than the picture has, which the sum takes away again.
-            crop = (spread.shape[0] - 1) // 2 - 1
+            crop = (transposed.shape[0] - 1) // 2 - 1
             # The same where nothing is cropped, but oneDNN takes it only by that name.
             padding = [[0, 0], [crop, crop], [crop, crop], [0, 0]] if crop else "VALID"
             summed = tf.raw_ops.AvgPoolGrad(
-                orig_input_shape=[batch, 2 * height + 1, 2 * width + 1, spread.shape[2]], grad=upstream,
+                orig_input_shape=[batch, 2 * height + 1, 2 * width + 1, transposed.shape[2]], grad=upstream,
                 ksize=[1, 2, 2, 1], strides=[1, 1, 1, 1], padding="VALID")
-            return (tf.nn.conv2d(summed, spread, 2, padding),
-                    tf.compat.v1.nn.conv2d_backprop_filter(summed, spread.shape, inputs, [1, 2, 2, 1], padding),
+            return (tf.nn.conv2d(summed, transposed, 2, padding),
+                    tf.compat.v1.nn.conv2d_backprop_filter(summed, transposed.shape, inputs, [1, 2, 2, 1], padding),
                     tf.reduce_sum(upstream, [0, 1, 2]))
 
         return convolve_polyphase(inputs, *polyphase, bias), gradient
 
-    return compute(inputs, spread, bias)
+    return compute(inputs, transposed, bias)
 
 
 class UpsampleConv2D(keras.layers.Layer):

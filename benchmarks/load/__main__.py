@@ -51,18 +51,18 @@ def main(values):
         raise ValueError(f"addresses: {error}") from None
     started = time.monotonic()
     with watch:
-        outcomes, kept = clients.run(mix, ways, _REQUESTS.value, clients=_CLIENTS.value, sample=_SAMPLE.value,
-                                     watch=watch)
+        outcomes, repeats = clients.run(mix, ways, _REQUESTS.value, clients=_CLIENTS.value, sample=_SAMPLE.value,
+                                        watch=watch)
     seconds = time.monotonic() - started
-    logging.info("Asking %d of them again alone.", len(kept))
-    figures = summarize(outcomes, watch.samples, seconds, asked=_REQUESTS.value, alone=len(kept),
-                        differences=ask_alone(mix, ways, kept))
-    figures = {"requests": _REQUESTS.value, "clients": _CLIENTS.value, "seed": _SEED.value,
-               "cores": len(os.sched_getaffinity(0)), "tensorflow": tf.__version__} | figures
-    write_text(output / "load.json", json.dumps(figures, indent=2))
-    write_text(output / "load.md", markdown(figures))
-    print(markdown(figures))
-    sys.exit(0 if figures["passed"] else 1)
+    logging.info("Asking %d of them again alone.", len(repeats))
+    results = summarize(outcomes, watch.samples, seconds, asked=_REQUESTS.value, alone=len(repeats),
+                        differences=ask_alone(mix, ways, repeats))
+    results = {"requests": _REQUESTS.value, "clients": _CLIENTS.value, "seed": _SEED.value,
+               "cores": len(os.sched_getaffinity(0)), "tensorflow": tf.__version__} | results
+    write_text(output / "load.json", json.dumps(results, indent=2))
+    write_text(output / "load.md", markdown(results))
+    print(markdown(results))
+    sys.exit(0 if results["passed"] else 1)
 
 
 if __name__ == "__main__":

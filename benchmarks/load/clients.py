@@ -1,4 +1,4 @@
-"""Concurrent clients of the load test: they ask, and judge each answer at once."""
+"""Concurrent clients of the load test: they ask, and check each answer at once."""
 
 import concurrent.futures
 import dataclasses
@@ -69,7 +69,8 @@ def ask(models: Models, request: requests_mix.Request):
         expected = (400, "INVALID_ARGUMENT", *["FAILED_PRECONDITION"] * (request.signature == "paint"))
         if error.status not in expected:
             return None, f"refused with {error.status}: {error}"
-        return None, None if request.told in str(error) else f"the message does not speak of {request.told!r}: {error}"
+        said = request.about in str(error)
+        return None, None if said else f"the message does not speak of {request.about!r}: {error}"
     except ServerError as error:
         return None, f"lost: {error}"
     return answer, "answered" if request.mistake else requests_mix.problem(request, answer)
@@ -81,8 +82,8 @@ def run(mix: requests_mix.Mix, ways: dict[str, Models], count: int, *, clients: 
     Returns:
         outcomes, list of Outcome; and answers of every `sample`-th good request by its number and way.
     """
-    outcomes, kept = [], {}
-    numbers, started, told = iter(range(count)), time.monotonic(), [time.monotonic()]
+    outcomes, repeats = [], {}
+    numbers, started, reported = iter(range(count)), time.monotonic(), [time.monotonic()]
     lock = threading.Lock()
 
     def client(way):
@@ -98,21 +99,21 @@ def run(mix: requests_mix.Mix, ways: dict[str, Models], count: int, *, clients: 
             with lock:
                 outcomes.append(Outcome(number, way, request.signature, request.mistake, seconds, problem))
                 if answer is not None and number % sample == 0:
-                    kept[number, way] = answer
-                if time.monotonic() - told[0] > PROGRESS_SECONDS:
-                    told[0] = time.monotonic()
+                    repeats[number, way] = answer
+                if time.monotonic() - reported[0] > PROGRESS_SECONDS:
+                    reported[0] = time.monotonic()
                     _tell(outcomes, count, time.monotonic() - started, watch)
 
     with concurrent.futures.ThreadPoolExecutor(clients) as pool:
         for done in [pool.submit(client, way) for way in itertools.islice(itertools.cycle(ways), clients)]:
             done.result()
-    return outcomes, kept
+    return outcomes, repeats
 
 
-def ask_alone(mix: requests_mix.Mix, ways: dict[str, Models], kept) -> list[str]:
+def ask_alone(mix: requests_mix.Mix, ways: dict[str, Models], repeats) -> list[str]:
     """What the answers under load differ in from those to the same requests alone."""
     problems = []
-    for (number, way), answer in sorted(kept.items()):
+    for (number, way), answer in sorted(repeats.items()):
         request = mix.request(number)
         alone, problem = ask(ways[way], request)
         problem = problem or requests_mix.difference(request, answer, alone)

@@ -1,4 +1,4 @@
-"""What a load test found: memory through the run, latencies by signature, problems; as figures and as Markdown."""
+"""What a load test found: memory through the run, latencies by signature, problems; as numbers and as Markdown."""
 
 import collections
 import pathlib
@@ -104,22 +104,22 @@ def summarize(outcomes, samples, seconds: float, *, asked: int, alone: int, diff
         "passed": not (problems or differences or asked != answered or (growth or 0.0) > MEMORY_GROWTH_LIMIT)}
 
 
-def markdown(figures: dict) -> str:
-    """The figures as Markdown."""
-    lines = [f"{figures['requests']:,} requests of {figures['clients']} clients in {figures['seconds'] / 60:.1f} min, "
-             f"{figures['requests_per_second']:.1f} a second; {figures['malformed']:,} of them malformed. "
-             f"Lost: {figures['lost']}. Answered wrongly: {figures['problem_count']}. Asked again alone and compared: "
-             f"{figures['asked_again_alone']}.", ""]
-    if figures["memory_mib"]:
-        memory = figures["memory_mib"]
+def markdown(results: dict) -> str:
+    """The results as Markdown."""
+    lines = [f"{results['requests']:,} requests of {results['clients']} clients in {results['seconds'] / 60:.1f} min, "
+             f"{results['requests_per_second']:.1f} a second; {results['malformed']:,} of them malformed. "
+             f"Lost: {results['lost']}. Answered wrongly: {results['problem_count']}. Asked again alone and compared: "
+             f"{results['asked_again_alone']}.", ""]
+    if results["memory_mib"]:
+        memory = results["memory_mib"]
         growth = "too short to tell" if memory["growth"] is None else f"{100 * memory['growth']:+.1f} %"
         lines += [f"Memory of the server: {memory['first']:.0f} MiB at the start, {memory['most']:.0f} at the most, "
                   f"{memory['last']:.0f} at the end; from the second fifth of the run to the last: {growth}.", ""]
     heads = ["signature", "by", "requests", *(f"p{p} ms" for p in PERCENTILES), "most ms"]
     lines += ["| " + " | ".join(heads) + " |", "| --- " * 2 + "| ---: " * (len(heads) - 2) + "|"]
-    for row in figures["latencies"]:
+    for row in results["latencies"]:
         times = [1000 * row[key] for key in (*(f"p{p}" for p in PERCENTILES), "most")]
         lines.append(f"| {row['signature']} | {row['way']} | {row['count']} | "
                      + " | ".join(f"{value:.0f}" for value in times) + " |")
-    lines += ["", *figures["problems"][:20]]
+    lines += ["", *results["problems"][:20]]
     return "\n".join(lines).rstrip() + "\n"

@@ -33,7 +33,7 @@ class Request:
         inputs: arrays by name.
         shapes: of outputs that must be there, by name; empty for a malformed request.
         mistake: what is wrong with it, or None.
-        told: what the refusal of a malformed request must speak of.
+        about: what the refusal of a malformed request must speak of.
     """
 
     model: str
@@ -41,7 +41,7 @@ class Request:
     inputs: dict[str, np.ndarray]
     shapes: dict[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
     mistake: str | None = None
-    told: str = ""
+    about: str = ""
 
 
 class Mix:
@@ -69,8 +69,8 @@ class Mix:
         if random.random() < self.malformed:
             mistakes = self._mistakes(random)
             mistake = sorted(mistakes)[random.integers(len(mistakes))]
-            model, signature, told, inputs = mistakes[mistake]
-            return Request(model, signature, inputs, mistake=mistake, told=told)
+            model, signature, about, inputs = mistakes[mistake]
+            return Request(model, signature, inputs, mistake=mistake, about=about)
         model, signature = list(SHARES)[random.choice(len(SHARES), p=np.array(list(SHARES.values())) / 1000)]
         rows = 1 if descends(signature) else int(random.choice(ROWS, p=ROW_SHARES))
         return Request(model, signature, self.inputs(signature, rows, random), self._shapes(signature, rows))
@@ -136,7 +136,7 @@ class Mix:
             "half a picture": self.encoded[0][:len(self.encoded[0]) // 2],
             "a picture of 60000 x 60000": _with_size(self.encoded[0], 60000),
         }
-        mistakes = {name: ("generator", "generate", told, drawn | wrong) for name, (told, wrong) in generated.items()}
+        mistakes = {name: ("generator", "generate", about, drawn | wrong) for name, (about, wrong) in generated.items()}
         mistakes |= {name: ("latent_optimizer", "infer_attributes_bytes", "image_bytes",
                             found | {"image_bytes": np.array([content], object)}) for name, content in pictures.items()}
         return mistakes | {

@@ -50,23 +50,25 @@ class Faulty(Models):
 
 
 def loaded(mix, models, numbers=COUNT):
-    outcomes, kept = load.run(mix, {"REST": models}, numbers, clients=2, sample=1, watch=load_report.MemoryWatch(None))
-    return load_report.summarize(outcomes, [], 1.0, asked=numbers, alone=len(kept), differences=[])
+    outcomes, repeats = load.run(mix, {"REST": models}, numbers, clients=2, sample=1,
+                                 watch=load_report.MemoryWatch(None))
+    return load_report.summarize(outcomes, [], 1.0, asked=numbers, alone=len(repeats), differences=[])
 
 
 @pytest.mark.slow
 def test_a_server_in_order_passes(mix, local):
     ways = load.open_ways(tiny_models.served(), 60.0)
     with load_report.MemoryWatch(os.getpid(), interval=0.01) as watch:
-        outcomes, kept = load.run(mix, ways, COUNT, clients=4, sample=3, watch=watch)
-    differences = load.ask_alone(mix, ways, kept)
-    figures = load_report.summarize(outcomes, watch.samples, 1.0, asked=COUNT, alone=len(kept), differences=differences)
-    assert figures["problems"] == [] and figures["lost"] == 0 and kept
+        outcomes, repeats = load.run(mix, ways, COUNT, clients=4, sample=3, watch=watch)
+    differences = load.ask_alone(mix, ways, repeats)
+    results = load_report.summarize(outcomes, watch.samples, 1.0, asked=COUNT, alone=len(repeats),
+                                    differences=differences)
+    assert results["problems"] == [] and results["lost"] == 0 and repeats
     assert {outcome.way for outcome in outcomes} == {"REST", "gRPC"}
     assert sorted(outcome.number for outcome in outcomes) == list(range(COUNT))
-    assert sum(figures["refused_by_mistake"].values()) == figures["malformed"] > 0
-    assert figures["memory_mib"]["most"] > 100
-    text = load_report.markdown({"requests": COUNT, "clients": 4} | figures)
+    assert sum(results["refused_by_mistake"].values()) == results["malformed"] > 0
+    assert results["memory_mib"]["most"] > 100
+    text = load_report.markdown({"requests": COUNT, "clients": 4} | results)
     assert "Lost: 0. Answered wrongly: 0." in text and "| malformed | REST |" in text
 
 
@@ -105,9 +107,9 @@ def not_a_number(signature, inputs, answer):
 @pytest.mark.parametrize(("fault", "said"), [
     (lost, "lost: away"), (answers_everything, "answered"), (one_row, "expected"), (not_a_number, "not finite")])
 def test_a_fault_is_found(mix, local, fault, said):
-    figures = loaded(mix, Faulty(local, fault), 12)
-    assert not figures["passed"] and said in figures["problems"][0]
-    assert figures["lost"] == (12 if fault is lost else 0)
+    results = loaded(mix, Faulty(local, fault), 12)
+    assert not results["passed"] and said in results["problems"][0]
+    assert results["lost"] == (12 if fault is lost else 0)
 
 
 @pytest.mark.slow
@@ -115,8 +117,8 @@ def test_other_numbers_than_alone_are_found(mix, local):
     number = next(n for n in range(COUNT) if mix.request(n).signature == "decode" and not mix.request(n).mistake)
     answer, problem = load.ask(local, mix.request(number))
     assert problem is None and load.ask_alone(mix, {"REST": local}, {(number, "REST"): answer}) == []
-    told = load.ask_alone(mix, {"REST": local}, {(number, "REST"): answer | {"images": answer["images"] + 0.01}})
-    assert len(told) == 1 and "images: differs by" in told[0]
+    found = load.ask_alone(mix, {"REST": local}, {(number, "REST"): answer | {"images": answer["images"] + 0.01}})
+    assert len(found) == 1 and "images: differs by" in found[0]
 
 
 def test_growing_memory_is_found():
@@ -128,11 +130,11 @@ def test_growing_memory_is_found():
 
 @pytest.mark.parametrize(("addresses", "message"), [
     ([], "--addresses is missing"), (["localhost:8501"], "expected http://HOST:PORT")])
-def test_what_is_no_address_is_told(addresses, message):
+def test_what_is_no_address_is_reported(addresses, message):
     with pytest.raises(ValueError, match=message):
         load.open_ways(addresses, 1.0)
 
 
-def test_a_process_that_is_not_there_is_told():
+def test_a_process_that_is_not_there_is_reported():
     with pytest.raises(ValueError, match="no such process"):
         load_report.MemoryWatch(2**22 + 1)

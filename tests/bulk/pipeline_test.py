@@ -32,9 +32,9 @@ def models():
 
 
 @pytest.fixture(scope="module")
-def judge(tmp_path_factory):
-    path = tmp_path_factory.mktemp("judge")
-    tiny.write_judge(path, tiny.make_dataset().schema)
+def regressor(tmp_path_factory):
+    path = tmp_path_factory.mktemp("regressor")
+    tiny.write_regressor(path, tiny.make_dataset().schema)
     return path
 
 
@@ -55,20 +55,20 @@ def start(*arguments):
 
 def run(*arguments, expected=0):
     process = start(*arguments)
-    out, told = process.communicate(timeout=600)
-    assert process.returncode == expected, out[-1000:] + told[-4000:]
+    out, output = process.communicate(timeout=600)
+    assert process.returncode == expected, out[-1000:] + output[-4000:]
     if expected:
-        assert told.splitlines()[-1].startswith("error: ") and "Traceback" not in told.splitlines()[-1]
-        return told.splitlines()[-1]
-    return told
+        assert output.splitlines()[-1].startswith("error: ") and "Traceback" not in output.splitlines()[-1]
+        return output.splitlines()[-1]
+    return output
 
 
 def test_one_worker_two_and_none_give_the_same_files(models, photos, tmp_path):
     flags = ("--task=infer_attributes", f"--models={models}", f"--input={photos}/*.png", "--shard_size=7",
              "--batch_size=4")
-    told = run(*flags, f"--output={tmp_path / 'one'}")
-    assert "Beam's counters: " in told and "done 39" in told and "failed 1" in told and "read 40" in told
-    assert "milliseconds_a_picture_mean" in told
+    output = run(*flags, f"--output={tmp_path / 'one'}")
+    assert "Beam's counters: " in output and "done 39" in output and "failed 1" in output and "read 40" in output
+    assert "milliseconds_a_picture_mean" in output
     run(*flags, f"--output={tmp_path / 'two'}", *TWO_WORKERS)
     plan = do(BulkConfig(task="infer_attributes", shard_size=7, batch_size=4), models, [f"{photos}/*.png"],
               tmp_path / "none")
@@ -78,11 +78,11 @@ def test_one_worker_two_and_none_give_the_same_files(models, photos, tmp_path):
     assert json.loads((tmp_path / "two" / "manifest.json").read_text())["done"] == 39
 
 
-def test_killed_and_started_again_is_as_never_killed(judge, photos, tmp_path):
-    flags = ("--task=score", f"--models={judge}", f"--input={photos}", "--shard_size=1", "--batch_size=2")
+def test_killed_and_started_again_is_as_never_killed(regressor, photos, tmp_path):
+    flags = ("--task=score", f"--models={regressor}", f"--input={photos}", "--shard_size=1", "--batch_size=2")
     run(*flags, f"--output={tmp_path / 'whole'}")
     plan = tmp_path / "killed" / "plan.json"
-    generator, kept = np.random.default_rng(), []
+    generator, times = np.random.default_rng(), []
     for _ in range(3):
         process = start(*flags, f"--output={tmp_path / 'killed'}", *TWO_WORKERS)
         before = len(list((tmp_path / "killed" / "shards").glob("0*"))) if plan.exists() else 0
@@ -97,17 +97,17 @@ def test_killed_and_started_again_is_as_never_killed(judge, photos, tmp_path):
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         shards = tmp_path / "killed" / "shards"
-        kept.append({path.name: path.stat().st_mtime_ns for path in shards.glob("0*")} if shards.exists() else {})
+        times.append({path.name: path.stat().st_mtime_ns for path in shards.glob("0*")} if shards.exists() else {})
         assert not (tmp_path / "killed" / "manifest.json").exists()
     run(*flags, f"--output={tmp_path / 'killed'}", *TWO_WORKERS)
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
     # What was finished was not done again.
-    for each in kept:
+    for each in times:
         assert all((tmp_path / "killed" / "shards" / name).stat().st_mtime_ns == when for name, when in each.items())
 
 
-def test_a_worker_that_is_killed_is_told_and_the_run_goes_on(judge, photos, tmp_path):
-    flags = ("--task=score", f"--models={judge}", f"--input={photos}", "--shard_size=1", "--batch_size=2",
+def test_a_worker_that_is_killed_is_reported_and_the_run_goes_on(regressor, photos, tmp_path):
+    flags = ("--task=score", f"--models={regressor}", f"--input={photos}", "--shard_size=1", "--batch_size=2",
              f"--output={tmp_path / 'out'}", *TWO_WORKERS)
     process = start(*flags)
     shards, limit = tmp_path / "out" / "shards", time.monotonic() + 300
@@ -117,8 +117,8 @@ def test_a_worker_that_is_killed_is_told_and_the_run_goes_on(judge, photos, tmp_
                                                     text=True, capture_output=True).stdout.split()]
     assert workers
     os.kill(max(workers), signal.SIGKILL)
-    _, told = process.communicate(timeout=300)
-    assert process.returncode == 2 and "a worker process was killed" in told.splitlines()[-1], told[-3000:]
+    _, output = process.communicate(timeout=300)
+    assert process.returncode == 2 and "a worker process was killed" in output.splitlines()[-1], output[-3000:]
     run(*flags)
     assert len(list(shards.glob("0*"))) == 40
 
@@ -144,28 +144,28 @@ def job_server():
         server.wait()
 
 
-def test_a_job_server_gives_the_same_files_and_the_same_refusals(judge, photos, job_server, tmp_path):
+def test_a_job_server_gives_the_same_files_and_the_same_refusals(regressor, photos, job_server, tmp_path):
     portable = ("--runner=PortableRunner", f"--job_endpoint={job_server}", "--environment_type=LOOPBACK")
-    run("--task=score", f"--models={judge}", f"--input={photos}", "--shard_size=7", "--batch_size=4",
+    run("--task=score", f"--models={regressor}", f"--input={photos}", "--shard_size=7", "--batch_size=4",
         f"--output={tmp_path / 'portable'}", *portable)
-    plan = do(BulkConfig(task="score", shard_size=7, batch_size=4), judge, [photos], tmp_path / "none")
+    plan = do(BulkConfig(task="score", shard_size=7, batch_size=4), regressor, [photos], tmp_path / "none")
     assert contents(tmp_path / "portable") == contents(plan.output)
     bad = inputs.write_pictures(tmp_path / "bad", [f"{number}.png" for number in range(5)])
     for path in bad.iterdir():
         path.write_bytes(b"none")
-    told = run("--task=score", f"--models={judge}", f"--input={bad}", f"--output={tmp_path / 'out'}", *portable,
-               expected=2)
-    assert told.startswith("error: 5 of 5 pictures cannot be used, more than 2%; the first: ")
+    output = run("--task=score", f"--models={regressor}", f"--input={bad}", f"--output={tmp_path / 'out'}", *portable,
+                 expected=2)
+    assert output.startswith("error: 5 of 5 pictures cannot be used, more than 2%; the first: ")
 
 
-def test_refusals_of_workers_come_back_in_one_sentence(judge, tmp_path):
+def test_refusals_of_workers_come_back_in_one_sentence(regressor, tmp_path):
     photos = inputs.write_pictures(tmp_path / "photos", [f"{number}.png" for number in range(8)])
     for number in range(5):
         (photos / f"{number}.png").write_bytes(b"none")
-    told = run("--task=score", f"--models={judge}", f"--input={photos}", f"--output={tmp_path / 'out'}",
-               "--shard_size=4", *TWO_WORKERS, expected=2)
+    output = run("--task=score", f"--models={regressor}", f"--input={photos}", f"--output={tmp_path / 'out'}",
+                 "--shard_size=4", *TWO_WORKERS, expected=2)
     # Of the second shard alone, or of both where it is the later one.
-    assert "4 of 8 pictures cannot be used, more than 2%" in told or "5 of 8 pictures cannot be used" in told
+    assert "4 of 8 pictures cannot be used, more than 2%" in output or "5 of 8 pictures cannot be used" in output
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 
@@ -174,11 +174,11 @@ def test_refusals_of_workers_come_back_in_one_sentence(judge, tmp_path):
     (["--output=out", "--input=.", "--direct_num_wokers=2"], "unknown flag '--direct_num_wokers=2': neither"),
     (["--input=."], "--output is missing; name a folder"), (["--output=out"], "--input is missing; name a folder"),
     (["--output=out", "--input=.", "--task=edit"], "set=None: expected a request")])
-def test_the_command_refuses_before_any_work(flags, message, judge, tmp_path):
+def test_the_command_refuses_before_any_work(flags, message, regressor, tmp_path):
     if "--output=out" in flags:
         flags = [*flags, f"--output={tmp_path / 'out'}"]
-    told = run(f"--models={judge}", *(["--task=score"] if "--task=edit" not in flags else []), *flags, expected=2)
-    assert message in told
+    output = run(f"--models={regressor}", *(["--task=score"] if "--task=edit" not in flags else []), *flags, expected=2)
+    assert message in output
     assert not (tmp_path / "out").exists()
 
 

@@ -44,9 +44,9 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def judge(tmp_path_factory):
-    path = tmp_path_factory.mktemp("judge")
-    tiny.write_judge(path, tiny.make_dataset().schema)
+def regressor(tmp_path_factory):
+    path = tmp_path_factory.mktemp("regressor")
+    tiny.write_regressor(path, tiny.make_dataset().schema)
     return path
 
 
@@ -128,12 +128,12 @@ def test_encode_is_the_signatures_answer(models, client, folder, tmp_path):
                                       expected["latents_log_variance"][0])
 
 
-def test_score_is_the_regressors_answer(judge, folder, tmp_path):
-    found = rows(do(BulkConfig(task="score", shard_size=4, batch_size=1), judge, [folder], tmp_path / "out"))
-    regressor = attribute_regressor.load(judge)
+def test_score_is_the_regressors_answer(regressor, folder, tmp_path):
+    found = rows(do(BulkConfig(task="score", shard_size=4, batch_size=1), regressor, [folder], tmp_path / "out"))
+    scorer = attribute_regressor.load(regressor)
     for row, picture in enumerate(inputs.pictures(folder)):
         small = Square.central(*picture.shape[:2]).cut(picture, 32)
-        np.testing.assert_array_equal(np.float32(found["attributes"][row]), regressor(small[None])[0][0])
+        np.testing.assert_array_equal(np.float32(found["attributes"][row]), scorer(small[None])[0][0])
 
 
 def test_the_order_of_shards_does_not_matter(models, folder, tmp_path):
@@ -169,22 +169,22 @@ def test_a_shard_is_there_whole_or_not_at_all(models, folder, tmp_path):
     assert manifest["models"]["generator"]["version"] == "1" and manifest["command"] == ["test"]
 
 
-def test_what_cannot_be_read_is_named_and_counted(judge, folder, tmp_path):
+def test_what_cannot_be_read_is_named_and_counted(regressor, folder, tmp_path):
     photos = inputs.write_pictures(tmp_path / "photos", [f"{number:02}.png" for number in range(12)])
     for name in ("03.png", "05.png", "11.png"):
         (photos / name).write_bytes((photos / name).read_bytes()[:200])
     config = BulkConfig(task="score", shard_size=4, batch_size=2)
-    plan = do(config, judge, [photos], tmp_path / "out")
+    plan = do(config, regressor, [photos], tmp_path / "out")
     found = rows(plan)["path"]
-    told = [row for path in sorted((plan.output / "unreadable").iterdir())
-            for row in csv.reader(path.read_text().splitlines())]
-    failed = [row for row in told if row != ["path", "reason"]]
+    listed = [row for path in sorted((plan.output / "unreadable").iterdir())
+              for row in csv.reader(path.read_text().splitlines())]
+    failed = [row for row in listed if row != ["path", "reason"]]
     assert [row[0] for row in failed] == [str(photos / name) for name in ("03.png", "05.png", "11.png")]
     assert all("cannot be read as a picture" in row[1] for row in failed)
     assert sorted(found + [row[0] for row in failed]) == [str(photos / f"{number:02}.png") for number in range(12)]
     (photos / "06.png").write_bytes(b"")
     with pytest.raises(ValueError, match="4 of 12 pictures cannot be used, more than 2%; the first: .*03.png"):
-        do(config, judge, [photos], tmp_path / "more")
+        do(config, regressor, [photos], tmp_path / "more")
 
 
 def test_records_of_a_prepared_set_bring_masks_and_attributes(models, client, tmp_path):
@@ -220,18 +220,18 @@ def test_results_are_inputs(models, folder, tmp_path):
 
 
 @pytest.mark.parametrize("change", ["task", "models", "inputs", "square"])
-def test_another_run_over_a_folder_is_refused(models, judge, folder, tmp_path, change):
+def test_another_run_over_a_folder_is_refused(models, regressor, folder, tmp_path, change):
     config = BulkConfig(task="score", **CONFIG)
-    do(config, judge, [folder], tmp_path / "out")
+    do(config, regressor, [folder], tmp_path / "out")
     before = contents(tmp_path / "out")
-    inputs_of, others = [str(folder)], judge
+    inputs_of, others = [str(folder)], regressor
     if change == "task":
         config, others = BulkConfig(task="infer_attributes", **CONFIG), models
     elif change == "square":
         config = BulkConfig(task="score", square=(0, 0, 16), **CONFIG)
     elif change == "models":
-        others = tmp_path / "judge"
-        tiny.write_judge(others, tiny.make_dataset().schema, seed=5)
+        others = tmp_path / "regressor"
+        tiny.write_regressor(others, tiny.make_dataset().schema, seed=5)
     else:
         inputs_of.append(str(inputs.write_pictures(tmp_path / "more", ["new.png"])))
     with pytest.raises(ValueError, match=r"was begun with (other|task=|square=).*; name another --output, or delete"):
@@ -239,11 +239,11 @@ def test_another_run_over_a_folder_is_refused(models, judge, folder, tmp_path, c
     assert contents(tmp_path / "out") == before
 
 
-def test_models_that_change_or_go_meanwhile_are_told(judge, folder, tmp_path):
-    others = tmp_path / "judge"
-    tiny.write_judge(others, tiny.make_dataset().schema, seed=6)
+def test_models_that_change_or_go_meanwhile_are_reported(regressor, folder, tmp_path):
+    others = tmp_path / "regressor"
+    tiny.write_regressor(others, tiny.make_dataset().schema, seed=6)
     plan = bulk.begin(BulkConfig(task="score", **CONFIG), others, [str(folder)], tmp_path / "out")
-    tiny.write_judge(others, tiny.make_dataset().schema, seed=7)
+    tiny.write_regressor(others, tiny.make_dataset().schema, seed=7)
     with pytest.raises(ValueError, match="the files of regressor have changed since the run began"):
         bulk.do_shard(plan.output, 0)
     (others / "regressor.weights.h5").unlink()
@@ -252,8 +252,8 @@ def test_models_that_change_or_go_meanwhile_are_told(judge, folder, tmp_path):
     assert len(plan.missing()) == plan.shards
 
 
-def test_a_full_disk_is_told_and_leaves_no_half_shard(judge, folder, tmp_path, monkeypatch):
-    plan = bulk.begin(BulkConfig(task="score", **CONFIG), judge, [str(folder)], tmp_path / "out")
+def test_a_full_disk_is_reported_and_leaves_no_half_shard(regressor, folder, tmp_path, monkeypatch):
+    plan = bulk.begin(BulkConfig(task="score", **CONFIG), regressor, [str(folder)], tmp_path / "out")
 
     def full(table, path):
         pathlib.Path(path).write_bytes(b"half")

@@ -65,7 +65,7 @@ def test_attributes_can_be_given(client, picture):
     assert found.reconstruction.shape == (32, 32, 3) and np.isfinite(found.energy)
 
 
-def test_mistakes_are_told_before_anything_is_sent(client, picture):
+def test_mistakes_are_refused_before_anything_is_sent(client, picture):
     with pytest.raises(ValueError, match="unknown attribute 'Smilng'. Did you mean"):
         client.generate({"Smilng": 1})
     with pytest.raises(ValueError, match="picture: expected uint8"):
@@ -143,7 +143,7 @@ def test_refusals_name_the_input(client, inputs, message):
     assert client.generate(count=1).shape == (1, 32, 32, 3)  # it lives on
 
 
-def test_what_is_not_there_is_told(client):
+def test_what_is_not_there_is_reported(client):
     with pytest.raises(ValueError, match="paint"):
         client.models.call("generator", "paint", attributes=np.zeros((1, 3), np.float32))
 
@@ -157,7 +157,7 @@ def test_requests_of_the_same_moment_do_not_mix(client):
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9", "grpc://127.0.0.1:9"])
-def test_a_server_that_is_not_there_is_tried_and_told(address, monkeypatch):
+def test_a_server_that_is_not_there_is_tried_and_reported(address, monkeypatch):
     pauses = []
     monkeypatch.setattr(remote.time, "sleep", pauses.append)
     with pytest.raises(ServerError, match="is not available after 5 attempts"):
@@ -165,7 +165,7 @@ def test_a_server_that_is_not_there_is_tried_and_told(address, monkeypatch):
     assert pauses == pytest.approx([0.2, 0.4, 0.8, 1.6])
 
 
-def test_addresses_are_taken_with_a_slash_and_told_from_folders(addresses):
+def test_addresses_are_taken_with_a_slash_and_distinguished_from_folders(addresses):
     for kind in ("rest", "grpc"):
         assert connect(f"{addresses[kind]}/").image_size == 32
         assert connect(addresses[kind].replace("http", "HTTP").replace("grpc", "GRPC")).image_size == 32

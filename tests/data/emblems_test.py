@@ -6,6 +6,7 @@ import pytest
 from attr2image_tf import pixels as images
 from attr2image_tf.data import emblems
 from attr2image_tf.data.emblems import ATTRIBUTES, open_emblems
+from attr2image_tf.data.emblems.rendering import draw_scenes
 
 
 def read(dataset, split="train"):
@@ -18,7 +19,7 @@ def read(dataset, split="train"):
 def scenes():
     """300 examples, with the layers that they are composed of as uint8 [300, H, W, 3]."""
     examples = read(open_emblems(image_size=32, train=300))
-    drawn = emblems.render(emblems._draw(0, "train", 300), examples["attributes"], 32)
+    drawn = emblems.render(draw_scenes(0, "train", 300), examples["attributes"], 32)
     return examples | {name: np.rint(255 * drawn[name]).astype(np.uint8) for name in ("foreground", "background")}
 
 

@@ -1,4 +1,4 @@
-"""Laws of the judge: what it gives, how it is kept, and that training goes on where it was."""
+"""Laws of the regressor: what it gives, how it is saved, and that training goes on where it was."""
 
 import dataclasses
 
@@ -92,7 +92,7 @@ def test_it_answers_alike_in_any_batch_and_for_both_types_of_pixels(trained):
         np.testing.assert_allclose(part[66], again[0], atol=1e-4)
 
 
-def test_a_picture_and_its_mirror_image_are_told_alike_where_sides_do_not_matter(config, dataset):
+def test_a_picture_and_its_mirror_image_are_scored_alike_where_sides_do_not_matter(config, dataset):
     images = RANDOM.integers(0, 256, (3, 32, 32, 3)).astype(np.uint8)
     for flip in (True, False):
         config = dataclasses.replace(config, flip=flip)

@@ -53,7 +53,7 @@ def test_units_do_not_matter(attributes, schema):
     np.testing.assert_allclose(first.squared_error, second.squared_error, rtol=1e-3)
 
 
-def test_figures_by_attribute_have_its_name(attributes, schema):
+def test_metrics_by_attribute_have_its_name(attributes, schema):
     table = faithfulness.compare(attributes, attributes, schema).by_attribute(schema)
     assert list(table) == list(schema.names)
     assert table["two"] == {"correlation": pytest.approx(1.0), "sign_accuracy": 1.0}

@@ -23,7 +23,7 @@ def test_pictures_come_at_its_size_and_in_its_range():
     assert features.shape == (20, 3) and set(seen) == {(299, 299, 3)}
 
 
-def test_a_download_that_fails_is_told(monkeypatch):
+def test_a_download_that_fails_is_reported(monkeypatch):
     def fail(**_):
         raise Exception("URL fetch failure: no such host")  # noqa: TRY002 - what Keras does
 

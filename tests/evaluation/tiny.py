@@ -1,4 +1,4 @@
-"""Untrained models and a judge small enough to be measured in seconds."""
+"""Untrained models and a regressor small enough to be evaluated in seconds."""
 
 import numpy as np
 import tensorflow as tf
@@ -21,29 +21,29 @@ def make_model(name, schema):
     model = tiny.make_model(
         name, gain=1.0, seed=3, attribute_mean=tuple(schema.mean.tolist()),
         attribute_standard_deviation=tuple(np.maximum(schema.standard_deviation, 1e-3).tolist()))
-    # Kernels alone, and more than elsewhere: pictures of two models must differ to a judge.
+    # Kernels alone, and more than elsewhere: pictures of two models must differ to a regressor.
     for variable in model.trainable_variables:
         if variable.shape.rank > 1:
             variable.assign(1.5 * variable)
     return model
 
 
-def make_judge(schema, seed=0):
+def make_regressor(schema, seed=0):
     config = RegressorConfig(dataset="emblems", image_size=SIZE, width=4, flip=False, seed=seed,
                              **schema.standardisation())
     return AttributeRegressor(attribute_regressor.build(config), config, schema)
 
 
-def make_material(dataset, **settings):
+def make_data(dataset, **settings):
     settings = {"inferred": 6, "completed": 4, "bounded": 4, "iterations": 8, "patch_sizes": (8,), "batch_size": 4,
                 "background_attributes": BACKGROUNDS, "inception": False} | settings
-    return context.Material(pictures.read(dataset, "test"), pictures.read(dataset, "train"), dataset.schema,
-                            {"a": make_judge(dataset.schema), "b": make_judge(dataset.schema, 1)},
-                            context.EvaluationConfig(**settings))
+    return context.EvaluationData(pictures.read(dataset, "test"), pictures.read(dataset, "train"), dataset.schema,
+                                  {"a": make_regressor(dataset.schema), "b": make_regressor(dataset.schema, 1)},
+                                  context.EvaluationConfig(**settings))
 
 
-def make_context(name, material, path):
-    return context.Context(make_model(name, material.schema), material, Workspace(path / name, {}))
+def make_context(name, data, path):
+    return context.Context(make_model(name, data.schema), data, Workspace(path / name, {}))
 
 
 def write_run(folder, name, schema):
@@ -54,13 +54,13 @@ def write_run(folder, name, schema):
     tf.train.CheckpointManager(tf.train.Checkpoint(average=average), str(folder.checkpoints), 1).save(1)
 
 
-def write_judge(path, schema, seed=0):
+def write_regressor(path, schema, seed=0):
     """An untrained regressor in a folder."""
     from attr2image_tf.files import write_text
     from attr2image_tf.run_folder import RunFolder
 
-    judge = make_judge(schema, seed)
-    RunFolder(path).write(judge.config, schema)
-    attribute_regressor.save(judge.network, path)
+    regressor = make_regressor(schema, seed)
+    RunFolder(path).write(regressor.config, schema)
+    attribute_regressor.save(regressor.network, path)
     write_text(path / "metrics.json", '{"cosine_similarity": 0.1, "raw_cosine_similarity": 0.2, "squared_error": 1.0, '
                '"correlation": 0.0, "sign_accuracy": 0.5, "pictures": 16}')

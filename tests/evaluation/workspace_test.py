@@ -1,4 +1,4 @@
-"""Laws of what an evaluation keeps: nothing finished is computed again, nothing half-written is read."""
+"""Laws of what an evaluation has written: nothing finished is computed again, nothing half-written is read."""
 
 import dataclasses
 import json
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from attr2image_tf.data.emblems import open_emblems
 from attr2image_tf.evaluation import pictures
-from attr2image_tf.evaluation.context import figure, spread
+from attr2image_tf.evaluation.context import estimate, evenly_spaced
 from attr2image_tf.evaluation.workspace import Workspace
 
 
@@ -38,7 +38,7 @@ def test_what_is_written_is_read_again(tmp_path):
     assert workspace.read("work") is None and workspace.examples("work") == {} and workspace.pictures("work") == {}
     values, people = [1.0, np.nan, 2.0], ["a", "b", "a"]
     picture = np.arange(300, dtype=np.uint8).reshape(10, 10, 3)
-    workspace.write("work", {"all": {"error": figure(values, people)}}, {"a sheet": picture}, 1.0)
+    workspace.write("work", {"all": {"error": estimate(values, people)}}, {"a sheet": picture}, 1.0)
 
     again = Workspace(tmp_path, {})
     assert again.read("work") == {"all": {"error": {"value": 1.5, "low": 1.5, "high": 1.5, "n": 2}}}
@@ -61,11 +61,11 @@ def test_pictures_of_one_person_belong_together_where_people_are_known():
     assert list(pictures.read(faces, "test").people) == ["Aaron_Eckhart", "Abdel_Nasser_Assidi"]
 
 
-def test_pictures_are_spread_over_the_split_and_keep_their_order():
+def test_pictures_are_evenly_spaced_over_the_split_and_keep_their_order():
     dataset = open_emblems(image_size=16, train=2, validation=1, test=11)
     every, some = pictures.read(dataset, "test"), pictures.read(dataset, "test", 3)
     assert len(every) == 11 and len(pictures.read(dataset, "test", 50)) == 11
     np.testing.assert_array_equal(some.images, every[[0, 5, 10]].images)
     assert list(some.names) == list(every.names[[0, 5, 10]])
     assert list(every.people) == list(every.names)  # scenes are independent of each other
-    assert list(spread(11, 3)) == [0, 5, 10] and list(spread(2, 9)) == [0, 1]
+    assert list(evenly_spaced(11, 3)) == [0, 5, 10] and list(evenly_spaced(2, 9)) == [0, 1]

@@ -75,11 +75,11 @@ def test_a_check_tells_what_rows_do_to_each_other(tmp_path):
     path = publish(module, functions, tmp_path / "generator", finish=functools.partial(
         serving.write_warmup, name="generator", functions=functions, vectors={"images": np.zeros((4, 4, 3))}))
     problems, _ = check_version(path, "generator")
-    told = [re.search(r": (\w+)/(\d)/images: differs from batch 1", problem).groups() for problem in problems]
-    assert sorted(told) == [(name, batch) for name in ("centred", "sorted", "summed") for batch in "38"]
+    found = [re.search(r": (\w+)/(\d)/images: differs from batch 1", problem).groups() for problem in problems]
+    assert sorted(found) == [(name, batch) for name in ("centred", "sorted", "summed") for batch in "38"]
 
 
-def test_a_damaged_version_is_told(models, tmp_path):
+def test_a_damaged_version_is_reported(models, tmp_path):
     broken = shutil.copytree(models.newest("generator"), tmp_path / "1")
     (broken / "saved_model.pb").write_bytes(b"\x00" * 10)
     problems, _ = check_version(broken, "generator")

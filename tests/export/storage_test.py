@@ -1,4 +1,4 @@
-"""Laws of exports whose kernels are kept in 16 bits."""
+"""Laws of exports whose kernels are stored in 16 bits."""
 
 import pytest
 import tensorflow as tf

@@ -35,7 +35,7 @@ def test_the_mode_is_the_mean_and_a_constant_attribute_stays(prior, data):
 
 def test_draws_have_the_training_covariance(prior, data):
     draws = prior.to_attributes(0.3 * tf.random.stateless_normal([50_000, 7], [0, 0])).numpy()
-    # At 0.3 of the spread the bending towards the ends is small.
+    # At 0.3 standard deviations the bending towards the ends is small.
     np.testing.assert_allclose(np.cov(draws, rowvar=False) / 0.09, np.cov(data, rowvar=False), atol=0.12)
 
 

@@ -232,9 +232,9 @@ def test_samples_of_completion_are_draws_from_the_posterior_of_a_linear_gaussian
     seeds = np.stack([np.arange(count), np.zeros(count)], 1).astype(np.int32)
     done = numbers(make(linear).complete(*rows, seeds=seeds, samples=1))
     mean, covariance = posterior(linear, images, attributes, observed)
-    draws, spread = done["latents"][:, 1], np.sqrt(np.diag(covariance))
-    np.testing.assert_allclose((draws.mean(0) - mean[0]) / spread, 0.0, atol=4 / np.sqrt(count))
-    scaled = np.cov(draws / spread, rowvar=False) - covariance / np.outer(spread, spread)
+    draws, deviations = done["latents"][:, 1], np.sqrt(np.diag(covariance))
+    np.testing.assert_allclose((draws.mean(0) - mean[0]) / deviations, 0.0, atol=4 / np.sqrt(count))
+    scaled = np.cov(draws / deviations, rowvar=False) - covariance / np.outer(deviations, deviations)
     np.testing.assert_allclose(scaled, 0.0, atol=5 * np.sqrt(2 / count))
 
 

@@ -23,10 +23,10 @@ METHODS = {"adam": graph(minimizers.adam, iterations=1000, learning_rate=0.05),
 class Quadratic:
     """0.5 (p - center)^T A (p - center) + 1, a center a row; counts the rows that it is asked for."""
 
-    def __init__(self, rows, size=6, spread=30.0):
+    def __init__(self, rows, size=6, condition_number=30.0):
         rng = np.random.default_rng(0)
         rotation = np.linalg.qr(rng.normal(size=(size, size)))[0]
-        self.matrix = tf.constant((rotation * np.geomspace(1, spread, size)) @ rotation.T, tf.float32)
+        self.matrix = tf.constant((rotation * np.geomspace(1, condition_number, size)) @ rotation.T, tf.float32)
         self.centers = tf.constant(rng.normal(size=(rows, size)), tf.float32)
         self.asked = tf.Variable(0)
 

@@ -105,11 +105,11 @@ def test_gaussian_is_the_maximum_of_the_bound():
     random = np.random.default_rng(0)
     for variable in prior.variables:
         for _ in range(3):
-            kept = variable.numpy()
+            before = variable.numpy()
             step = 0.02 * random.normal(size=variable.shape)
-            variable.assign(kept + (np.tril(step) if variable.shape == (5, 5) else step))
+            variable.assign(before + (np.tril(step) if variable.shape == (5, 5) else step))
             assert bound() < best
-            variable.assign(kept)
+            variable.assign(before)
 
 
 def test_joint_block_follows_the_latents_before_it():

@@ -76,9 +76,9 @@ def test_kernels_may_be_variables(case):
     weights = [tf.Variable(each) for each in (*polyphase_kernels(kernel), transposed_kernel(kernel), bias)]
     with tf.GradientTape() as tape:
         outputs = convolve_upsampled(inputs, *weights)
-    *polyphase, spread, offset = tape.gradient(outputs, weights, cotangent)
+    *polyphase, transposed, offset = tape.gradient(outputs, weights, cotangent)
     # All of the kernel's gradient goes to one of its forms.
-    assert polyphase == [None] * 4 and np.abs(spread).max() > 0.1 and np.abs(offset).max() > 0.1
+    assert polyphase == [None] * 4 and np.abs(transposed).max() > 0.1 and np.abs(offset).max() > 0.1
 
 
 def test_the_layer_takes_any_batch():

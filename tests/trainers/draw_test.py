@@ -31,7 +31,7 @@ def test_requests_become_a_sheet(folder):
     (["--output=run/config.json"], "no picture is written under the ending '.json'"),
     (["--output=run"], "output='run' is a folder; name a file"),
     (["--run=run[1]"], "TensorFlow takes [ ] in a path for a pattern")])
-def test_what_cannot_be_is_told_before_any_work(folder, arguments, message):
+def test_what_cannot_be_is_reported_before_any_work(folder, arguments, message):
     before = sorted(folder.rglob("*"))
     assert message in draw(folder, *arguments, expected=2)
     assert sorted(folder.rglob("*")) == before

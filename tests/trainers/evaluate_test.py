@@ -1,4 +1,4 @@
-"""Laws of the mains that train a judge and measure runs, as a user starts them."""
+"""Laws of the mains that train a regressor and measure runs, as a user starts them."""
 
 import json
 
@@ -22,25 +22,25 @@ def evaluate(*arguments, expected=0):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """An untrained run and a judge."""
+    """An untrained run and a regressor."""
     path, schema = tmp_path_factory.mktemp("runs"), tiny.make_dataset().schema
     tiny.write_run(RunFolder(path / "discvae"), "discvae", schema)
-    tiny.write_judge(path / "judge", schema)
+    tiny.write_regressor(path / "regressor", schema)
     return path
 
 
 def arguments(runs, output, *others):
-    return [f"--run={runs / 'discvae'}", f"--regressors={runs / 'judge'}", f"--output={output}", *SMALL, *others]
+    return [f"--run={runs / 'discvae'}", f"--regressors={runs / 'regressor'}", f"--output={output}", *SMALL, *others]
 
 
-def figures(output):
+def estimates(output):
     return {path.relative_to(output): json.loads(path.read_text())["figures"] for path in output.glob("*/*.json")}
 
 
-def test_a_killed_evaluation_goes_on_and_figures_come_out_the_same_twice(runs, tmp_path):
+def test_a_killed_evaluation_goes_on_and_estimates_come_out_the_same_twice(runs, tmp_path):
     printed = evaluate(*arguments(runs, tmp_path / "once"))
     assert printed.strip().splitlines()[-1] == str(tmp_path / "once" / "report.html")
-    assert sorted(map(str, figures(tmp_path / "once"))) == [
+    assert sorted(map(str, estimates(tmp_path / "once"))) == [
         "discvae/bounds.json", "discvae/faithfulness.json", "real/faithfulness.json"]
     record = json.loads((tmp_path / "once" / "discvae" / "bounds.json").read_text())
     assert record["command"].startswith("python -m trainers.evaluate --run=") and record["checkpoint_step"] == 1
@@ -53,13 +53,13 @@ def test_a_killed_evaluation_goes_on_and_figures_come_out_the_same_twice(runs, t
     written = first.stat().st_mtime_ns
     evaluate(*arguments(runs, tmp_path / "killed"))
     assert first.stat().st_mtime_ns == written
-    assert figures(tmp_path / "killed") == figures(tmp_path / "once")
+    assert estimates(tmp_path / "killed") == estimates(tmp_path / "once")
 
     error = evaluate(*arguments(runs, tmp_path / "once", "--seed=1"), expected=2)
     assert "holds an evaluation of other things (seed: 0 before, 1 now)" in error
 
 
-def test_what_cannot_be_is_told_in_one_sentence_before_any_work(runs, tmp_path):
+def test_what_cannot_be_is_reported_in_one_sentence_before_any_work(runs, tmp_path):
     error = evaluate(*arguments(runs, tmp_path / "new", "--attributes=Circel"), expected=2)
     assert "error: unknown attribute 'Circel'. Did you mean 'Circle'" in error
     assert not (tmp_path / "new").exists()

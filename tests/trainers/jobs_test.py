@@ -263,10 +263,10 @@ def test_what_is_hidden_is_filled_in_and_the_rest_kept(optimizer):
     results = solve(optimizer, batch, None, 2, 0)
     for job, result in zip(batch, results, strict=True):
         assert len(result.columns) == 4
-        kept = job.observed[..., 0] > 0
+        visible = job.observed[..., 0] > 0
         for column in list(result.columns.values())[1:]:
-            np.testing.assert_array_equal(column[kept], job.small[kept])
-        answers = [column[~kept].tolist() for column in list(result.columns.values())[1:]]
+            np.testing.assert_array_equal(column[visible], job.small[visible])
+        answers = [column[~visible].tolist() for column in list(result.columns.values())[1:]]
         assert answers[0] != answers[1] != answers[2]
     again = solve(optimizer, batch, None, 2, 0)
     for one, other in zip(results, again, strict=True):

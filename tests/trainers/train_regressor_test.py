@@ -1,4 +1,4 @@
-"""The main that trains a judge, as a user starts it."""
+"""The main that trains a regressor, as a user starts it."""
 
 import csv
 import functools
@@ -14,15 +14,15 @@ pytestmark = pytest.mark.slow
 run = functools.partial(processes.run, "trainers.train_regressor")
 
 
-def test_it_trains_measures_and_leaves_a_judge(tmp_path):
+def test_it_trains_measures_and_leaves_a_regressor(tmp_path):
     command = ["--dataset=emblems", "--image_size=32", "--width=2", "--epochs=1", "--batch_size=200", "--noflip",
-               f"--output={tmp_path / 'judge'}", "--threads=1"]
+               f"--output={tmp_path / 'regressor'}", "--threads=1"]
     output = run(*command).stdout
-    figures = json.loads((tmp_path / "judge" / "metrics.json").read_text())
-    assert figures["pictures"] == 500 and len(figures["by_attribute"]) == 17
-    assert f"cosine similarity {figures['cosine_similarity']:.3f}" in output
-    assert attribute_regressor.load(tmp_path / "judge").config.width == 2
-    with open(tmp_path / "judge" / "log.csv", newline="") as file:
+    metrics = json.loads((tmp_path / "regressor" / "metrics.json").read_text())
+    assert metrics["pictures"] == 500 and len(metrics["by_attribute"]) == 17
+    assert f"cosine similarity {metrics['cosine_similarity']:.3f}" in output
+    assert attribute_regressor.load(tmp_path / "regressor").config.width == 2
+    with open(tmp_path / "regressor" / "log.csv", newline="") as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1"]
 
     # What cannot be trained takes no folder.

@@ -46,7 +46,6 @@ def test_the_page_can_be_followed(tmp_path):
         [sys.executable, "-m", "pytest", "-n", "0", f"--basetemp={tmp_path / 'made'}", "--durations=5", LAWS,
          "tests/extended.py", "-k", "linear or extended"],
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
-    print(done.stdout)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     passed = int(re.search(r"(\d+) passed", done.stdout)[1])
     assert passed >= 20, done.stdout

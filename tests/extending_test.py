@@ -44,7 +44,7 @@ def test_the_page_can_be_followed(tmp_path):
     assert command == f"-m pytest {LAWS} -k linear"
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-n", "0", f"--basetemp={tmp_path / 'made'}", "--durations=5", LAWS,
-         "tests/extended.py", "-k", "linear or extended"],
+         "tests/extended.py", "-k", "linear or covered or extended"],
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     passed = int(re.search(r"(\d+) passed", done.stdout)[1])

@@ -194,7 +194,8 @@ def evaluate(values) -> pathlib.Path:
     keep_settings(output, {"settings": config.to_dict(), "regressors": list(judges), "runs": steps})
     material = context.Material(
         pictures.read(dataset, "test", config.test_pictures),
-        pictures.read(dataset, "train", config.training_pictures), schema, judges, config)
+        pictures.read(dataset, "train", config.training_pictures), schema, judges, config,
+        data.ENTRIES[run.dataset.partition(":")[0]].scenes)
 
     accuracies = {pathlib.Path(path).resolve().name: attribute_regressor.load_accuracy(path)
                   for path in values.regressors}

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 
 from attr2image_tf.data.dataset import AttributeDataset
+from attr2image_tf.data.scenes import Scenes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Entry:
         flag: name of the flag that chooses among `details`, or None.
         help: of the flag.
         background_attributes: names of the attributes that describe what is behind the foreground.
+        scenes: Scenes of a data set that is rendered, whose factors are known; or None.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Entry:
     flag: str | None = None
     help: str = ""
     background_attributes: tuple[str, ...] = ()
+    scenes: Scenes | None = None
 
     @property
     def shown(self) -> str:

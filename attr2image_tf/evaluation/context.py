@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from attr2image_tf import pixels
 from attr2image_tf.config import Config
+from attr2image_tf.data.scenes import Scenes
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.evaluation import metrics
 from attr2image_tf.evaluation.attribute_regressor import AttributeRegressor
@@ -75,6 +76,7 @@ class Material:
         schema: AttributeSchema.
         judges: AttributeRegressor by name, the first one first.
         config: EvaluationConfig.
+        scenes: Scenes of a data set that is rendered; or None.
     """
 
     test: Pictures
@@ -82,6 +84,7 @@ class Material:
     schema: AttributeSchema
     judges: Mapping[str, AttributeRegressor]
     config: EvaluationConfig
+    scenes: Scenes | None = None
 
     def judged(self, images: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """What each judge sees in pictures uint8 [N, H, W, 3]: attributes [N, A] and features [N, F] by judge."""

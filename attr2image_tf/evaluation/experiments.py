@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from absl import logging
 
-from attr2image_tf.evaluation import disentanglement, generation, posterior
+from attr2image_tf.evaluation import disentanglement, generation, known_factors, posterior
 from attr2image_tf.evaluation.context import Context, Material
 from attr2image_tf.evaluation.workspace import Workspace, duration
 
@@ -22,6 +22,7 @@ class Experiment:
         reference: function of a Material to the same figures of real pictures, or of what any model should beat; or
             None.
         layered_only: whether it is of layered models alone.
+        rendered_only: whether it is of data sets alone whose scenes are known.
     """
 
     name: str
@@ -29,6 +30,12 @@ class Experiment:
     measure: Callable
     reference: Callable | None = None
     layered_only: bool = False
+    rendered_only: bool = False
+
+    def applies(self, context: Context) -> bool:
+        """Whether the run and its data set are such that it can be measured."""
+        return ((context.model.layered or not self.layered_only)
+                and (context.material.scenes is not None or not self.rendered_only))
 
 
 # In the order of the report; what takes long comes last.
@@ -76,6 +83,24 @@ EXPERIMENTS = {experiment.name: experiment for experiment in (
         "change at all; the picture changes where the gate is open.",
         disentanglement.swap, layered_only=True),
     Experiment(
+        "factors",
+        "Rendered scenes, whose factors are known. MIG, SAP, FactorVAE and DCI: 1 is best, where each factor has a "
+        "dimension of the latents to itself. What a half of the latents knows of a factor: how far above chance a "
+        "random forest tells its level from them; 0 is chance, 1 is always. Beyond the attributes are factors that no "
+        "attribute tells. What a half knows of the other layer is leakage.",
+        known_factors.disentanglement, rendered_only=True),
+    Experiment(
+        "exchange",
+        "The background latents of one scene with the foreground latents of another, beside the picture that the "
+        "renderer makes of the one's foreground over the other's background. Squared error, pixels in [0, 1].",
+        known_factors.exchange, layered_only=True, rendered_only=True),
+    Experiment(
+        "changes",
+        "One attribute of a scene changed and its noise kept, beside the picture that the renderer makes of the "
+        "change. The response is how much of the true change is drawn, 1 is all; elsewhere is what else changes, as a "
+        "share of the true change.",
+        known_factors.changes, rendered_only=True),
+    Experiment(
         "bounds",
         "Lower bounds on the log-likelihood of test pictures, higher is better; k draws, rising with k towards the "
         "log-likelihood. Bits: lower is better. By the run's prior p(z | y) and, as it was trained, by N(0, I). Only "
@@ -107,8 +132,8 @@ def measure_references(material: Material, workspace: Workspace, names: Sequence
 
 
 def measure_run(context: Context, names: Sequence[str]):
-    """Writes the named experiments of one run that are not there yet; those of layers, for layered models only."""
-    names = [name for name in names if context.model.layered or not EXPERIMENTS[name].layered_only]
+    """Writes the named experiments of one run that are not there yet; those that apply to it."""
+    names = [name for name in names if EXPERIMENTS[name].applies(context)]
     for place, name in enumerate(names, start=1):
         if context.workspace.read(name) is not None:
             continue

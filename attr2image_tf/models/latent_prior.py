@@ -121,8 +121,13 @@ class LatentPrior(tf.Module):
             raise ConfigError(f"{os.fspath(path)!r} is of version {about['version']}; this package reads {_VERSION}.")
         prior = cls(about["kind"], [LatentBlock.from_dict(block) for block in about["blocks"]],
                     about["attribute_count"], **about["flow"])
-        for index, variable in enumerate(prior.variables):
-            variable.assign(arrays[f"variable_{index}"])
+        values = [arrays.get(f"variable_{index}") for index in range(len(prior.variables))]
+        if any(value is None or value.shape != variable.shape
+               for value, variable in zip(values, prior.variables, strict=True)):
+            raise ConfigError(f"{os.fspath(path)!r} does not hold the prior that it describes; fit it again with "
+                              "`python -m trainers.fit_prior --run=...`.")
+        for variable, value in zip(prior.variables, values, strict=True):
+            variable.assign(value)
         return prior, about
 
     def _split(self, values):

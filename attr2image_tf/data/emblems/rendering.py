@@ -15,7 +15,6 @@ import numpy as np
 import tensorflow as tf
 
 from attr2image_tf.data.dataset import SPLITS, AttributeDataset
-from attr2image_tf.data.registry import Entry
 from attr2image_tf.data.schema import AttributeSchema
 
 SHAPES = ("Circle", "Square", "Triangle", "Star")
@@ -64,7 +63,7 @@ def open_emblems(*, image_size: int = 64, seed: int = 0, train: int = 4000, vali
     def examples(split):
         if split not in counts:
             raise ValueError(f"emblems: unknown split {split!r}. Known: {', '.join(SPLITS)}.")
-        draws = _draw(seed, split, counts[split])
+        draws = draw_scenes(seed, split, counts[split])
         names = [f"emblem-{seed}-{split}-{i:06d}" for i in range(counts[split])]
 
         def render_chunk(draws, attributes, names):
@@ -75,7 +74,7 @@ def open_emblems(*, image_size: int = 64, seed: int = 0, train: int = 4000, vali
         chunks = tf.data.Dataset.from_tensor_slices((draws, attributes_of(draws), names)).batch(_CHUNK)
         return chunks.map(render_chunk, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
 
-    schema = AttributeSchema.measure(ATTRIBUTES, attributes_of(_draw(seed, "train", train)))
+    schema = AttributeSchema.measure(ATTRIBUTES, attributes_of(draw_scenes(seed, "train", train)))
     return AttributeDataset("emblems", image_size, schema, counts, examples)
 
 
@@ -196,7 +195,7 @@ def _color(hue, saturation, brightness):
     return channels
 
 
-def _draw(seed, split, count):
+def draw_scenes(seed: int, split: str, count: int) -> np.ndarray:
     """Uniform numbers float32 [count, 40]; row i does not depend on `count`."""
     generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, SPLITS.index(split)])))
     return generator.random((count, _DRAWS)).astype(np.float32)
@@ -204,11 +203,3 @@ def _draw(seed, split, count):
 
 def _to_uint8(pictures):
     return tf.cast(tf.round(pictures * 255.0), tf.uint8)
-
-
-def _open(detail, *, image_size, seed, **unused):
-    return open_emblems(image_size=image_size, seed=seed)
-
-
-ENTRY = Entry("emblems", _open, background_attributes=("Gradient Background", "Checked Background", "Cloudy Background",
-                                                       "Bright Background"))

@@ -27,8 +27,8 @@ def follow(page: str, folder):
     for path, changes in re.findall(r"```diff\n--- (\S+)\n(.*?)```", page, re.DOTALL):
         text = (folder / path).read_text()
         for change in changes.split("@@\n"):
-            lines = change.splitlines(keepends=True)
-            before, after = ("".join(line[1:] for line in lines if line[0] in kept) for kept in (" -", " +"))
+            lines = [line or " " for line in change.splitlines()]
+            before, after = ("".join(f"{line[1:]}\n" for line in lines if line[0] in kept) for kept in (" -", " +"))
             assert text.count(before) == 1, f"{path} has no single\n{before}"
             text = text.replace(before, after)
         (folder / path).write_text(text)

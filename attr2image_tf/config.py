@@ -4,8 +4,8 @@ import dataclasses
 import json
 import types
 import typing
+from collections.abc import Callable
 
-MODELS = ("vae", "cvae", "discvae")
 PRIORS = ("standard", "gaussian", "flow")
 OBSERVATION_NOISES = ("fixed", "learned", "running", "validation")
 
@@ -13,9 +13,22 @@ OBSERVATION_NOISES = ("fixed", "learned", "running", "validation")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
-def choice(default: str, choices: tuple[str, ...]) -> str:
-    """A field of a configuration that is one of some texts."""
+def models() -> tuple[str, ...]:
+    """Names of the models."""
+    # Late, since models read their configurations here.
+    from attr2image_tf.models import CLASSES
+    return tuple(CLASSES)
+
+
+def choice(default: str, choices: tuple[str, ...] | Callable[[], tuple[str, ...]]) -> str:
+    """A field of a configuration that is one of some texts, or of those that a function gives when it is asked."""
     return dataclasses.field(default=default, metadata={"choices": choices})
+
+
+def choices_of(field: dataclasses.Field) -> tuple[str, ...]:
+    """What a field of `choice` may be; empty for other fields."""
+    choices = field.metadata.get("choices", ())
+    return choices() if callable(choices) else choices
 
 
 class ConfigError(ValueError):
@@ -30,7 +43,7 @@ class Config:
         for name, expected in typing.get_type_hints(type(self)).items():
             object.__setattr__(self, name, _checked(f"{type(self).__name__}.{name}", getattr(self, name), expected))
         for field in dataclasses.fields(self):
-            if choices := field.metadata.get("choices"):
+            if choices := choices_of(field):
                 self.require(getattr(self, field.name) in choices, field.name, f"one of {', '.join(choices)}")
 
     def require(self, condition: bool, name: str, expected: str):
@@ -122,7 +135,7 @@ class ModelConfig(Config):
         seed: of the initial weights, the noise and the dropout, at least 0.
     """
 
-    model: str = choice("discvae", MODELS)
+    model: str = choice("discvae", models)
     image_size: int = 64
     attribute_mean: tuple[float, ...] = ()
     attribute_standard_deviation: tuple[float, ...] = ()

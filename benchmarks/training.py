@@ -21,8 +21,8 @@ import keras
 import tensorflow as tf
 from absl import flags, logging
 
-from attr2image_tf.config import MODELS
 from attr2image_tf.files import write_text
+from attr2image_tf.models import CLASSES
 from benchmarks.peer import matrix_product, measure_peer
 from benchmarks.steps import make_config, make_step
 from benchmarks.workers import Work, Worker
@@ -31,7 +31,7 @@ from trainers.flags import define_path, run
 _OUTPUT = define_path("output", None, "JSON file for the results.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Pictures of a step.", lower_bound=1)
 _WIDTH = flags.DEFINE_float("width", 1.0, "Factor on the channels; the peer's network is of width 1.")
-_MODEL = flags.DEFINE_enum("model", "discvae", MODELS, "The peer's is discvae.")
+_MODEL = flags.DEFINE_enum("model", "discvae", list(CLASSES), "The peer's is discvae.")
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", 64, "Height and width in pixels; the peer's is 64.")
 _PRECISIONS = flags.DEFINE_list("precisions", ["float32"], "Dtype policies, such as float32,mixed_bfloat16. On a "
                                 "processor bfloat16 needs AVX-512 or more; without, a step takes minutes.")

@@ -18,11 +18,11 @@ DATA = os.environ.get("ATTR2IMAGE_DATA")
 # is a group by itself.
 SHARED = ("tiny_models", "real_lfw")
 # What takes longest comes first, so that no process works alone at the end.
-FIRST = (*SHARED, "tests/readme_walk_test.py", "tests/conformance_test.py", "tests/models/rewrites_test.py",
-         "tests/trainers/loop_test.py", "tests/inference/latent_optimizer_test.py", "tests/trainers/prepare_test.py",
-         "tests/trainers/evaluate_test.py", "tests/evaluation/attribute_regressor_test.py",
-         "tests/evaluation/experiments_test.py", "tests/export/litert_test.py", "tests/data/celeba_test.py",
-         "tests/data/foreground_test.py")
+FIRST = (*SHARED, "tests/readme_walk_test.py", "tests/extending_test.py", "tests/conformance_test.py",
+         "tests/models/rewrites_test.py", "tests/trainers/loop_test.py", "tests/inference/latent_optimizer_test.py",
+         "tests/trainers/prepare_test.py", "tests/trainers/evaluate_test.py",
+         "tests/evaluation/attribute_regressor_test.py", "tests/evaluation/experiments_test.py",
+         "tests/export/litert_test.py", "tests/data/celeba_test.py", "tests/data/foreground_test.py")
 
 
 @functools.cache

@@ -6,7 +6,7 @@ import shlex
 from typing import NamedTuple
 
 ROOT = pathlib.Path(__file__).parents[1]
-FILES = ("README.md", "BUILD.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
+FILES = ("README.md", "BUILD.md", *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md")))
 
 
 class Command(NamedTuple):

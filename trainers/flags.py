@@ -18,7 +18,7 @@ from collections.abc import Callable
 from absl import app, flags, logging
 
 from attr2image_tf import data, runtime
-from attr2image_tf.config import RunConfig
+from attr2image_tf.config import RunConfig, choices_of
 from attr2image_tf.errors import clear_errors
 from attr2image_tf.files import as_path
 
@@ -110,7 +110,7 @@ def define_config(config: type, *, skip: tuple[str, ...] = (), only: tuple[str, 
     for field in dataclasses.fields(config):
         if field.name in skip or only and field.name not in only or field.default is dataclasses.MISSING:
             continue
-        kind, choices = hints[field.name], field.metadata.get("choices")
+        kind, choices = hints[field.name], choices_of(field)
         common = field.name, field.default, texts[field.name]
         if choices:
             flags.DEFINE_enum(field.name, field.default, choices, texts[field.name])

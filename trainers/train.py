@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from absl import flags, logging
 
-from attr2image_tf import pixels
+from attr2image_tf import models, pixels
 from attr2image_tf.config import ConfigError, ModelConfig, RunConfig
 from attr2image_tf.data.augmentation import AugmentationConfig
 from attr2image_tf.data.batches import BatchReader
@@ -64,9 +64,9 @@ def run_config(values, dataset) -> RunConfig:
     Raises:
         ConfigError: a value out of its range, or a layered model for pictures without masks.
     """
-    if values.model == "discvae" and not dataset.has_masks:
-        raise ConfigError(f"model='discvae': the pictures of {dataset.name!r} have no masks, which a layered model "
-                          "learns from; use --model=cvae, or give masks.")
+    if models.CLASSES[values.model].layered and not dataset.has_masks:
+        raise ConfigError(f"model={values.model!r}: the pictures of {dataset.name!r} have no masks, which a layered "
+                          "model learns from; use --model=cvae, or give masks.")
     steps_per_epoch = dataset.counts["train"] // values.batch_size
     model = config_from_flags(ModelConfig, values, **dataset.schema.standardisation(),
                               kl_warmup_steps=round(values.kl_warmup_epochs * steps_per_epoch))

@@ -56,8 +56,8 @@ def fold(model, storage: tf.DType | None = None, gradients: bool = True):
 
 
 def conv_blocks(network) -> list[ConvBlock]:
-    """The convolution blocks of an encoder or decoder."""
-    return network.stream.blocks if hasattr(network, "stream") else network.blocks
+    """The convolution blocks of an encoder or decoder; none of a network without."""
+    return getattr(getattr(network, "stream", network), "blocks", [])
 
 
 class FoldedConvBlock:

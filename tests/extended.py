@@ -81,8 +81,8 @@ def test_what_is_exported_is_the_model_and_has_the_new_signature(run):
 
 
 def test_the_experiment_is_in_the_report(run, tmp_path):
-    evaluated.write_judge(tmp_path / "judge", run.read_schema())
-    processes.run("trainers.evaluate", f"--run={run.path}", f"--regressors={tmp_path / 'judge'}",
+    evaluated.write_regressor(tmp_path / "regressor", run.read_schema())
+    processes.run("trainers.evaluate", f"--run={run.path}", f"--regressors={tmp_path / 'regressor'}",
                   "--experiments=brightness", f"--output={tmp_path / 'evaluation'}")
     report = (tmp_path / "evaluation" / "report.md").read_text()
     _, _, section = report.partition("## Brightness\n")

@@ -17,7 +17,8 @@ class Factor:
         name: text.
         column: int. Its place among the numbers of a scene.
         layer: "foreground" or "background", where it can be seen.
-        levels: int. Equal parts of [0, 1) that are distinguished: the kinds of a choice, or bins of something continuous.
+        levels: int. Equal parts of [0, 1) that are distinguished: the kinds of a choice, or bins of something
+            continuous.
         attribute: bool. Whether the attributes determine it; what they do not is left to the latents.
         where: (column, level, levels) of choices under which alone it can be seen: the phase of stripes where there are
             stripes.

@@ -15,7 +15,7 @@ from tests.evaluation import tiny
 
 @pytest.fixture(scope="module")
 def data():
-    return tiny.make_data(tiny.make_dataset())
+    return tiny.make_evaluation_data(tiny.make_dataset())
 
 
 @pytest.fixture(scope="module")

@@ -34,12 +34,12 @@ def make_regressor(schema, seed=0):
     return AttributeRegressor(attribute_regressor.build(config), config, schema)
 
 
-def make_data(dataset, **settings):
+def make_evaluation_data(dataset, *, scenes=None, **settings):
     settings = {"inferred": 6, "completed": 4, "bounded": 4, "iterations": 8, "patch_sizes": (8,), "batch_size": 4,
                 "background_attributes": BACKGROUNDS, "inception": False} | settings
     return context.EvaluationData(pictures.read(dataset, "test"), pictures.read(dataset, "train"), dataset.schema,
                                   {"a": make_regressor(dataset.schema), "b": make_regressor(dataset.schema, 1)},
-                                  context.EvaluationConfig(**settings))
+                                  context.EvaluationConfig(**settings), scenes)
 
 
 def make_context(name, data, path):

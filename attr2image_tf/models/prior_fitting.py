@@ -225,11 +225,11 @@ def mean_kl_divergence(prior: LatentPrior, posteriors: Posteriors, seed: int = 0
     return total / len(posteriors)
 
 
-def fit(prior: LatentPrior, training: Posteriors, validation: Posteriors, config: FittingConfig, *, flow: bool = True,
+def fit(prior: LatentPrior, training: Posteriors, validation: Posteriors, config: FittingConfig, *,
         progress: Callable[[str], None] = logging.info):
-    """Fits all of a prior; with `flow=False` only the part that takes no training."""
+    """Fits all of a prior; the posteriors of the validation split say when the training of a flow ends."""
     if prior.kind == STANDARD:
         return
     fit_gaussian(prior, training, config.ridge)
-    if prior.kind == FLOW and flow:
+    if prior.kind == FLOW:
         fit_flow(prior, training, validation, config, progress)

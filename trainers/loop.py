@@ -19,7 +19,7 @@ from attr2image_tf.data.batches import BatchReader
 from attr2image_tf.models.latent_prior import STANDARD
 from attr2image_tf.models.observation_noise import IMAGE
 from attr2image_tf.models.optimizer import Adam, WeightAverage
-from attr2image_tf.models.prior_fitting import Posteriors, fit_gaussian
+from attr2image_tf.models.prior_fitting import Posteriors, encoder, fit_gaussian
 from attr2image_tf.run_folder import RunFolder
 
 # Pictures whose posteriors the prior is fitted to when an epoch ends; when training ends it is all of them.
@@ -69,6 +69,7 @@ class Loop:
         self._train = tf.function(self._train_steps)
         self._replica_train = tf.function(self._replica_step, jit_compile=jit_compile or None)
         self._test = tf.function(self._test_step)
+        self._encode = encoder(self.model)
         # A signal came to this process; the next steps tell all workers, which then stop together.
         self._signalled = self._stopping = False
         self._rate, self._tracing = 0.0, True
@@ -183,7 +184,7 @@ class Loop:
         if self.model.prior.kind == STANDARD:
             return
         batches = self.reader.evaluation("train").take(-(-EPOCH_POSTERIORS // self.reader.batch_size))
-        fit_gaussian(self.model.prior, Posteriors.of(self.model, batches, mirrored=self.config.flip))
+        fit_gaussian(self.model.prior, Posteriors.of(self._encode, batches, mirrored=self.config.flip))
         if self.chief:
             self.model.prior.save(self.folder.prior, step=self.step, final=False)
 

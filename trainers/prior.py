@@ -8,7 +8,7 @@ from attr2image_tf.data import AttributeDataset
 from attr2image_tf.data.augmentation import AugmentationConfig
 from attr2image_tf.data.batches import BatchReader
 from attr2image_tf.models.latent_prior import STANDARD, LatentBlock, LatentPrior
-from attr2image_tf.models.prior_fitting import FittingConfig, Posteriors, fit, mean_kl_divergence
+from attr2image_tf.models.prior_fitting import FittingConfig, Posteriors, encoder, fit, mean_kl_divergence
 from attr2image_tf.run_folder import RunFolder
 
 _BATCH = 64
@@ -43,10 +43,11 @@ def fit_prior(folder: RunFolder, dataset: AttributeDataset, kind: str, config: F
     if kind != STANDARD:
         reader = BatchReader(dataset, batch_size=min(_BATCH, dataset.counts["train"]), seed=0,
                              augmentation=AugmentationConfig())
-        training = Posteriors.of(model, reader.evaluation("train"), mirrored=config.mirrored)
-        validation = Posteriors.of(model, reader.evaluation("validation"), mirrored=config.mirrored)
+        encode = encoder(model)
+        training = Posteriors.of(encode, reader.evaluation("train"), mirrored=config.mirrored)
+        validation = Posteriors.of(encode, reader.evaluation("validation"), mirrored=config.mirrored)
         fit(prior, training, validation, config)
-        held_out = validation if measured == "validation" else Posteriors.of(model, reader.evaluation(measured))
+        held_out = validation if measured == "validation" else Posteriors.of(encode, reader.evaluation(measured))
         divergence = mean_kl_divergence(prior, held_out)
         standard = mean_kl_divergence(LatentPrior(STANDARD, blocks, run.model.attribute_count), held_out)
         about |= {"split": measured, "kl_divergence": divergence, "kl_divergence_to_standard": standard}

@@ -39,9 +39,13 @@ class BatchReader:
         self.steps_per_epoch = dataset.counts["train"] // batch_size
         if augmentation.cropped_size and dataset.bordered is None:
             raise ValueError(f"dataset {dataset.name!r} has no border to crop at random; leave out --crop.")
-        examples = (dataset.bordered if augmentation.cropped_size else dataset.examples)("train")
         fitting = MEMORY_LIMIT_BYTES // (4 * dataset.image_size**2)
-        self._examples = examples.cache() if dataset.counts["train"] <= fitting else examples
+        fits = dataset.counts["train"] + dataset.counts["validation"] <= fitting
+        self._splits = {split: dataset.examples(split).cache() if fits else dataset.examples(split)
+                        for split in ("train", "validation")}
+        self._examples = self._splits["train"]
+        if augmentation.cropped_size:
+            self._examples = dataset.bordered("train").cache() if fits else dataset.bordered("train")
         self._window = min(dataset.counts["train"], SHUFFLE_WINDOW, fitting)
 
     def training(self, epoch: int, first_step: int = 0, context: tf.distribute.InputContext | None = None):
@@ -80,7 +84,9 @@ class BatchReader:
         workers = context.num_input_pipelines if context else 1
         worker = context.input_pipeline_id if context else 0
         replicas = context.num_replicas_in_sync if context else 1
-        examples = self.dataset.examples(split).map(_ready, tf.data.AUTOTUNE)
+        # A cropped training split is seldom read whole and uncropped, and would be held twice.
+        held = split == "validation" or split == "train" and self._examples is self._splits["train"]
+        examples = (self._splits[split] if held else self.dataset.examples(split)).map(_ready, tf.data.AUTOTUNE)
         filling = -self.dataset.counts[split] % self.batch_size
         nothing = tf.data.Dataset.from_tensors(
             tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), examples.element_spec))

@@ -81,19 +81,14 @@ class Posteriors:
         return len(self.means)
 
     @classmethod
-    def of(cls, model, batches: Iterable, mirrored: bool = False) -> "Posteriors":
+    def of(cls, encode, batches: Iterable, mirrored: bool = False) -> "Posteriors":
         """One pass of a model's encoder over batches; with `mirrored` also over their mirror images.
 
         Args:
-            model: AttributeModel.
+            encode: `encoder` of the model.
             batches: dictionaries of `AttributeModel`; rows of weight 0 are left out.
             mirrored: bool.
         """
-        @tf.function(reduce_retracing=True)
-        def encode(images, masks, attributes):
-            posterior = model.encode(images, masks, attributes)
-            return posterior.mean(), posterior.stddev(), model.standardise(attributes)
-
         rows = []
         for batch in batches:
             counted = batch["weight"].numpy() > 0
@@ -105,6 +100,16 @@ class Posteriors:
     def draw(self, seed) -> tf.Tensor:
         """One draw of each, float32 [N, Z], by a seed int32 [2]."""
         return self.means + self.deviations * stateless_normal(self.means.shape, seed)
+
+
+def encoder(model):
+    """The pass of a model's encoder as one graph; made once for all passes, since tracing it takes seconds."""
+    @tf.function(reduce_retracing=True)
+    def encode(images, masks, attributes):
+        posterior = model.encode(images, masks, attributes)
+        return posterior.mean(), posterior.stddev(), model.standardise(attributes)
+
+    return encode
 
 
 def fit_gaussian(prior: LatentPrior, posteriors: Posteriors, ridge: float = FittingConfig.ridge):

@@ -77,7 +77,11 @@ class BatchReader:
             return ready | augment({"image": ready["image"], "mask": ready["mask"]}, own, self.augmentation)
 
         batches = order.map(prepared, tf.data.AUTOTUNE).batch(self.batch_size // replicas, drop_remainder=True)
-        return batches.prefetch(tf.data.AUTOTUNE)
+        # An epoch ends when its iterator is gone, and that waits for the autotuner, which may sleep for seconds.
+        # Without it as many examples are prepared at once as there are cores.
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
 
     def evaluation(self, split: str, context: tf.distribute.InputContext | None = None):
         """A whole split once, in its order, unaugmented; the last batch is filled up with rows of weight 0."""

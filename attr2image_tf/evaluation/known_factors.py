@@ -114,7 +114,7 @@ def _render(context, draws, attributes=None):
     for start in range(0, len(draws), RENDERED):
         rows = slice(start, start + RENDERED)
         for name, layer in scenes.render(tf.constant(draws[rows]), tf.constant(attributes[rows]), size).items():
-            parts.setdefault(name, []).append(np.round(layer.numpy() * 255.0).astype(np.uint8))
+            parts.setdefault(name, []).append(pixels.uint8_from_unit(layer).numpy())
     layers = {name: np.concatenate(part) for name, part in parts.items()}
     names = np.array([str(i) for i in range(len(draws))])
     return Pictures(layers["image"], layers["mask"], attributes, names, names), layers
@@ -149,7 +149,7 @@ def exchange(context: Context):
         "largest change of the foreground layer": number(
             np.abs(own["foregrounds"] - mixed["foregrounds"]).max(), EDITED)}
     rows = evenly_spaced(EDITED, 8)
-    sheet = [[pictures.images[i], pictures.images[other[i]], *(_uint8(part[i]) for part in (
+    sheet = [[pictures.images[i], pictures.images[other[i]], *(part[i] for part in (
         composed, mixed["images"], behind, mixed["backgrounds"]))] for i in rows]
     return estimates, {"exchanged backgrounds": pixels.grid(sheet, column_labels=[
         "foreground", "background", "true", "drawn", "true background", "drawn background"])}
@@ -163,11 +163,8 @@ def _decoded(context, latents, attributes):
         for name, layer in context.layers(latents[rows], attributes[rows]).items():
             parts.setdefault(name, []).append(layer)
     layers = {name: np.concatenate(part) for name, part in parts.items()}
-    return {name: layer if name.startswith("gate") else (layer + 1.0) / 2.0 for name, layer in layers.items()}
-
-
-def _uint8(picture):
-    return np.round(np.clip(picture, 0.0, 1.0) * 255.0).astype(np.uint8)
+    return {name: layer if name.startswith("gate") else pixels.unit_from_model_range(layer).numpy()
+            for name, layer in layers.items()}
 
 
 def changes(context: Context):
@@ -194,7 +191,7 @@ def changes(context: Context):
         responses[name] = context.estimate(slope, pictures.people)
         elsewhere[name] = context.estimate(np.square(drawn - slope[:, None] * true).sum(1) / size, pictures.people)
         place = len(sheet) * 7 % EDITED
-        sheet.append([pictures.images[place], _uint8(before[place]), wanted.images[place], _uint8(after[place])])
+        sheet.append([pictures.images[place], before[place], wanted.images[place], after[place]])
     return {"response": {"mean": number(np.mean([each["value"] for each in responses.values()]), EDITED)} | responses,
             "elsewhere": {"mean": number(np.mean([each["value"] for each in elsewhere.values()]), EDITED)} | elsewhere
             }, {"one attribute changed": pixels.grid(sheet, row_labels=list(scenes.changes), column_labels=[

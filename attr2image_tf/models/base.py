@@ -61,6 +61,19 @@ class AttributeModel(keras.Model):
         """
         raise NotImplementedError(f"{type(self).__name__} does not define decode.")
 
+    @property
+    def decoders(self) -> list[keras.layers.Layer]:
+        """The networks of `decode`, all of its weights."""
+        raise NotImplementedError(f"{type(self).__name__} does not define decoders.")
+
+    def log_likelihoods(self, batch, layers):
+        """log p of all that a batch shows given `decode`'s layers, by what is observed: float32 [B] in nats each."""
+        raise NotImplementedError(f"{type(self).__name__} does not define log_likelihoods.")
+
+    def weighted_log_likelihood(self, likelihoods):
+        """The sum of `log_likelihoods`, float32 [B], as the objective weighs them."""
+        return sum(likelihoods.values())
+
     def lower_bound(self, batch, seed, training=False, kl_weight=1.0):
         """The terms of the bound, each float32 [B] in nats, by name.
 

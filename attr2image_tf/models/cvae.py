@@ -51,21 +51,30 @@ class CVAE(AttributeModel):
         foregrounds, _ = self.decoder(latents, self.standardise(attributes), training=training)
         return {"images": foregrounds}
 
+    @property
+    def decoders(self):
+        return [self.decoder]
+
+    def log_likelihoods(self, batch, layers):
+        return {"log_likelihood_image": bounds.gaussian_log_likelihood(batch["image"], layers["images"],
+                                                                       self.observation_standard_deviation)}
+
     def lower_bound(self, batch, seed, training=False, kl_weight=1.0):
         noise_seed, dropout_seed = randomness.split_seed(seed, 2)
         posterior = self.encode(batch["image"], batch["mask"], batch["attributes"], training, dropout_seed)
         noise = randomness.replica_normal(tf.shape(batch["image"])[0], self.latent_size, noise_seed)
         latents = posterior.mean() + posterior.stddev() * noise
-        images = self.decode(latents, batch["attributes"], training)["images"]
+        layers = self.decode(latents, batch["attributes"], training)
         prior = bounds.standard_normal(self.latent_size)
         kl = bounds.kl_divergence(posterior, prior)
-        log_likelihood = bounds.gaussian_log_likelihood(batch["image"], images, self.observation_standard_deviation)
+        likelihoods = self.log_likelihoods(batch, layers)
+        log_likelihood = self.weighted_log_likelihood(likelihoods)
         return {
             "objective": log_likelihood - kl_weight * kl,
             "lower_bound": log_likelihood - kl,
             "log_weight": log_likelihood + prior.log_prob(latents) - posterior.log_prob(latents),
             "kl_divergence": kl,
-            "log_likelihood_image": log_likelihood,
-            "squared_error": mean_squared_error(batch["image"], images),
+            **likelihoods,
+            "squared_error": mean_squared_error(batch["image"], layers["images"]),
             **self._prior_gain(latents, batch["attributes"], training),
         }

@@ -84,6 +84,24 @@ class DisCVAE(AttributeModel):
         return {"images": pixels.compose(foregrounds, gates, backgrounds), "foregrounds": foregrounds,
                 "gates": gates, "gate_logits": gate_logits, "backgrounds": backgrounds}
 
+    @property
+    def decoders(self):
+        return [self.foreground_decoder, self.background_decoder]
+
+    def log_likelihoods(self, batch, layers):
+        image, mask = batch["image"], batch["mask"]
+        return {
+            "log_likelihood_foreground": bounds.gaussian_log_likelihood(
+                observed_foreground(image, mask), layers["foregrounds"],
+                self.observation_noise.standard_deviation(FOREGROUND)),
+            "log_likelihood_gate": bounds.bernoulli_log_likelihood(observed_gate(mask), layers["gate_logits"]),
+            "log_likelihood_image": bounds.gaussian_log_likelihood(image, layers["images"],
+                                                                   self.observation_standard_deviation)}
+
+    def weighted_log_likelihood(self, likelihoods):
+        return (likelihoods["log_likelihood_foreground"]
+                + self.config.gate_weight * likelihoods["log_likelihood_gate"] + likelihoods["log_likelihood_image"])
+
     def lower_bound(self, batch, seed, training=False, kl_weight=1.0):
         image, mask, attributes = batch["image"], batch["mask"], batch["attributes"]
         seeds = randomness.split_seed(seed, 4)
@@ -103,30 +121,24 @@ class DisCVAE(AttributeModel):
         p_background = bounds.standard_normal(self.config.background_latent_size)
         kl_foreground = bounds.kl_divergence(q_foreground, p_foreground)
         kl_background = bounds.kl_divergence(q_background, p_background)
-        foreground = observed_foreground(image, mask)
-        log_foreground = bounds.gaussian_log_likelihood(
-            foreground, layers["foregrounds"], self.observation_noise.standard_deviation(FOREGROUND))
-        log_gate = bounds.bernoulli_log_likelihood(observed_gate(mask), layers["gate_logits"])
-        log_image = bounds.gaussian_log_likelihood(image, layers["images"], self.observation_standard_deviation)
-        log_likelihood = log_foreground + log_gate + log_image
+        likelihoods = self.log_likelihoods(batch, layers)
+        log_likelihood = sum(likelihoods.values())
         kl = kl_foreground + kl_background
         log_ratio = (p_foreground.log_prob(foreground_latents) - q_foreground.log_prob(foreground_latents)
                      + p_background.log_prob(background_latents) - q_background.log_prob(background_latents))
         return {
-            "objective": (log_foreground + self.config.gate_weight * log_gate + log_image
-                          - kl_weight * kl),
+            "objective": self.weighted_log_likelihood(likelihoods) - kl_weight * kl,
             "lower_bound": log_likelihood - kl,
             "log_weight": log_likelihood + log_ratio,
             "kl_foreground": kl_foreground,
             "kl_background": kl_background,
-            "log_likelihood_foreground": log_foreground,
-            "log_likelihood_gate": log_gate,
-            "log_likelihood_image": log_image,
-            **self._squared_errors(image, foreground, mask, layers),
+            **likelihoods,
+            **self._squared_errors(image, mask, layers),
             **self._prior_gain(latents, attributes, training),
         }
 
-    def _squared_errors(self, image, foreground, mask, layers):
+    def _squared_errors(self, image, mask, layers):
+        foreground = observed_foreground(image, mask)
         error = mean_squared_error(image, layers["images"])
         if self.config.shared_observation_noise:
             return {"squared_error": 0.5 * (mean_squared_error(foreground, layers["foregrounds"]) + error)}

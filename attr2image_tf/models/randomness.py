@@ -24,12 +24,17 @@ def replica_normal(batch, size, seed):
     return _own_rows(stateless_normal, batch, size, seed)
 
 
-def replica_dropout(inputs, rate, seed):
-    """Dropout on [B, D] with this replica's rows of the global batch's mask: kept values are divided by 1 - rate."""
+def replica_uniform(batch, size, seed):
+    """Uniform float32 [batch, size] in [0, 1), in the way of `replica_normal`."""
     def uniform(shape, seed):
         return tf.random.stateless_uniform(shape, seed, alg="philox")
 
-    uniforms = _own_rows(uniform, tf.shape(inputs)[0], inputs.shape[1], seed)
+    return _own_rows(uniform, batch, size, seed)
+
+
+def replica_dropout(inputs, rate, seed):
+    """Dropout on [B, D] with this replica's rows of the global batch's mask: kept values are divided by 1 - rate."""
+    uniforms = replica_uniform(tf.shape(inputs)[0], inputs.shape[1], seed)
     return inputs * tf.cast(uniforms >= rate, inputs.dtype) / (1.0 - rate)
 
 

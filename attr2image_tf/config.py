@@ -71,8 +71,8 @@ class Config:
                    if field.default is dataclasses.MISSING and field.name not in values]
         if missing:
             raise ConfigError(f"{cls.__name__}: missing key {', '.join(missing)}.")
-        return cls(**{name: known[name].from_dict(value) if _is_config(known[name]) else value
-                      for name, value in values.items()})
+        return cls(**{name: _config_of(known[name]).from_dict(value)
+                      if _config_of(known[name]) and value is not None else value for name, value in values.items()})
 
     @classmethod
     def from_json(cls, text: str):
@@ -83,8 +83,10 @@ class Config:
         return cls.from_dict(values)
 
 
-def _is_config(kind):
-    return isinstance(kind, type) and issubclass(kind, Config)
+def _config_of(kind):
+    """The configuration that a field of type `kind` holds, of `Config | None` too; None for other types."""
+    kinds = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    return next((each for each in kinds if isinstance(each, type) and issubclass(each, Config)), None)
 
 
 def _checked(name, value, expected):
@@ -184,6 +186,58 @@ _VERSION_1_MODEL = {"shared_observation_noise": True, "prior": "standard"}
 
 
 @dataclasses.dataclass(frozen=True)
+class FineTuningConfig(Config):
+    """How the decoders of a trained run are made to draw sharply (`sharpening.Sharpener` has the terms).
+
+    Attributes:
+        source: folder of the run whose decoders are tuned, as it was named.
+        source_step: the step that it had reached.
+        regressor: folder of the regressor of the attribute terms; "" where their weights are 0.
+        reconstruction_weight: of the bound's reconstruction terms, in nats a value of the picture.
+        patch_weight: of the discriminator's judgement of patches.
+        global_weight: of its judgement of whole pictures and whether they are of their attributes.
+        feature_weight: of the differences of the discriminator's features, reconstructions beside their pictures.
+        attribute_weight: of the squared error of the attributes that the regressor finds in samples.
+        change_weight: of the squared error of the change that it finds where one attribute alone was changed.
+        largest_change: of one attribute, in standard deviations, above 0.
+        discriminator_width: factor on the channels of the discriminator.
+        discriminator_rate: its learning rate, above 0.
+        penalty: weight of its squared gradient on real pictures (R1), at least 0.
+        penalty_interval: steps between two of these penalties, each so many times as strong.
+    """
+
+    source: str
+    source_step: int
+    regressor: str = ""
+    reconstruction_weight: float = 1.0
+    patch_weight: float = 0.05
+    global_weight: float = 0.05
+    feature_weight: float = 0.25
+    attribute_weight: float = 0.05
+    change_weight: float = 0.05
+    largest_change: float = 1.5
+    discriminator_width: float = 1.0
+    discriminator_rate: float = 2e-4
+    penalty: float = 1.0
+    penalty_interval: int = 8
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("reconstruction_weight", "patch_weight", "global_weight", "feature_weight", "attribute_weight",
+                     "change_weight", "penalty"):
+            self.require(getattr(self, name) >= 0, name, "at least 0")
+        for name in ("largest_change", "discriminator_width", "discriminator_rate"):
+            self.require(getattr(self, name) > 0, name, "above 0")
+        self.require(self.penalty_interval >= 1, "penalty_interval", "at least 1")
+        self.require(bool(self.regressor) or not self.uses_regressor, "regressor",
+                     "the folder of a regressor, which attribute_weight and change_weight need")
+
+    @property
+    def uses_regressor(self) -> bool:
+        return self.attribute_weight > 0 or self.change_weight > 0
+
+
+@dataclasses.dataclass(frozen=True)
 class RunConfig(Config):
     """What a training run is: everything its result depends on, saved as config.json in the run folder.
 
@@ -202,8 +256,10 @@ class RunConfig(Config):
         crop: whether training pictures are cropped at random; for data sets whose pictures have a border.
         sharpening: largest strength of random sharpening, at least 0; 0 switches it off.
         prior_steps: steps in which the flow of the prior is trained at the end, at most; 0 leaves it out.
+        fine_tuning: how the decoders of another run were tuned (`trainers.sharpen`); None in a run trained from the
+            start.
         version: of this format. 1, whose files do not say so, had one standard deviation for both likelihoods of
-            DisCVAE, no fitted prior, and a blur in sharpening that made it two thirds as strong.
+            DisCVAE, no fitted prior, and a blur in sharpening that made it two thirds as strong; 2 no fine-tuning.
     """
 
     dataset: str
@@ -219,7 +275,8 @@ class RunConfig(Config):
     crop: bool = False
     sharpening: float = 1.5
     prior_steps: int = 2000
-    version: int = 2
+    fine_tuning: FineTuningConfig | None = None
+    version: int = 3
 
     @classmethod
     def from_dict(cls, values: dict):
@@ -235,8 +292,8 @@ class RunConfig(Config):
     def continuing(self, before: "RunConfig") -> "RunConfig":
         """This configuration as one that goes on with a run of `before`: an older version's ways, where today's
         defaults stand."""
-        if before.version >= self.version:
-            return self
+        if before.version > 1:
+            return dataclasses.replace(self, version=before.version)
 
         def inherit(new, old, names):
             defaults = {field.name: field.default for field in dataclasses.fields(new)}
@@ -248,7 +305,7 @@ class RunConfig(Config):
 
     def __post_init__(self):
         super().__post_init__()
-        self.require(1 <= self.version <= 2, "version", "1 or 2; a newer one needs a newer version of this package")
+        self.require(1 <= self.version <= 3, "version", "1 to 3; a newer one needs a newer version of this package")
         for name in ("epochs", "batch_size"):
             self.require(getattr(self, name) >= 1, name, "at least 1")
         self.require(self.learning_rate > 0, "learning_rate", "above 0")

@@ -76,3 +76,16 @@ def test_a_run_of_version_1_goes_on_as_it_began(tmp_path):
     # What is asked for is not passed over.
     with pytest.raises(ConfigError, match=r"prior: 'standard' before, 'gaussian' now"):
         folder.check(dataclasses.replace(new, model=dataclasses.replace(new.model, prior="gaussian")))
+
+
+def test_a_run_of_version_2_goes_on_as_it_began(tmp_path):
+    new = RunConfig(dataset="emblems", model=ModelConfig(attribute_mean=(0.0,), attribute_standard_deviation=(1.0,)))
+    old = new.to_dict() | {"version": 2, "sharpening": 0.5}
+    del old["fine_tuning"]
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    (folder.path / "config.json").write_text(json.dumps(old))
+    assert folder.check(dataclasses.replace(new, sharpening=0.5)) == folder.read_config()
+    # Today's defaults are what a new command means: this version had them all.
+    with pytest.raises(ConfigError, match=r"sharpening: 0.5 before, 1.5 now"):
+        folder.check(new)

@@ -28,9 +28,8 @@ class Journal:
         if self.first_epoch is None:
             self.first_epoch = epoch
         seconds = (time.monotonic() - self.started) / (epoch + 1 - self.first_epoch)
-        logging.info("Epoch %d of %d: bound %.1f in training, %.1f in validation (nats per example), %.1f pictures/s, "
-                     "%s left.", epoch + 1, self.config.epochs, row["train_lower_bound"],
-                     row["validation_lower_bound"], row["pictures_per_second"],
+        logging.info("Epoch %d of %d: %s, %.1f pictures/s, %s left.", epoch + 1, self.config.epochs,
+                     loop.learner.describe(row), row["pictures_per_second"],
                      _duration(seconds * (self.config.epochs - epoch - 1)))
         seeds = np.stack([np.zeros(self.shown), np.arange(self.shown)], -1).astype(np.int32)
         pictures = {"reconstructions": sheets.reconstructions(loop.model, self.batch),

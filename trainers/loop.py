@@ -1,4 +1,4 @@
-"""The training loop: `model.training_step` under any tf.distribute strategy, resumable at every step.
+"""The training loop: a learner's steps under any tf.distribute strategy, resumable at every step.
 
 Keras' `fit` fails under MultiWorkerMirroredStrategy (keras#20585), so the loop is here. All that happens in a step is
 a function of the configuration and the step's number: data, augmentation, noise. A checkpoint therefore holds the
@@ -30,8 +30,47 @@ class Diverged(RuntimeError):
     """Training that cannot go on: a whole epoch without one finite step."""
 
 
+class BoundLearner:
+    """Trains all of a new model by its lower bound.
+
+    Another learner, such as `sharpening.Sharpener`, has these attributes and `training_step` too. It is made in the
+    strategy's scope, and draws noise by `iterations` alone.
+
+    Args:
+        config: RunConfig.
+
+    Attributes:
+        model: AttributeModel.
+        iterations: int64 variable. Steps, skipped ones included.
+        skipped: int64 variable. Steps not taken because a gradient was not finite.
+        state: dictionary of what a checkpoint must hold beside the model's weights.
+        terms: names of what `training_step` returns; empty for those of the bound.
+        shown: name of the term that the progress bar shows.
+        tunes: whether it goes on with a trained model, whose prior and likelihoods stay.
+    """
+
+    terms, shown, tunes = (), "lower_bound", False
+
+    def __init__(self, config: RunConfig):
+        self.model = models.create(config.model)
+        self.optimizer = Adam(
+            [variable.value for variable in self.model.trainable_variables], config.learning_rate, l2=config.l2,
+            clip_norm=config.clip_norm, scale_loss=config.model.precision == "mixed_float16")
+        self.iterations, self.skipped = self.optimizer.iterations, self.optimizer.skipped
+        self.state = {"optimizer": self.optimizer}
+
+    def training_step(self, batch):
+        """The sums of the terms over this replica's rows of a batch, and `count`; call in replica context."""
+        return self.model.training_step(batch, self.optimizer)
+
+    def describe(self, row: dict) -> str:
+        """How it stands, from an epoch's row of the log."""
+        return (f"bound {row['train_lower_bound']:.1f} in training, {row['validation_lower_bound']:.1f} in validation "
+                "(nats per example)")
+
+
 class Loop:
-    """Trains a model as `config` says, from where the run folder's last checkpoint left off.
+    """Trains as `config` says, from where the run folder's last checkpoint left off.
 
     Args:
         config: RunConfig.
@@ -43,27 +82,29 @@ class Loop:
         steps_per_execution: int, at least 1. Steps between returns to Python.
         checkpoint_seconds: float. Time between checkpoints; each epoch ends with one too.
         on_epoch: function of (loop, epoch, row of log.csv), called with the averaged weights in place.
+        learner: function of the configuration that makes what is trained; see BoundLearner.
     """
 
     def __init__(self, config: RunConfig, reader: BatchReader, strategy: tf.distribute.Strategy, folder: RunFolder, *,
-                 chief=True, jit_compile=False, steps_per_execution=8, checkpoint_seconds=300.0, on_epoch=None):
+                 chief=True, jit_compile=False, steps_per_execution=8, checkpoint_seconds=300.0, on_epoch=None,
+                 learner=BoundLearner):
         self.config, self.reader, self.strategy, self.folder = config, reader, strategy, folder
         self.chief, self.on_epoch = chief, on_epoch
         self.steps_per_execution, self.checkpoint_seconds = steps_per_execution, checkpoint_seconds
         with strategy.scope():
-            self.model = models.create(config.model)
+            self.learner = learner(config)
+            self.model = self.learner.model
             self._variables = [variable.value for variable in self.model.variables]
-            self.optimizer = Adam(
-                [variable.value for variable in self.model.trainable_variables], config.learning_rate,
-                l2=config.l2, clip_norm=config.clip_norm,
-                scale_loss=config.model.precision == "mixed_float16")
             self.average = WeightAverage(self._variables, config.average_decay)
-            self._names = self._term_names()
+            self._evaluated = self._term_names()
+        # A training step has no `prior_gain`.
+        self._trained = [name for name in self.learner.terms or self._evaluated if name != "prior_gain"]
+        self._names = sorted({*self._evaluated, *self._trained})
         # Sums over the steps of the epoch under way, so that a resumed epoch logs what an uninterrupted one does.
         self._totals = tf.Variable(tf.zeros([len(self._names)]), trainable=False)
         # The variables themselves: a Keras model's own tracking loses layers on the way to tf.train.Checkpoint.
-        checkpoint = tf.train.Checkpoint(variables=self._variables, optimizer=self.optimizer,
-                                         average=self.average, totals=self._totals)
+        checkpoint = tf.train.Checkpoint(variables=self._variables, average=self.average, totals=self._totals,
+                                         **self.learner.state)
         self._manager = tf.train.CheckpointManager(checkpoint, str(folder.checkpoints), max_to_keep=2)
         self._restore(checkpoint)
         self._train = tf.function(self._train_steps)
@@ -78,7 +119,7 @@ class Loop:
     @property
     def step(self) -> int:
         """Steps taken since the start of the run."""
-        return int(self.optimizer.iterations.numpy())
+        return int(self.learner.iterations.numpy())
 
     def run(self) -> bool:
         """Trains to the last epoch, or until SIGTERM or SIGINT, which save first. Returns whether training is done.
@@ -109,7 +150,8 @@ class Loop:
         data = self.strategy.distribute_datasets_from_function(lambda context: self.reader.evaluation(split, context))
         totals = sum((self._test(batch, tf.constant([number, 0])).numpy().astype(np.float64)
                       for number, batch in enumerate(data)), np.zeros(len(self._names)))
-        return self._means(totals)
+        means = self._means(totals)
+        return {name: means[name] for name in self._evaluated if name in means}
 
     @tf.function
     def exchange_average(self):
@@ -125,13 +167,14 @@ class Loop:
         per_epoch = self.reader.steps_per_epoch
         first = self.step - epoch * per_epoch
         if first == 0:
-            if self.config.model.observation_noise == "validation" and self._validation is not None:
+            following = self.config.model.observation_noise == "validation" and not self.learner.tunes
+            if following and self._validation is not None:
                 self._set_observation_noise()
             self._totals.assign(tf.zeros_like(self._totals))
         batches = iter(self.strategy.distribute_datasets_from_function(
             lambda context: self.reader.training(epoch, first, context)))
         bar = keras.utils.Progbar(per_epoch, verbose=1 if self.chief else 0, unit_name="step",
-                                  stateful_metrics=("bound", "pictures/s"))
+                                  stateful_metrics=(self.learner.shown, "pictures/s"))
         saved = time.monotonic()
         started, done = (saved, first), first
         while done < per_epoch:
@@ -146,7 +189,7 @@ class Loop:
             if self._tracing:
                 # The first execution traces the graph, which says nothing of speed.
                 self._tracing, started = False, (now, done)
-            bar.update(done, [("bound", means["lower_bound"]), ("pictures/s", self._rate)])
+            bar.update(done, [(self.learner.shown, means[self.learner.shown]), ("pictures/s", self._rate)])
             if self._stopping or time.monotonic() - saved > self.checkpoint_seconds:
                 self.save()
                 saved = time.monotonic()
@@ -159,18 +202,17 @@ class Loop:
         self.save()
         train = self._means(self._totals.numpy())
         if not self._totals.numpy()[self._names.index("count")]:
-            raise Diverged(f"epoch {epoch + 1} had no step with a finite bound; use a smaller learning_rate, or set "
+            raise Diverged(f"epoch {epoch + 1} had no step with finite terms; use a smaller learning_rate, or set "
                            "clip_norm, and start again in a new folder.")
         self.exchange_average()
         try:
             self._fit_prior()
             validation = self._validation = self.evaluate("validation")
-            train.pop("prior_gain", None)
-            row = {"epoch": epoch + 1, "step": self.step, "skipped_steps": int(self.optimizer.skipped.numpy()),
+            row = {"epoch": epoch + 1, "step": self.step, "skipped_steps": int(self.learner.skipped.numpy()),
                    **{f"observation_standard_deviation{'' if name == IMAGE else f'_{name}'}": deviation
                       for name, deviation in self.model.observation_noise.standard_deviations().items()},
                    "pictures_per_second": round(self._rate, 2),
-                   **{f"train_{name}": value for name, value in train.items()},
+                   **{f"train_{name}": train[name] for name in self._trained if name in train},
                    **{f"validation_{name}": value for name, value in validation.items()}}
             if self.chief:
                 self.folder.append_log(row)
@@ -181,7 +223,7 @@ class Loop:
 
     def _fit_prior(self):
         """The Gaussian part of the prior, on all workers alike; a flow is trained when training has ended."""
-        if self.model.prior.kind == STANDARD:
+        if self.learner.tunes or self.model.prior.kind == STANDARD:
             return
         batches = self.reader.evaluation("train").take(-(-EPOCH_POSTERIORS // self.reader.batch_size))
         fit_gaussian(self.model.prior, Posteriors.of(self._encode, batches, mirrored=self.config.flip))
@@ -209,13 +251,12 @@ class Loop:
         return self._summed(self.strategy.run(self.model.evaluation_step, (batch, seed)))
 
     def _replica_step(self, batch):
-        terms = self.model.training_step(batch, self.optimizer)
-        self.average.update(self._variables, self.optimizer.iterations)
+        terms = self.learner.training_step(batch)
+        self.average.update(self._variables, self.learner.iterations)
         return terms
 
     def _summed(self, terms):
         summed = tf.nest.map_structure(lambda term: self.strategy.reduce("SUM", term, axis=None), terms)
-        # A training step has no `prior_gain`.
         return tf.stack([summed.get(name, 0.0) for name in self._names])
 
     def _means(self, totals):

@@ -1,0 +1,109 @@
+"""What mains that train share: their flags, the loop they ask for, and a run from there to pictures that it draws."""
+
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+from absl import flags, logging
+
+from attr2image_tf import pixels
+from attr2image_tf.config import RunConfig
+from attr2image_tf.data import AttributeDataset
+from attr2image_tf.data.augmentation import AugmentationConfig
+from attr2image_tf.data.batches import BatchReader
+from attr2image_tf.evaluation import sheets
+from attr2image_tf.run_folder import RunFolder
+from export.publishing import export_run
+from trainers import strategies
+from trainers.flags import define_threads
+from trainers.journal import Journal
+from trainers.loop import BoundLearner, Diverged, Loop
+
+# What is defined here is a flag of the main that calls it.
+flags.disclaim_key_flags()
+
+
+def define_loop_flags():
+    """--strategy, --jit_compile, --steps_per_execution, --checkpoint_minutes, --threads."""
+    flags.DEFINE_enum("strategy", "auto", strategies.NAMES, "How training is distributed.")
+    flags.DEFINE_bool("jit_compile", False, "Compile the training step with XLA; pays on GPUs, not on CPUs.")
+    flags.DEFINE_integer("steps_per_execution", 8, "Steps between returns to Python.", lower_bound=1)
+    flags.DEFINE_float("checkpoint_minutes", 5.0, "Time between checkpoints; every epoch ends with one too.")
+    define_threads()
+
+
+def make_loop(values, config: RunConfig, dataset: AttributeDataset, strategy: tf.distribute.Strategy,
+              folder: RunFolder, *, write: bool = True, learner: Callable = BoundLearner) -> Loop:
+    """The loop that the flags ask for.
+
+    Args:
+        values: flag values.
+        config: RunConfig.
+        dataset: AttributeDataset.
+        strategy: tf.distribute.Strategy.
+        folder: RunFolder, which gets its configuration unless `write` is off.
+        write: bool.
+        learner: see Loop.
+
+    Raises:
+        ValueError: a batch that the replicas cannot share.
+    """
+    augmentation = AugmentationConfig(flip_probability=0.5 if config.flip else 0.0,
+                                      maximum_sharpening=config.sharpening,
+                                      maximum_rotation=config.rotation,
+                                      cropped_size=dataset.image_size if config.crop else None)
+    reader = BatchReader(dataset, batch_size=config.batch_size, seed=config.model.seed, augmentation=augmentation)
+    if config.batch_size % strategy.num_replicas_in_sync:
+        raise ValueError(f"batch_size={config.batch_size} cannot be shared by {strategy.num_replicas_in_sync} "
+                         "replicas; use a multiple.")
+    chief = strategies.is_chief()
+    if chief and write:
+        folder.write(config, dataset.schema)
+    return Loop(config, reader, strategy, folder, chief=chief, jit_compile=values.jit_compile,
+                steps_per_execution=values.steps_per_execution, checkpoint_seconds=60 * values.checkpoint_minutes,
+                learner=learner)
+
+
+def complete(loop: Loop, dataset: AttributeDataset, prepare: Callable[[], None]):
+    """Runs a loop to its end; then the chief prepares the export, exports, draws a sheet and prints where all is.
+
+    Args:
+        loop: Loop.
+        dataset: AttributeDataset.
+        prepare: function that does what the run folder lacks for the export.
+
+    Raises:
+        SystemExit: training diverged, or the cluster lost a worker.
+    """
+    if loop.chief:
+        loop.on_epoch = Journal(loop.folder, dataset, loop.config)
+    try:
+        done = loop.run()
+    except Diverged as error:
+        sys.exit(f"error: {error}")
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
+        # The first lines tell where in the graph, the last what happened.
+        logging.debug("%s", error)
+        sys.exit("error: the cluster lost a worker; look for the first one that ended and why. Start all workers again "
+                 f"with the same commands; they go on from the last checkpoint. ({type(error).__name__})")
+    if done and loop.chief:
+        prepare()
+        # What the picture shows is said before its path, which ends the output so that it is easily copied.
+        sheet = _export_and_draw(loop.folder, dataset)
+        print(f"Exported to {loop.folder.models}. At the left pictures of the test split, beside each what the "
+              f"exported generator draws for its attributes:\n{sheet}")
+
+
+def _export_and_draw(folder, dataset):
+    """Exports the run, loads the generator as an app would, and draws a sheet with it. Returns the sheet's path."""
+    version = export_run(folder.path, folder.models)["generator"]
+    generator = tf.saved_model.load(str(version))
+
+    def generate(attributes, seeds):
+        return generator.signatures["generate"](attributes=attributes, seed=seeds)["images"]
+
+    examples = list(dataset.examples("test").take(8).as_numpy_iterator())
+    sheet = sheets.beside_references(generate, [example["image"] for example in examples],
+                                     np.stack([example["attributes"] for example in examples]), count=8, seed=0)
+    return pixels.save(sheet, folder.path / "sheet.png")

@@ -94,10 +94,7 @@ def open_regressors(paths, schema, image_size) -> dict[str, attribute_regressor.
     regressors = {}
     for path in paths:
         regressor = attribute_regressor.load(path)
-        if regressor.schema.names != schema.names or regressor.config.image_size != image_size:
-            raise ValueError(f"regressor {path!r} is of {len(regressor.schema)} attributes and pictures of "
-                             f"{regressor.config.image_size} pixels; the runs have {len(schema)} attributes, maybe "
-                             f"others, and {image_size} pixels. Train one on the data set of the runs.")
+        regressor.check_fits(path, schema, image_size)
         regressors[pathlib.Path(path).resolve().name] = regressor
     if len(regressors) < len(paths):
         raise ValueError("--regressors: the folders' last names must differ.")

@@ -152,6 +152,13 @@ class AttributeRegressor:
                 parts.append(new.numpy())
         return np.concatenate(attributes), np.concatenate(features)
 
+    def check_fits(self, path: str, schema: AttributeSchema, image_size: int):
+        """Raises ConfigError, which names the path, unless this is of these attributes and pictures of this size."""
+        if self.schema.names != schema.names or self.config.image_size != image_size:
+            raise ConfigError(f"regressor {path!r} is of {len(self.schema)} attributes and pictures of "
+                              f"{self.config.image_size} pixels; the run has {len(schema)} attributes, "
+                              f"maybe others, and {image_size} pixels. Train one on the data set of the run.")
+
     def _both(self, images):
         out = self.network(images, training=False)
         if self.config.flip:

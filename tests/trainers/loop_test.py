@@ -108,6 +108,19 @@ def test_two_workers_equal_one_device_and_survive_the_loss_of_one(tmp_path, refe
     assert_same_run(run, reference, 2e-3)
 
 
+def test_sharpening_obeys_the_same_laws(tmp_path, reference):
+    def sharpen(name, *arguments):
+        return start(tmp_path / name, f"--sharpened={reference}", "--epochs=1", *arguments)
+
+    finish(sharpen("once"))
+    process = sharpen("stopped")
+    processes.kill_when(process, lambda: saved_steps(tmp_path / "stopped") >= 2)
+    finish(sharpen("stopped"))
+    assert_same_run(tmp_path / "stopped", tmp_path / "once", 1e-5)
+    finish(sharpen("mirrored", "--strategy=mirrored", "--devices=2"))
+    assert_same_run(tmp_path / "mirrored", tmp_path / "once", 2e-3)
+
+
 def test_a_run_of_another_configuration_is_refused(reference):
     output = finish(start(reference, "--learning_rate=0.5"), expected=1)
     assert "learning_rate: 0.001 before, 0.5 now" in output

@@ -1,0 +1,202 @@
+"""Sharpener: tunes the decoders of a trained model so that pictures are sharp and obey.
+
+A Gaussian likelihood draws the mean of all that a picture could be, which is blurred. Here the encoders, and so the
+prior, stay, and the decoders get in addition to the bound's reconstruction terms
+
+- a discriminator, fed with pictures, their reconstructions and samples from the prior (hinge loss; R1 penalty);
+- its features: those of a reconstruction are to be those of the picture;
+- a regressor, which is to find in a sample the attributes asked for;
+- pairs of samples of the same noise, one attribute changed: the regressor is to find the change asked for, and no
+  other attribute changed by more than that one.
+
+What remains of a bound is lower than before: pictures are likely ones, no longer means.
+
+References: Larsen et al., ICML 2016 (VAE/GAN); Rombach et al., CVPR 2022; Mescheder et al., ICML 2018 (R1); He et al.,
+AttGAN, TIP 2019 (attributes by a classifier).
+"""
+
+import keras
+import tensorflow as tf
+
+from attr2image_tf.config import RunConfig
+from attr2image_tf.models import AttributeModel, randomness
+from attr2image_tf.models.optimizer import Adam
+from attr2image_tf.sharpening.discriminator import Discriminator
+from attr2image_tf.sharpening.varying import vary
+
+# The means of the terms of a step, by their names in the log.
+TERMS = ("reconstruction_loss", "patch_loss", "global_loss", "feature_loss", "attribute_loss", "change_loss",
+         "discriminator_loss", "gradient_penalty", "real_logit", "drawn_logit")
+_SMALLEST_CHANGE = 0.5
+# Less memory of past gradients than in plain training: what the discriminator asks for changes.
+_BETAS = {"beta_1": 0.5, "beta_2": 0.99}
+
+
+class Sharpener:
+    """Steps of fine-tuning under any tf.distribute strategy; `trainers.loop.Loop` runs them.
+
+    Args:
+        model: AttributeModel with the weights and the prior of the trained run. Its decoders are changed, with their
+            batch normalisation as in inference.
+        config: RunConfig with `fine_tuning`.
+        regressor: network of an AttributeRegressor of the same attributes, other than all that judge the result; None
+            where its terms have weight 0.
+
+    Attributes:
+        iterations: int64 variable. Steps, skipped ones included.
+        skipped: int64 variable. Steps without an update of the decoders because a gradient was not finite.
+        state, terms, shown, tunes: see `trainers.loop.BoundLearner`.
+    """
+
+    terms, shown, tunes = TERMS, "reconstruction_loss", True
+
+    def __init__(self, model: AttributeModel, config: RunConfig, regressor: keras.Model | None):
+        self.model, self.config, self.tuning, self.regressor = model, config, config.fine_tuning, regressor
+        self._weights = [weight.value for decoder in model.decoders for weight in decoder.trainable_variables]
+        self.discriminator = Discriminator(config.model.attribute_count, width=self.tuning.discriminator_width,
+                                           seed=1000 * config.model.seed)
+        self.discriminator.build_networks(config.model.image_size)
+        self._discriminator_weights = [weight.value for weight in self.discriminator.trainable_variables]
+        self._optimizer = Adam(self._weights, config.learning_rate, l2=config.l2, clip_norm=config.clip_norm,
+                               scale_loss=config.model.precision == "mixed_float16", **_BETAS)
+        self._discriminator_optimizer = Adam(self._discriminator_weights, self.tuning.discriminator_rate, **_BETAS)
+        self.iterations, self.skipped = self._optimizer.iterations, self._optimizer.skipped
+        self.state = {"optimizer": self._optimizer, "discriminator": self._discriminator_weights,
+                      "discriminator_optimizer": self._discriminator_optimizer}
+
+    def training_step(self, batch):
+        """One step of decoders and discriminator, from the same pictures; call in replica context.
+
+        Args:
+            batch: this replica's rows, an even number; see AttributeModel.
+
+        Returns:
+            Each term's sum over the replica's rows, and their number as `count`.
+        """
+        rows = tf.shape(batch["image"])[0]
+        everything = tf.cast(rows * tf.distribute.get_replica_context().num_replicas_in_sync, tf.float32)
+        seed = tf.stack([self.config.model.seed, tf.cast(self.iterations, tf.int32)])
+        latent_seed, noise_seed, request_seed, light_seed, shift_seed = randomness.split_seed(seed, 5)
+        attributes = self.model.standardise(batch["attributes"])
+        latents = self._posterior_draw(batch, latent_seed)
+        requests, moved, change = self._requests(attributes, request_seed)
+        sampled = self.model.prior.latents(self._paired_noise(rows, noise_seed), requests)
+        uniforms = randomness.replica_uniform(rows, 6, light_seed)
+        shift = tf.random.stateless_uniform([2], shift_seed, alg="philox")
+        # Real pictures, reconstructions, samples.
+        wanted = tf.concat([attributes, attributes, requests], 0)
+        light = tf.concat(tf.split(uniforms, 3, -1), 0)
+
+        with tf.GradientTape(persistent=True) as tape:
+            layers = self.model.decode(tf.concat([latents, sampled], 0),
+                                       self._raw(tf.concat([attributes, requests], 0)))
+            reconstructed = {name: layer[:rows] for name, layer in layers.items()}
+            drawn = layers["images"]
+            judged = self.discriminator(vary(tf.concat([batch["image"], drawn], 0), light, shift), wanted)
+            terms = self._decoder_terms(batch, reconstructed, judged, rows)
+            terms |= self._regressor_terms(drawn[rows:], requests, moved, change)
+            loss = sum(tf.reduce_sum(terms[name]) * weight for name, weight in self._term_weights().items())
+            loss *= self._optimizer.loss_scale / everything
+            hinge, penalty = self._discriminator_terms(judged, rows), self._penalty(batch["image"], attributes)
+            discriminator_loss = tf.reduce_sum(hinge + penalty) / everything
+        gradients = tape.gradient(loss, self._weights)
+        discriminator_gradients = tape.gradient(discriminator_loss, self._discriminator_weights)
+        self._discriminator_optimizer.apply(discriminator_gradients, self._discriminator_weights)
+        self._optimizer.apply(gradients, self._weights)
+        terms |= {"discriminator_loss": hinge, "gradient_penalty": penalty, "real_logit": judged["whole"][:rows],
+                  "drawn_logit": judged["whole"][2 * rows:]}
+        return ({name: tf.reduce_sum(term) for name, term in terms.items()}
+                | {"count": tf.reduce_sum(batch["weight"])})
+
+    def describe(self, row: dict) -> str:
+        """How it stands, from an epoch's row of the log."""
+        return ("losses of reconstruction {train_reconstruction_loss:.3f}, features {train_feature_loss:.3f}, "
+                "attributes {train_attribute_loss:.3f} and change {train_change_loss:.3f}; the discriminator says "
+                "{train_real_logit:+.2f} of real pictures, {train_drawn_logit:+.2f} of samples").format(**row)
+
+    def _term_weights(self):
+        tuning = self.tuning
+        return {"reconstruction_loss": tuning.reconstruction_weight, "patch_loss": tuning.patch_weight,
+                "global_loss": tuning.global_weight, "feature_loss": tuning.feature_weight,
+                "attribute_loss": tuning.attribute_weight, "change_loss": tuning.change_weight}
+
+    def _raw(self, attributes):
+        """Standardised attributes in the data set's units, as `decode` takes them."""
+        mean, deviation = self.config.model.attribute_mean, self.config.model.attribute_standard_deviation
+        return attributes * tf.constant(deviation, tf.float32) + tf.constant(mean, tf.float32)
+
+    def _posterior_draw(self, batch, seed):
+        posterior = self.model.encode(batch["image"], batch["mask"], batch["attributes"])
+        noise = randomness.replica_normal(tf.shape(batch["image"])[0], self.model.latent_size, seed)
+        return posterior.mean() + posterior.stddev() * noise
+
+    def _paired_noise(self, rows, seed):
+        """Noise float32 [B, Z], equal for rows 2 i and 2 i + 1."""
+        noise = randomness.replica_normal(rows, self.model.latent_size, seed)
+        return tf.repeat(noise[::2], 2, 0)
+
+    def _requests(self, attributes, seed):
+        """Requests float32 [B, A]: of each pair the first a real one, the second that with one attribute changed.
+
+        Also the changes: which attribute, one-hot float32 [B / 2, A], and by how much, float32 [B / 2].
+        """
+        count = attributes.shape[1]
+        which, sign, size = tf.unstack(randomness.replica_uniform(tf.shape(attributes)[0], 3, seed)[::2], axis=1)
+        moved = tf.one_hot(tf.cast(which * count, tf.int32), count)
+        largest = max(self.tuning.largest_change, _SMALLEST_CHANGE)
+        change = tf.where(sign < 0.5, -1.0, 1.0) * (_SMALLEST_CHANGE + (largest - _SMALLEST_CHANGE) * size)
+        first = attributes[::2]
+        both = tf.stack([first, first + moved * change[:, tf.newaxis]], 1)
+        return tf.reshape(both, [-1, count]), moved, change
+
+    def _decoder_terms(self, batch, reconstructed, judged, rows):
+        likelihood = self.model.weighted_log_likelihood(self.model.log_likelihoods(batch, reconstructed))
+        values = batch["image"].shape[1] * batch["image"].shape[2] * batch["image"].shape[3]
+        differences = []
+        for features in judged["features"]:
+            real, reconstruction = features[:rows], features[rows:2 * rows]
+            size = tf.reduce_mean(tf.abs(real), [1, 2, 3]) + 1e-6
+            differences.append(tf.reduce_mean(tf.abs(reconstruction - real), [1, 2, 3]) / size)
+        patches, whole = tf.reduce_mean(judged["patches"], [1, 2, 3]), judged["whole"]
+        return {"reconstruction_loss": -likelihood / values,
+                "patch_loss": -0.5 * (patches[rows:2 * rows] + patches[2 * rows:]),
+                "global_loss": -0.5 * (whole[rows:2 * rows] + whole[2 * rows:]),
+                "feature_loss": sum(differences) / len(differences)}
+
+    def _regressor_terms(self, drawn, requests, moved, change):
+        if self.regressor is None:
+            nothing = tf.zeros([tf.shape(drawn)[0]])
+            return {"attribute_loss": nothing, "change_loss": nothing}
+        found = self.regressor(drawn, training=False)["scores"]
+        differences = found[1::2] - found[::2]
+        own = tf.reduce_sum(differences * moved, -1)
+        others = tf.nn.relu(tf.abs(differences) - tf.abs(own)[:, tf.newaxis]) * (1.0 - moved)
+        change_loss = tf.square(own - change) + tf.reduce_mean(tf.square(others), -1)
+        return {"attribute_loss": tf.reduce_mean(tf.square(found - requests), -1),
+                "change_loss": tf.repeat(change_loss, 2, 0)}
+
+    @staticmethod
+    def _discriminator_terms(judged, rows):
+        def hinge(logits):
+            logits = tf.reshape(logits, [3 * rows, -1])
+            real, reconstruction, sample = tf.split(logits, 3, 0)
+            return tf.reduce_mean(tf.nn.relu(1.0 - real)
+                                  + 0.5 * (tf.nn.relu(1.0 + reconstruction) + tf.nn.relu(1.0 + sample)), -1)
+
+        return hinge(judged["patches"]) + hinge(judged["whole"])
+
+    def _penalty(self, images, attributes):
+        """R1: half the squared gradient of the logits on real pictures, on every few steps, float32 [B]."""
+        interval, weight = self.tuning.penalty_interval, self.tuning.penalty
+
+        def penalty():
+            with tf.GradientTape() as tape:
+                tape.watch(images)
+                judged = self.discriminator(images, attributes)
+                logits = tf.reduce_sum(judged["whole"]) + tf.reduce_sum(tf.reduce_mean(judged["patches"], [1, 2, 3]))
+            gradients = tape.gradient(logits, images)
+            return 0.5 * weight * interval * tf.reduce_sum(tf.square(gradients), [1, 2, 3])
+
+        if not weight:
+            return tf.zeros([tf.shape(images)[0]])
+        return tf.cond(self.iterations % interval == 0, penalty, lambda: tf.zeros([tf.shape(images)[0]]))

@@ -1,0 +1,167 @@
+"""Laws of sharpening, over all models: what a step changes, what it leaves, and what each term measures."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from attr2image_tf.config import ConfigError, FineTuningConfig, RunConfig
+from attr2image_tf.sharpening import Sharpener
+from attr2image_tf.sharpening.discriminator import Discriminator
+from attr2image_tf.sharpening.varying import vary
+from tests.conformance_test import COVERED, make_batch
+from tests.tiny import make_model
+
+TUNING = FineTuningConfig(source="run", source_step=1, attribute_weight=0.0, change_weight=0.0,
+                          discriminator_width=1 / 16)
+ALONE = dict.fromkeys(("reconstruction_weight", "patch_weight", "global_weight", "feature_weight"), 0.0)
+
+
+def make_sharpener(name="discvae", regressor=None, **changes):
+    model = make_model(name)
+    config = RunConfig(dataset="emblems", model=model.config, batch_size=4, l2=0.0,
+                       fine_tuning=dataclasses.replace(TUNING, **changes))
+    return Sharpener(model, config, regressor)
+
+
+def values(variables):
+    return [variable.numpy().copy() for variable in variables]
+
+
+def step(sharpener, batch, times=1):
+    run = tf.function(sharpener.training_step)
+    for _ in range(times):
+        terms = run(batch)
+    return {name: float(term) for name, term in terms.items()}
+
+
+@pytest.mark.parametrize("name", COVERED)
+def test_a_step_changes_the_decoders_and_nothing_else(name):
+    sharpener = make_sharpener(name)
+    model = sharpener.model
+    inside = {id(variable) for decoder in model.decoders for variable in decoder.trainable_variables}
+    before = values(model.variables)
+    terms = step(sharpener, make_batch())
+    assert terms["count"] == 4 and set(terms) == {*sharpener.terms, "count"} and all(map(np.isfinite, terms.values()))
+    changed = [id(variable) in inside for variable, old in zip(model.variables, before, strict=True)
+               if not np.array_equal(variable.numpy(), old)]
+    assert changed and all(changed)
+    # All that decode reads is trained, or fixed statistics.
+    assert sum(changed) >= 0.9 * len(inside)
+
+
+def test_the_same_seed_gives_the_same_steps():
+    first, second = make_sharpener(), make_sharpener()
+    assert step(first, make_batch(), 3) == step(second, make_batch(), 3)
+    for one, other in zip(values(first.model.variables), values(second.model.variables), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_step_that_is_not_finite_changes_nothing_and_is_counted():
+    sharpener = make_sharpener()
+    batch = make_batch()
+    batch["image"] = tf.where(tf.range(4)[:, tf.newaxis, tf.newaxis, tf.newaxis] == 1, np.nan, batch["image"])
+    before = values([*sharpener.model.variables, *sharpener.discriminator.variables])
+    step(sharpener, batch)
+    after = values([*sharpener.model.variables, *sharpener.discriminator.variables])
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(new, old)
+    assert (int(sharpener.skipped), int(sharpener.iterations)) == (1, 1)
+
+
+def test_reconstruction_alone_is_the_bounds_own_terms_and_falls():
+    sharpener = make_sharpener(**ALONE | {"reconstruction_weight": 1.0})
+    batch = make_batch()
+    first = step(sharpener, batch)["reconstruction_loss"]
+    assert step(sharpener, batch, 30)["reconstruction_loss"] < first
+    layers = sharpener.model.decode(tf.zeros([4, 12]), batch["attributes"])
+    likelihoods = sharpener.model.log_likelihoods(batch, layers)
+    terms = sharpener.model.lower_bound(batch, tf.constant([0, 0]))
+    assert set(likelihoods) <= set(terms)
+
+
+def test_with_weight_0_for_all_terms_nothing_is_trained():
+    sharpener = make_sharpener(**ALONE)
+    before = values(sharpener.model.variables)
+    step(sharpener, make_batch())
+    for old, new in zip(before, values(sharpener.model.variables), strict=True):
+        np.testing.assert_array_equal(new, old)
+
+
+def test_requests_come_in_pairs_that_differ_in_one_attribute():
+    sharpener = make_sharpener(largest_change=1.5)
+    attributes = tf.random.stateless_normal([64, 3], [1, 2])
+    requests, moved, change = sharpener._requests(attributes, tf.constant([0, 1]))
+    np.testing.assert_array_equal(requests[::2], attributes[::2])
+    difference = (requests[1::2] - requests[::2]).numpy()
+    np.testing.assert_allclose(difference, moved * change[:, tf.newaxis], atol=1e-6)
+    assert (np.count_nonzero(np.abs(difference) > 1e-6, axis=1) == 1).all()
+    assert np.abs(change).min() >= 0.5 and np.abs(change).max() <= 1.5 and (change.numpy() < 0).any()
+    assert (moved.numpy().sum(0) > 5).all()
+    noise = sharpener._paired_noise(64, tf.constant([0, 2]))
+    np.testing.assert_array_equal(noise[::2], noise[1::2])
+
+
+def test_the_change_term_is_0_where_the_change_asked_for_is_found_and_nothing_else():
+    requests = tf.constant([[0.0, 1.0, 0.0], [0.0, 2.0, 0.0]])
+    moved, change = tf.constant([[0.0, 1.0, 0.0]]), tf.constant([1.0])
+
+    def change_loss(second):
+        found = tf.constant([[0.5, 0.5, 0.5], second])
+        sharpener = make_sharpener(regressor=lambda drawn, training: {"scores": found})
+        return sharpener._regressor_terms(tf.zeros([2, 32, 32, 3]), requests, moved, change)["change_loss"].numpy()
+
+    np.testing.assert_allclose(change_loss([0.5, 1.5, 0.5]), [0.0, 0.0], atol=1e-6)
+    np.testing.assert_allclose(change_loss([1.5, 1.5, 0.5]), [0.0, 0.0], atol=1e-6)  # no more than the moved one
+    np.testing.assert_allclose(change_loss([2.5, 1.5, 0.5]), [1 / 3, 1 / 3], rtol=1e-5)
+    np.testing.assert_allclose(change_loss([0.5, 0.5, 0.5]), [1.0, 1.0], rtol=1e-5)
+
+
+def test_the_discriminator_learns_to_tell_what_is_drawn():
+    sharpener = make_sharpener(discriminator_rate=1e-3, **ALONE)
+    batch = make_batch()
+    first, last = step(sharpener, batch), step(sharpener, batch, 60)
+    assert last["discriminator_loss"] < 0.8 * first["discriminator_loss"]
+    assert last["real_logit"] > last["drawn_logit"]
+
+
+def test_the_penalty_is_that_of_the_squared_gradient_on_every_few_steps():
+    sharpener = make_sharpener(penalty=2.0, penalty_interval=3)
+    batch = make_batch()
+    logits = []
+    for offset in (-1e-2, 1e-2):
+        judged = sharpener.discriminator(batch["image"] + offset, batch["attributes"])
+        logits.append(judged["whole"] + tf.reduce_mean(judged["patches"], [1, 2, 3]))
+    # The sum of the gradient, by differences, is at most its norm times the root of the number of values.
+    slope = np.abs((logits[1] - logits[0]).numpy() / 2e-2)
+    penalty = sharpener._penalty(batch["image"], batch["attributes"]).numpy()
+    assert (penalty >= 0.98 * 0.5 * 2.0 * 3 * slope**2 / (32 * 32 * 3)).all() and (penalty > 0.0).all()
+    sharpener.iterations.assign(1)
+    np.testing.assert_array_equal(sharpener._penalty(batch["image"], batch["attributes"]), np.zeros(4))
+
+
+def test_varying_keeps_what_is_neutral_and_varies_all_alike():
+    images = tf.random.stateless_uniform([2, 32, 32, 3], [1, 2], -1.0, 1.0)
+    neutral = vary(images, tf.fill([2, 2], 0.5), tf.fill([2], 0.5))
+    np.testing.assert_allclose(neutral, images, atol=1e-6)
+    uniforms = tf.tile(tf.constant([[0.9, 0.2]]), [2, 1])
+    same = vary(tf.stack([images[0], images[0]]), uniforms, tf.constant([0.1, 0.9]))
+    np.testing.assert_array_equal(same[0], same[1])
+    assert float(tf.reduce_mean(tf.abs(same[0] - images[0]))) > 0.1
+
+
+def test_the_discriminator_sees_attributes():
+    discriminator = Discriminator(3, width=1 / 16)
+    images = tf.random.stateless_uniform([2, 32, 32, 3], [1, 2], -1.0, 1.0)
+    one, other = (discriminator(images, tf.fill([2, 3], value)) for value in (0.0, 2.0))
+    assert one["patches"].shape == (2, 8, 8, 1) and one["whole"].shape == (2,)
+    assert np.abs(one["whole"] - other["whole"]).max() > 1e-4
+    np.testing.assert_array_equal(one["patches"], other["patches"])
+
+
+def test_what_cannot_be_is_refused():
+    with pytest.raises(ConfigError, match="regressor='': expected the folder of a regressor, which attribute_weight"):
+        FineTuningConfig(source="run", source_step=1)
+    with pytest.raises(ConfigError, match="penalty_interval=0: expected at least 1"):
+        dataclasses.replace(TUNING, penalty_interval=0)

@@ -1,0 +1,108 @@
+"""Tunes the decoders of a trained run so that pictures are sharp and have the attributes asked for.
+
+    python -m trainers.train_regressor --dataset=lfw --data_dir=DATA --output=runs/regressor_c --width=24 --seed=2
+    python -m trainers.sharpen --run=runs/lfw --output=runs/lfw_sharp --regressor=runs/regressor_c --data_dir=DATA
+
+The encoders, and so the prior and the latents of pictures, stay as they are. The new run folder is like any other:
+it is drawn from, exported, evaluated and served alike, and the same command goes on with a run that was stopped or
+killed. The regressor must be another than those that later judge the pictures. --attribute_weight=0 --change_weight=0
+does without one.
+"""
+
+import pathlib
+import shutil
+
+from absl import flags
+
+from attr2image_tf.config import FineTuningConfig, RunConfig
+from attr2image_tf.errors import check_writable
+from attr2image_tf.evaluation import attribute_regressor
+from attr2image_tf.files import check_no_pattern, replacing
+from attr2image_tf.run_folder import RunFolder
+from attr2image_tf.sharpening import Sharpener
+from trainers import strategies
+from trainers.completing import complete, define_loop_flags, make_loop
+from trainers.flags import (
+    config_from_flags,
+    define_config,
+    define_path,
+    define_source_flags,
+    load_run_dataset,
+    require,
+    run,
+)
+
+define_path("run", None, "Folder of the trained run.")
+define_path("output", None, "Run folder of the result; an unfinished one of the same configuration goes on.")
+define_path("regressor", "", "Folder of the regressor of the attribute terms, other than all that judge the result.")
+define_source_flags()
+# Of the rest the run decides.
+flags.DEFINE_integer("epochs", 10, "Passes over the training split.", lower_bound=1)
+flags.DEFINE_integer("batch_size", 16, "Pictures of one step over all replicas together, two a replica or more; "
+                     "beside each a sample is drawn.", lower_bound=2)
+flags.DEFINE_float("learning_rate", 1e-4, "Of the decoders' Adam, above 0.")
+define_config(FineTuningConfig, skip=("source", "source_step", "regressor"))
+define_loop_flags()
+
+
+def sharpened_config(values, source: RunFolder) -> RunConfig:
+    """The configuration of the new run.
+
+    Raises:
+        ConfigError: no such run, or a value out of its range.
+    """
+    before = source.read_config()
+    if before.fine_tuning is not None:
+        raise ValueError(f"--run={str(source.path)!r} is a sharpened run already; name the run it comes from, "
+                         f"{before.fine_tuning.source!r}.")
+    tuning = config_from_flags(FineTuningConfig, values, source=str(source.path), source_step=source.step())
+    defaults = RunConfig(dataset=before.dataset, model=before.model)
+    return RunConfig(dataset=before.dataset, model=before.model, epochs=values.epochs, batch_size=values.batch_size,
+                     learning_rate=values.learning_rate, l2=0.0, average_decay=defaults.average_decay,
+                     flip=before.flip, rotation=before.rotation, crop=before.crop, sharpening=0.0,
+                     prior_steps=before.prior_steps, fine_tuning=tuning)
+
+
+def load_regressor(config: RunConfig, schema):
+    """The network of the attribute terms, or None where they have no weight.
+
+    Raises:
+        ValueError: a regressor of another data set or size.
+    """
+    if not config.fine_tuning.uses_regressor:
+        return None
+    regressor = attribute_regressor.load(config.fine_tuning.regressor)
+    regressor.check_fits(config.fine_tuning.regressor, schema, config.model.image_size)
+    return regressor.network
+
+
+def main(values):
+    require(values, "run", "name the folder of a trained run")
+    require(values, "output", "name the folder of the sharpened run, for example --output=runs/lfw_sharp")
+    check_no_pattern(values.run, "run")
+    check_writable(values.output, "output")
+    if pathlib.Path(values.output).resolve() == pathlib.Path(values.run).resolve():
+        raise ValueError("--output is the folder of --run; name a new one.")
+    source, folder = RunFolder(values.run), RunFolder(values.output)
+    config, schema = folder.check(sharpened_config(values, source)), source.read_schema()
+    strategy = strategies.create(values.strategy)
+    if config.batch_size % (2 * strategy.num_replicas_in_sync):
+        raise ValueError(f"batch_size={config.batch_size}: expected a multiple of {2 * strategy.num_replicas_in_sync}, "
+                         "since samples are drawn in pairs on each replica.")
+    with strategy.scope():
+        regressor = load_regressor(config, schema)
+    dataset = load_run_dataset(values, config, schema)
+
+    def learner(config):
+        return Sharpener(source.load_model(), config, regressor)
+
+    loop = make_loop(values, config, dataset, strategy, folder, learner=learner)
+    if loop.chief and source.prior.exists() and not folder.prior.exists():
+        # Encoders stay, so where they put pictures does too.
+        with replacing(folder.prior) as beside:
+            shutil.copyfile(source.prior, beside)
+    complete(loop, dataset, lambda: None)
+
+
+if __name__ == "__main__":
+    run(main)

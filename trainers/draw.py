@@ -3,6 +3,7 @@
     python -m trainers.draw --run=runs/lfw --sheet=samples --request="Smiling=+2" --request="Male=min,Senior=+1"
     python -m trainers.draw --run=runs/lfw --sheet=layers
     python -m trainers.draw --run=runs/lfw --sheet=progression --attributes=Smiling,Male,Senior --correlated
+    python -m trainers.draw --run=runs/lfw --sheet=blind --data_dir=DATA
     python -m trainers.draw --run=runs/lfw --sheet=names
 
 A request sets attributes by name to min, mean, max or so many standard deviations from the mean. The others are drawn
@@ -10,20 +11,23 @@ as they go with these in the training data; with --novaried they stay at the mea
 """
 
 import numpy as np
+import tensorflow as tf
 from absl import flags
 
 from attr2image_tf import pixels
 from attr2image_tf.data.schema import AttributeSchema
-from attr2image_tf.evaluation import sheets
-from attr2image_tf.files import as_path, check_no_pattern
+from attr2image_tf.evaluation import pictures, sheets
+from attr2image_tf.files import as_path, check_no_pattern, write_text
 from attr2image_tf.picture_files import check_picture_output
 from attr2image_tf.run_folder import RunFolder
-from trainers.flags import define_path, run
+from trainers.flags import define_path, define_source_flags, load_run_dataset, run
 
 _RUN = define_path("run", None, "Folder of the trained run.")
-_SHEET = flags.DEFINE_enum("sheet", "samples", ("samples", "layers", "progression", "names"),
+_SHEET = flags.DEFINE_enum("sheet", "samples", ("samples", "layers", "progression", "blind", "names"),
                            "samples: a row a request. layers: x, x_F, g, x_B of each request. progression: a strip an "
-                           "attribute, from minimum to maximum. names: print the attributes and their ranges.")
+                           "attribute, from minimum to maximum. blind: real test pictures and samples, shuffled, for a "
+                           "person to tell apart; a CSV file beside it has the key. names: print the attributes and "
+                           "their ranges.")
 _REQUESTS = flags.DEFINE_multi_string("request", [], 'Such as "Smiling=+2,Male=min"; "" asks for nothing. A name with '
                                       """a comma or = in it stands in double quotes: '"size, in cm"=+1'.""")
 _ATTRIBUTES = flags.DEFINE_list("attributes", [], "Attributes of progression; all of them by default.")
@@ -37,7 +41,10 @@ _COUNT = flags.DEFINE_integer("count", 8, "Pictures a row.", lower_bound=2)
 _SEED = flags.DEFINE_integer("seed", 0, "Of the latents.", lower_bound=0, upper_bound=2**31 - 1)
 _TEMPERATURE = flags.DEFINE_float("temperature", 1.0, "Factor on the noise that pictures are drawn from; below 1 they "
                                   "are more typical and more alike.", lower_bound=0.0)
+_BLIND = flags.DEFINE_integer("pictures", 48, "Of a blind sheet, half of them real.", lower_bound=2)
 _OUTPUT = define_path("output", None, "The PNG; RUN/SHEET.png by default.")
+# Real pictures are those of the run's data set.
+define_source_flags()
 
 
 def draw(folder: RunFolder, schema: AttributeSchema) -> np.ndarray:
@@ -56,6 +63,24 @@ def draw(folder: RunFolder, schema: AttributeSchema) -> np.ndarray:
     attributes = np.concatenate(list(requests.values()))
     seeds = np.stack([np.full(len(attributes), _SEED.value), np.arange(len(attributes))], -1).astype(np.int32)
     return sheets.layers(model, attributes, seeds, temperature=_TEMPERATURE.value)
+
+
+def draw_blind(folder: RunFolder, values, output):
+    """Writes the sheet of real test pictures and samples, and its key beside it; returns the key's path."""
+    dataset = load_run_dataset(values, folder.read_config(), folder.read_schema())
+    test = pictures.read(dataset, "test", 2 * (_BLIND.value // 2))
+    order = np.random.default_rng(_SEED.value).permutation(len(test))
+    model = folder.load_model()
+
+    def generate(attributes, seeds):
+        drawn = model.generate(tf.constant(attributes), tf.constant(seeds), _TEMPERATURE.value)["images"]
+        return pixels.unit_from_model_range(drawn)
+
+    sheet, key = sheets.blind(generate, test.images[order], test.attributes[order], seed=_SEED.value)
+    pixels.save(sheet, output)
+    path = output.with_suffix(".key.csv")
+    write_text(path, "number,what\n" + "".join(f"{number},{what}\n" for number, what in enumerate(key, start=1)))
+    return path
 
 
 def label(text: str) -> str:
@@ -82,6 +107,10 @@ def main(values):
         return
     output = as_path(_OUTPUT.value or folder.path / f"{_SHEET.value}.png")
     check_picture_output(output, "output")
+    if _SHEET.value == "blind":
+        key = draw_blind(folder, values, output)
+        print(f"The key is {key}; numbers go on from row to row.\n{output}")
+        return
     print(pixels.save(draw(folder, schema), output))
 
 

@@ -58,6 +58,30 @@ def beside_references(generate, images, attributes, *, count: int, seed: int) ->
     return pixels.grid(rows, column_labels=["real", *[""] * count], scale=max(1, 64 // images[0].shape[0]))
 
 
+def blind(generate, images, attributes, *, seed: int) -> tuple[np.ndarray, list[str]]:
+    """Real pictures and samples for the attributes of others, shuffled, for a person to tell apart; and the key.
+
+    Args:
+        generate: as in `beside_references`.
+        images: uint8 [2 N, H, W, 3]. The first half is shown.
+        attributes: float32 [2 N, A]. Of those of the second half samples are drawn.
+        seed: int. Of the samples and the order.
+
+    Returns:
+        The sheet, each picture with its number, from 1; and "real" or "sample" for each number.
+    """
+    half = len(images) // 2
+    drawn = pixels.uint8_from_unit(np.asarray(generate(attributes[half:], _seeds(seed, len(images) - half))))
+    tiles, key = [*images[:half], *drawn], ["real"] * half + ["sample"] * len(drawn)
+    order = np.random.default_rng(seed).permutation(len(tiles))
+    columns = 8
+    rows = [order[start:start + columns] for start in range(0, len(order), columns)]
+    sheet = pixels.grid([[tiles[place] for place in row] for row in rows],
+                        row_labels=[f"{columns * number + 1} ..." for number in range(len(rows))],
+                        scale=max(1, 64 // images[0].shape[0]))
+    return sheet, [key[place] for place in order]
+
+
 def samples(model: AttributeModel, requests: Mapping[str, np.ndarray], *, count: int, seed: int,
             temperature: float = 1.0) -> np.ndarray:
     """One row a request, `count` pictures each; all pictures of a column share their noise.

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from attr2image_tf.evaluation import sheets
 from attr2image_tf.run_folder import RunFolder
 from tests import processes
 from tests.evaluation import tiny
@@ -25,6 +26,26 @@ def test_requests_become_a_sheet(folder):
     printed = draw(folder, '--request="Circle"=max,Red=min', "--request=", "--count=2", "--output=~/new/sheet.png")
     assert printed.strip().splitlines()[-1] == str(folder / "new" / "sheet.png")
     assert np.asarray(Image.open(folder / "new" / "sheet.png")).std() > 1
+
+
+def test_a_blind_sheet_has_as_many_real_pictures_as_samples_and_a_key(folder):
+    printed = draw(folder, "--sheet=blind", "--pictures=8", "--seed=3")
+    assert printed.strip().splitlines()[-1] == "run/blind.png"
+    rows = (folder / "run" / "blind.key.csv").read_text().splitlines()
+    assert rows[0] == "number,what" and [row.split(",")[0] for row in rows[1:]] == [str(n) for n in range(1, 9)]
+    assert sorted(row.split(",")[1] for row in rows[1:]) == ["real"] * 4 + ["sample"] * 4
+    assert np.asarray(Image.open(folder / "run" / "blind.png")).std() > 1
+
+
+def test_the_key_of_a_blind_sheet_is_that_of_its_pictures():
+    images = np.full((16, 64, 64, 3), 200, np.uint8)
+    sheet, key = sheets.blind(lambda attributes, seeds: np.full((len(seeds), 64, 64, 3), 0.2), images,
+                              np.zeros((16, 3), np.float32), seed=1)
+    # Two rows of eight pictures at the right, white between them.
+    first = sheet.shape[1] - 8 * 66
+    tiles = [sheet[row:, first + column:][:60, :60] for row in (4, 70) for column in range(0, 8 * 66, 66)]
+    assert key == ["real" if np.median(tile) == 200 else "sample" for tile in tiles]
+    assert key.count("real") == 8 and key != sorted(key)
 
 
 @pytest.mark.parametrize(("arguments", "message"), [

@@ -88,14 +88,15 @@ def test_edit_is_the_clients_answer(models, client, folder, tmp_path):
         np.testing.assert_array_equal(read(plan.output / rows(plan)["picture"][row]), expected)
 
 
-def test_complete_is_the_clients_answer(models, client, folder, tmp_path):
-    config = BulkConfig(task="complete", hide="10,5,22,20", seed=3, shard_size=4, batch_size=1)
+@pytest.mark.parametrize("seed", [3, None])
+def test_complete_is_the_clients_answer(models, client, folder, tmp_path, seed):
+    config = BulkConfig(task="complete", hide="10,5,22,20", seed=seed, shard_size=4, batch_size=1)
     plan = do(config, models, [folder], tmp_path / "out")
     for row, picture in enumerate(inputs.pictures(folder)):
         hidden = np.zeros(picture.shape[:2], bool)
         hidden[5:20, 10:22] = True
         np.testing.assert_array_equal(read(plan.output / rows(plan)["picture"][row]),
-                                      client.complete(picture, hidden, seed=3))
+                                      client.complete(picture, hidden, seed=seed))
 
 
 def test_generate_is_the_clients_answer(models, client, tmp_path):

@@ -39,6 +39,8 @@ setup(
                  "scikit-learn>=1.6,<2"],
         # Scores of disentanglement where the factors are known.
         "evaluation": ["scikit-learn>=1.6,<2"],
+        # A face network that judges who is in a picture.
+        "judges": ["dlib-bin>=20,<21", "face-recognition-models>=0.3,<0.4"],
         # Warm-up records of the exports, and the clients of a server.
         "serving": ["tensorflow-serving-api>=2.21,<2.22", "requests>=2.31,<3"],
         # Runs the LiteRT files of export.litert.

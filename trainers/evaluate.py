@@ -190,10 +190,11 @@ def evaluate(values) -> pathlib.Path:
     dataset = load_run_dataset(values, run, schema)
     steps = {label: folder.step() for label, folder in folders.items()}
     keep_settings(output, {"settings": config.to_dict(), "regressors": list(regressors), "runs": steps})
+    entry = data.ENTRIES[run.dataset.partition(":")[0]]
     evaluation_data = context.EvaluationData(
         pictures.read(dataset, "test", config.test_pictures),
         pictures.read(dataset, "train", config.training_pictures), schema, regressors, config,
-        data.ENTRIES[run.dataset.partition(":")[0]].scenes)
+        entry.scenes, entry.face_box)
 
     accuracies = {pathlib.Path(path).resolve().name: attribute_regressor.load_accuracy(path)
                   for path in values.regressors}

@@ -21,6 +21,8 @@ class Entry:
         help: of the flag.
         background_attributes: names of the attributes that describe what is behind the foreground.
         scenes: Scenes of a data set that is rendered, whose factors are known; or None.
+        face_box: of a data set of faces that all lie in one place, where: left, top, right and bottom of the box that a
+            face detector finds, in shares of the picture; or None.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Entry:
     help: str = ""
     background_attributes: tuple[str, ...] = ()
     scenes: Scenes | None = None
+    face_box: tuple[float, float, float, float] | None = None
 
     @property
     def shown(self) -> str:

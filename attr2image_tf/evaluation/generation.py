@@ -73,6 +73,32 @@ def _diversity(data, images, people, draws):
                            people, data.config.seed) for name, rows in values.items()}
 
 
+def sharpness(context: Context):
+    """How much of real pictures' contours samples and reconstructions have, and how much grain."""
+    data = context.data
+    latents = context.encode(data.test)
+    pictures = {"samples": context.samples(), "reconstructions": context.decode(latents, data.test.attributes)}
+    real, estimates = real_sharpness(data)[0]["pictures"], {}
+    for title, images in pictures.items():
+        estimates[title] = _sharpness(data, images)
+        estimates[title] |= {f"{name}_beside_real": number(each["value"] / real[name]["value"], each["n"])
+                             for name, each in estimates[title].items()}
+    return estimates, {}
+
+
+def real_sharpness(data: EvaluationData):
+    """The same for the real test pictures."""
+    return {"pictures": _sharpness(data, data.test.images)}, {}
+
+
+def _sharpness(data, images):
+    parts = np.array_split(images, -(-len(images) // 256))
+    gradients = np.concatenate([metrics.root_mean_squared_gradient(part / 255.0) for part in parts])
+    power = np.concatenate([metrics.power_by_frequency(part / 255.0)[1] for part in parts])
+    return {"gradient": estimate(gradients, data.test.people, data.config.seed),
+            "power_above_half_nyquist": estimate(power, data.test.people, data.config.seed)}
+
+
 def distances(context: Context):
     """Frechet and kernel distance between samples for the test attributes and the real test pictures."""
     return _distances(context.data, context.samples(), context.regressed_samples), {}

@@ -65,6 +65,38 @@ def peak_signal_to_noise(errors) -> np.ndarray:
     return -10.0 * np.log10(np.maximum(_float(errors), 1e-12))
 
 
+def root_mean_squared_gradient(images) -> np.ndarray:
+    """Root mean square of the differences of neighbouring pixels, across and down, float64 [N]; 0 where all is one
+    colour.
+
+    Args:
+        images: pictures [N, H, W, C] in [0, 1].
+    """
+    images = _float(images)
+    squares = [np.square(np.diff(images, axis=axis)).mean((1, 2, 3)) for axis in (1, 2)]
+    return np.sqrt(np.mean(squares, 0))
+
+
+def power_by_frequency(images) -> tuple[np.ndarray, np.ndarray]:
+    """Power of pictures below and from half the Nyquist frequency on, float64 [N] each: sums of squares a value.
+
+    Grain, speckles and chequers have power in the second. Without the mean, and with a Hann window, so that borders
+    that do not match are no frequencies.
+
+    Args:
+        images: pictures [N, H, W, C] in [0, 1].
+    """
+    images = _float(images)
+    height, width = images.shape[1:3]
+    window = np.hanning(height)[:, np.newaxis, np.newaxis] * np.hanning(width)[:, np.newaxis]
+    mean = (images * window).sum((1, 2), keepdims=True) / window.sum()
+    power = np.abs(np.fft.fft2((images - mean) * window, axes=(1, 2)))**2 / (np.square(window).sum() * height * width)
+    # In cycles a pixel; Nyquist is 1/2.
+    frequency = np.hypot(np.fft.fftfreq(height)[:, np.newaxis], np.fft.fftfreq(width))
+    high = frequency >= 0.25
+    return tuple(power[:, part].sum(1).mean(1) for part in (~high, high))
+
+
 def structural_similarity(first, second, regions=None) -> np.ndarray:
     """SSIM (Wang et al. 2004; 11 x 11 Gaussian window), float64 [N], at most 1; NaN where the region is empty.
 

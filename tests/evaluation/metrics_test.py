@@ -194,3 +194,22 @@ def test_slopes_are_those_of_the_regression_that_made_the_data(monkeypatch):
     # What goes with the other column counts too.
     alone, *_ = metrics.slopes(true, seen, people, partial=False)
     np.testing.assert_allclose(alone, [0.5 + 0.2 * 0.8, 0.3], atol=0.02)
+
+
+def test_the_gradient_of_a_ramp_is_its_slope_and_of_one_colour_0():
+    ramp = np.broadcast_to(np.linspace(0.0, 0.6, 7)[:, np.newaxis, np.newaxis], (7, 7, 3))
+    values = metrics.root_mean_squared_gradient(np.stack([ramp, ramp * 0.0 + 0.5]))
+    np.testing.assert_allclose(values, [0.1 * math.sqrt(0.5), 0.0], atol=1e-12)
+
+
+def test_power_lies_where_its_frequency_is_and_that_of_noise_is_its_variance():
+    rows = np.arange(32)[:, np.newaxis, np.newaxis] + np.zeros([32, 32, 3])
+    slow, fast = 0.2 * np.sin(2 * np.pi * rows / 16), 0.2 * np.sin(2 * np.pi * rows / 2.5)
+    noise = np.random.default_rng(0).normal(0.0, 0.1, (64, 32, 32, 3))
+    low, high = metrics.power_by_frequency(np.stack([slow, fast, slow * 0.0 + 0.5]))
+    np.testing.assert_allclose(low, [0.02, 0.0, 0.0], atol=1e-3)
+    np.testing.assert_allclose(high, [0.0, 0.02, 0.0], atol=1e-3)
+    low, high = metrics.power_by_frequency(noise)
+    # Of the square of frequencies a circle of half the Nyquist frequency holds pi / 16.
+    assert (low + high).mean() == pytest.approx(0.01, rel=0.02)
+    assert low.mean() / (low + high).mean() == pytest.approx(math.pi / 16, rel=0.1)

@@ -8,4 +8,5 @@ def _open(detail, *, seed, **files):
     return open_lfw(**files)
 
 
-ENTRY = Entry("lfw", _open, background_attributes=("Outdoor",))
+# The box is the median of dlib's detector over test pictures, which are funneled and cut to one square.
+ENTRY = Entry("lfw", _open, background_attributes=("Outdoor",), face_box=(0.14, 0.21, 0.84, 0.91))

@@ -114,12 +114,14 @@ class RunFolder:
         """Adds an epoch's row to log.csv, in place of a row of the same or a later epoch (a run that was resumed)."""
         rows = [before for before in self.read_log() if int(before["epoch"]) < row["epoch"]] + [row]
         with replacing(self.log) as beside, open(beside, "w", newline="") as file:
-            writer = csv.DictWriter(file, list(row))
+            # Another version may have logged other terms, which stay, empty where there are none.
+            writer = csv.DictWriter(file, list(dict.fromkeys(name for each in (row, *rows) for name in each)))
             writer.writeheader()
             writer.writerows(rows)
 
     def read_log(self) -> list[dict]:
-        """The rows of log.csv, values as text; empty before the first epoch ends."""
+        """The rows of log.csv, values as text, "" where another version had another term; no row before the first epoch
+        ends."""
         if not self.log.exists():
             return []
         with open(self.log, newline="") as file:

@@ -2,11 +2,11 @@
 
     python -m benchmarks.bulk --models=models --regressor=runs/regressor_a --pictures=100000 --output=bulk
 
-Rendered pictures are written to --output/photos once. Then `encode` and `score` are timed in turn, each in processes of
-its own: the loop, which reads, scales and computes batch after batch and writes one Parquet file at the end, and
-`trainers.bulk` with one worker and with two. The rate of `trainers.bulk` counts from the moment when every worker may
-have made its first shard, as the loop's does from when its model is loaded; the time of the whole command is in the
-results too. Every round begins anew.
+Rendered pictures are written to --output/photos once. Then `encode`, `score` and, of fewer, `infer` are timed in turn,
+each in processes of its own: the loop, which reads, scales and computes batch after batch and writes one Parquet file
+at the end, and `trainers.bulk` with one worker and with two. The rate of `trainers.bulk` counts from the moment when
+every worker may have made its first shard, as the loop's does from when its model is loaded; the time of the whole
+command is in the results too. Every round begins anew.
 """
 
 import json
@@ -36,12 +36,14 @@ from trainers.flags import define_path, require, run
 _MODELS = define_path("models", "models", "Folder of the exported models.")
 _REGRESSOR = define_path("regressor", None, "Folder of a trained regressor.")
 _PICTURES = flags.DEFINE_integer("pictures", 100_000, "Rendered pictures.", lower_bound=1)
+_INFERRED = flags.DEFINE_integer("inferred", 2000, "Of these, pictures whose latents are inferred.", lower_bound=1)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Pictures at once.", lower_bound=1)
-_SHARD_SIZE = flags.DEFINE_integer("shard_size", 1024, "Pictures of a shard.", lower_bound=1)
+_SHARD_SIZE = flags.DEFINE_integer("shard_size", 1024, "Pictures of a shard; of inferred ones an eighth of it.",
+                                   lower_bound=8)
 _ROUNDS = flags.DEFINE_integer("rounds", 1, "Rounds, of which the medians are reported.", lower_bound=1)
 _OUTPUT = define_path("output", None, "Folder for the pictures and the results.")
 
-_TASKS = ("encode", "score")
+_TASKS = ("encode", "score", "infer")
 _WORKERS = (1, 2)
 _SECONDS_BETWEEN_SAMPLES = 5.0
 
@@ -56,9 +58,19 @@ def write_pictures(folder: pathlib.Path, count: int):
             pixels.save(example["image"], path)
 
 
-def make_loop(task: str, models: str, folder: str, batch_size: int, output: str) -> Work:
+def pictures_of(task: str) -> tuple[list[str], int, int]:
+    """The folders that a task reads, how many pictures are in them, and how many make a shard."""
+    folders = sorted(path for path in (pathlib.Path(_OUTPUT.value) / "photos").iterdir())
+    if task != "infer":
+        return list(map(str, folders)), _PICTURES.value, _SHARD_SIZE.value
+    # Whole folders, of a thousand each.
+    count = min(-(-_INFERRED.value // 1000) * 1000, _PICTURES.value)
+    return list(map(str, folders[:-(-count // 1000)])), count, _SHARD_SIZE.value // 8
+
+
+def make_loop(task: str, models: str, folders: list[str], batch_size: int, output: str) -> Work:
     """What one would write without this: a loop over batches."""
-    files = list(picture_files.find_pictures(folder).pictures.values())
+    files = [path for folder in folders for path in picture_files.find_pictures(folder).pictures.values()]
     if task == "score":
         regressor = attribute_regressor.load(models)
         size = regressor.config.image_size
@@ -70,10 +82,13 @@ def make_loop(task: str, models: str, folder: str, batch_size: int, output: str)
         schema, size = exports.describe()
 
         def compute(small):
-            count = len(small)
-            return exports.call("generator", "encode", images=small / np.float32(255),
-                                masks=np.ones((count, size, size, 1), np.float32),
-                                attributes=np.tile(schema.mean, (count, 1)))["latents_mean"]
+            images, attributes = small / np.float32(255), np.tile(schema.mean, (len(small), 1))
+            everywhere = np.ones((len(small), size, size, 1), np.float32)
+            if task == "infer":
+                return exports.call("latent_optimizer", "infer", images=images, attributes=attributes,
+                                    observed=everywhere)["latents"]
+            return exports.call("generator", "encode", images=images, masks=everywhere,
+                                attributes=attributes)["latents_mean"]
 
     def call():
         results = []
@@ -99,23 +114,25 @@ def make_loop_once(**settings) -> Work:
 
 def time_loop(task: str, models: str) -> dict[str, float]:
     """Rate and memory of the loop."""
-    place = pathlib.Path(_OUTPUT.value)
-    with Worker(make_loop_once, task=task, models=models, folder=str(place / "photos"), batch_size=_BATCH_SIZE.value,
-                output=str(place / "loop.parquet")) as worker:
+    folders, count, _ = pictures_of(task)
+    with Worker(make_loop_once, task=task, models=models, folders=folders, batch_size=_BATCH_SIZE.value,
+                output=str(pathlib.Path(_OUTPUT.value) / "loop.parquet")) as worker:
         worker.measure(1)
         result = worker.result()
-    return {"rate": _PICTURES.value / result["seconds"], "gib": result["peak_memory_gib"]}
+    return {"rate": count / result["seconds"], "gib": result["peak_memory_gib"]}
 
 
 def time_bulk(task: str, models: str, workers: int) -> dict:
     """Rate of `trainers.bulk`, seconds of the whole command, and memory of all its processes over time."""
     place = pathlib.Path(_OUTPUT.value)
+    folders, count, shard_size = pictures_of(task)
     shutil.rmtree(place / "results", ignore_errors=True)
     command = [sys.executable, "-m", "trainers.bulk", f"--task={task}", f"--models={models}",
-               f"--input={place / 'photos'}", f"--output={place / 'results'}", f"--batch_size={_BATCH_SIZE.value}",
-               f"--shard_size={_SHARD_SIZE.value}", f"--direct_num_workers={workers}"]
+               *(f"--input={folder}" for folder in folders), f"--output={place / 'results'}",
+               f"--batch_size={_BATCH_SIZE.value}", f"--shard_size={shard_size}", f"--direct_num_workers={workers}"]
     # The attributes of all are at the mean, as in the loop.
-    command += ["--attributes="] if task == "encode" else []
+    command += ["--attributes="] if task != "score" else []
+    command += ["--pictures=none"] if task == "infer" else []
     command += ["--direct_running_mode=multi_processing"] if workers > 1 else []
     started, memory = time.perf_counter(), []
     with open(place / "log.txt", "w+") as log:
@@ -133,7 +150,7 @@ def time_bulk(task: str, models: str, workers: int) -> dict:
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {output[-2000:]}")
     times = sorted(path.stat().st_mtime for path in (place / "results" / "shards").iterdir())
-    rate = (len(times) - workers) * _SHARD_SIZE.value / (times[-1] - times[workers - 1])
+    rate = (count - workers * shard_size) / (times[-1] - times[workers - 1])
     return {"rate": rate, "seconds": whole, "gib_over_time": memory}
 
 

@@ -89,3 +89,11 @@ def test_a_run_of_version_2_goes_on_as_it_began(tmp_path):
     # Today's defaults are what a new command means: this version had them all.
     with pytest.raises(ConfigError, match=r"sharpening: 0.5 before, 1.5 now"):
         folder.check(new)
+
+
+def test_a_log_of_other_terms_goes_on(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.append_log({"epoch": 1, "step": 5, "gone": 0.5})
+    folder.append_log({"epoch": 2, "step": 10, "new": 0.25})
+    assert folder.read_log() == [{"epoch": "1", "step": "5", "new": "", "gone": "0.5"},
+                                 {"epoch": "2", "step": "10", "new": "0.25", "gone": ""}]

@@ -132,7 +132,7 @@ class Loop:
             epochs, per_epoch = self.config.epochs, self.reader.steps_per_epoch
             if rows := self.folder.read_log():
                 self._validation = {name.removeprefix("validation_"): float(value)
-                                    for name, value in rows[-1].items() if name.startswith("validation_")}
+                                    for name, value in rows[-1].items() if name.startswith("validation_") and value}
             # A run killed between an epoch's last step and its row of the log still owes that row.
             for epoch in range(min(len(self.folder.read_log()), self.step // per_epoch), epochs):
                 if self.step < (epoch + 1) * per_epoch:

@@ -18,7 +18,7 @@ TUNING = FineTuningConfig(source="run", source_step=1, attribute_weight=0.0, cha
 ALONE = dict.fromkeys(("reconstruction_weight", "patch_weight", "global_weight", "feature_weight"), 0.0)
 
 
-def make_sharpener(name="discvae", regressor=None, **changes):
+def make_sharpener(name="cvae", regressor=None, **changes):
     model = make_model(name)
     config = RunConfig(dataset="emblems", model=model.config, batch_size=4, l2=0.0,
                        fine_tuning=dataclasses.replace(TUNING, **changes))
@@ -75,7 +75,7 @@ def test_reconstruction_alone_is_the_bounds_own_terms_and_falls():
     batch = make_batch()
     first = step(sharpener, batch)["reconstruction_loss"]
     assert step(sharpener, batch, 30)["reconstruction_loss"] < first
-    layers = sharpener.model.decode(tf.zeros([4, 12]), batch["attributes"])
+    layers = sharpener.model.decode(tf.zeros([4, 8]), batch["attributes"])
     likelihoods = sharpener.model.log_likelihoods(batch, layers)
     terms = sharpener.model.lower_bound(batch, tf.constant([0, 0]))
     assert set(likelihoods) <= set(terms)

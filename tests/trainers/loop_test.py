@@ -9,7 +9,9 @@ import socket
 import numpy as np
 import pytest
 
+from attr2image_tf.run_folder import RunFolder
 from tests import processes
+from tests.evaluation import tiny
 
 pytestmark = pytest.mark.slow
 
@@ -108,9 +110,12 @@ def test_two_workers_equal_one_device_and_survive_the_loss_of_one(tmp_path, refe
     assert_same_run(run, reference, 2e-3)
 
 
-def test_sharpening_obeys_the_same_laws(tmp_path, reference):
+def test_sharpening_obeys_the_same_laws(tmp_path):
+    source = RunFolder(tmp_path / "source")
+    tiny.write_run(source, "cvae", tiny.make_dataset().schema)
+
     def sharpen(name, *arguments):
-        return start(tmp_path / name, f"--sharpened={reference}", "--epochs=1", *arguments)
+        return start(tmp_path / name, f"--sharpened={source.path}", "--epochs=1", *arguments)
 
     finish(sharpen("once"))
     process = sharpen("stopped")

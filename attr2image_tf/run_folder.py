@@ -45,6 +45,9 @@ class RunFolder:
                                   "name a new folder.")
             return config
         before = self.read_config()
+        if (before.fine_tuning is None) != (config.fine_tuning is None):
+            main = "trainers.train" if before.fine_tuning is None else "trainers.sharpen"
+            raise ConfigError(f"run={str(self.path)!r} holds a run of {main}; go on with that, or name a new folder.")
         config = config.continuing(before)
         old, new = (_flat(each.to_dict()) for each in (before, config))
         if new["epochs"] > old["epochs"]:

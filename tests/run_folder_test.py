@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from attr2image_tf.config import ConfigError, ModelConfig, RunConfig
+from attr2image_tf.config import ConfigError, FineTuningConfig, ModelConfig, RunConfig
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.errors import check_writable
 from attr2image_tf.run_folder import RunFolder, changes
@@ -97,3 +97,17 @@ def test_a_log_of_other_terms_goes_on(tmp_path):
     folder.append_log({"epoch": 2, "step": 10, "new": 0.25})
     assert folder.read_log() == [{"epoch": "1", "step": "5", "new": "", "gone": "0.5"},
                                  {"epoch": "2", "step": "10", "new": "0.25", "gone": ""}]
+
+
+def test_training_and_sharpening_do_not_go_on_with_each_other(tmp_path):
+    model = ModelConfig(attribute_mean=(0.0,), attribute_standard_deviation=(1.0,))
+    trained = RunConfig(dataset="emblems", model=model)
+    tuning = FineTuningConfig(source="run", source_step=1, attribute_weight=0.0, change_weight=0.0)
+    sharpened = dataclasses.replace(trained, fine_tuning=tuning)
+    assert RunConfig.from_json(sharpened.to_json()) == sharpened
+    folder = RunFolder(tmp_path)
+    for here, other, main in ((trained, sharpened, "train"), (sharpened, trained, "sharpen")):
+        (tmp_path / "config.json").write_text(here.to_json())
+        assert folder.check(here) == here
+        with pytest.raises(ConfigError, match=f"holds a run of trainers.{main}; go on with that, or name a new folder"):
+            folder.check(other)

@@ -68,7 +68,7 @@ def test_it_draws(place):
             assert all(name in done.stdout for name in RunFolder(place / RUN).read_schema().names)
         else:
             assert np.asarray(Image.open(place / RUN / f"{sheet}.png")).std() > 5
-    assert sheets == {"names", "samples", "layers", "progression"}
+    assert sheets == {"names", "samples", "layers", "progression", "blind"}
 
 
 def test_it_exports_and_infers(place):

@@ -12,6 +12,8 @@ ray = pytest.importorskip("ray", reason='Ray is not installed; pip install "ray[
 ROOT = pathlib.Path(__file__).parents[2]
 
 
+# Ray's own code warns of itself, of what it deprecates and of files that it leaves open.
+@pytest.mark.filterwarnings("default")
 def test_the_example_does_all_shards(tmp_path, monkeypatch):
     code, = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "BULK.md").read_text(), re.DOTALL)
     (tmp_path / "models").symlink_to(tiny_models.exported())

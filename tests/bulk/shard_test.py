@@ -26,6 +26,8 @@ from tests.bulk.inputs import CONFIG, NAMES, contents, do, rows
 from tests.evaluation import tiny
 from tests.export import tiny_models
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def models():

@@ -13,6 +13,8 @@ from attr2image_tf.sharpening.varying import vary
 from tests.conformance_test import COVERED, make_batch
 from tests.tiny import make_model
 
+pytestmark = pytest.mark.slow
+
 TUNING = FineTuningConfig(source="run", source_step=1, attribute_weight=0.0, change_weight=0.0,
                           discriminator_width=1 / 16)
 ALONE = dict.fromkeys(("reconstruction_weight", "patch_weight", "global_weight", "feature_weight"), 0.0)

@@ -12,6 +12,8 @@ from attr2image_tf.run_folder import RunFolder
 from tests.evaluation import tiny
 from trainers.prior import fit_prior
 
+pytestmark = pytest.mark.slow
+
 QUICK = FittingConfig(steps=4, checked=2, batch_size=16)
 
 

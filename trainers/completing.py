@@ -65,13 +65,13 @@ def make_loop(values, config: RunConfig, dataset: AttributeDataset, strategy: tf
                 learner=learner)
 
 
-def complete(loop: Loop, dataset: AttributeDataset, prepare: Callable[[], None]):
+def complete(loop: Loop, dataset: AttributeDataset, prepare: Callable[[], None] = lambda: None):
     """Runs a loop to its end; then the chief prepares the export, exports, draws a sheet and prints where all is.
 
     Args:
         loop: Loop.
         dataset: AttributeDataset.
-        prepare: function that does what the run folder lacks for the export.
+        prepare: function that does what the run folder lacks for the export; nothing by default.
 
     Raises:
         SystemExit: training diverged, or the cluster lost a worker.

@@ -56,11 +56,9 @@ def sharpened_config(values, source: RunFolder) -> RunConfig:
         raise ValueError(f"--run={str(source.path)!r} is a sharpened run already; name the run it comes from, "
                          f"{before.fine_tuning.source!r}.")
     tuning = config_from_flags(FineTuningConfig, values, source=str(source.path), source_step=source.step())
-    defaults = RunConfig(dataset=before.dataset, model=before.model)
     return RunConfig(dataset=before.dataset, model=before.model, epochs=values.epochs, batch_size=values.batch_size,
-                     learning_rate=values.learning_rate, l2=0.0, average_decay=defaults.average_decay,
-                     flip=before.flip, rotation=before.rotation, crop=before.crop, sharpening=0.0,
-                     prior_steps=before.prior_steps, fine_tuning=tuning)
+                     learning_rate=values.learning_rate, l2=0.0, flip=before.flip, rotation=before.rotation,
+                     crop=before.crop, sharpening=0.0, prior_steps=before.prior_steps, fine_tuning=tuning)
 
 
 def load_regressor(config: RunConfig, schema):
@@ -101,7 +99,7 @@ def main(values):
         # Encoders stay, so where they put pictures does too.
         with replacing(folder.prior) as beside:
             shutil.copyfile(source.prior, beside)
-    complete(loop, dataset, lambda: None)
+    complete(loop, dataset)
 
 
 if __name__ == "__main__":

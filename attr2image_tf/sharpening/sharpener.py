@@ -76,13 +76,13 @@ class Sharpener:
         rows = tf.shape(batch["image"])[0]
         everything = tf.cast(rows * tf.distribute.get_replica_context().num_replicas_in_sync, tf.float32)
         seed = tf.stack([self.config.model.seed, tf.cast(self.iterations, tf.int32)])
-        latent_seed, noise_seed, request_seed, light_seed, shift_seed = randomness.split_seed(seed, 5)
+        latent_seed, noise_seed, request_seed, light_seed, place_seed = randomness.split_seed(seed, 5)
         attributes = self.model.standardise(batch["attributes"])
         latents = self._posterior_draw(batch, latent_seed)
         requests, moved, change = self._requests(attributes, request_seed)
         sampled = self.model.prior.latents(self._paired_noise(rows, noise_seed), requests)
         uniforms = randomness.replica_uniform(rows, 6, light_seed)
-        shift = tf.random.stateless_uniform([2], shift_seed, alg="philox")
+        place = tf.random.stateless_uniform([2], place_seed, alg="philox")
         # Real pictures, reconstructions, samples.
         wanted = tf.concat([attributes, attributes, requests], 0)
         light = tf.concat(tf.split(uniforms, 3, -1), 0)
@@ -92,7 +92,7 @@ class Sharpener:
                                        self._raw(tf.concat([attributes, requests], 0)))
             reconstructed = {name: layer[:rows] for name, layer in layers.items()}
             drawn = layers["images"]
-            judged = self.discriminator(vary(tf.concat([batch["image"], drawn], 0), light, shift), wanted)
+            judged = self.discriminator(vary(tf.concat([batch["image"], drawn], 0), light, place), wanted)
             terms = self._decoder_terms(batch, reconstructed, judged, rows)
             terms |= self._regressor_terms(drawn[rows:], requests, moved, change)
             loss = sum(tf.reduce_sum(terms[name]) * weight for name, weight in self._term_weights().items())

@@ -23,6 +23,8 @@ _WEIGHTS = flags.DEFINE_enum("weights", "float32", list(STORAGE), "How kernels a
 _TEMPERATURE = flags.DEFINE_float("temperature", 1.0, "Factor on the noise that pictures are drawn from; below 1 they "
                                   "are more typical and more alike. (The signature `sample` takes any.)",
                                   lower_bound=0.0)
+_REGRESSOR = define_path("regressor", None, "Folder of an attribute regressor, by which attributes that are not given "
+                         "are read from a picture; without one the generator alone finds them, and less well.")
 _KEEP = flags.DEFINE_integer("keep", 0, "Newest versions of each model that stay, older ones are removed; 0 keeps all.",
                              lower_bound=0)
 
@@ -32,7 +34,7 @@ def main(values):
         raise ValueError("--run is missing; name the folder of a trained run.")
     check_writable(_OUTPUT.value, "output")
     versions = export_run(_RUN.value, _OUTPUT.value, keep=_KEEP.value, weights=_WEIGHTS.value,
-                          temperature=_TEMPERATURE.value,
+                          temperature=_TEMPERATURE.value, regressor=_REGRESSOR.value,
                           inference=OptimizerConfig(iterations=_ITERATIONS.value))
     print(*versions.values(), sep="\n")
     if _WEIGHTS.value != "float32":

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from attr2image_tf import pixels
 from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.evaluation.attribute_regressor import AttributeRegressor
 from attr2image_tf.inference.latent_optimizer import OptimizerConfig
 from attr2image_tf.inference.minimizers import STOP_REASONS
 from attr2image_tf.inference.model_optimizer import model_optimizer
@@ -52,12 +53,15 @@ class LatentOptimizerModule(tf.Module):
         model: AttributeModel, its weights final.
         schema: AttributeSchema of its data set.
         config: OptimizerConfig.
+        regressor: AttributeRegressor that reads attributes where they are not given, its errors measured; or None.
     """
 
-    def __init__(self, model: AttributeModel, schema: AttributeSchema, config: OptimizerConfig = OptimizerConfig()):
+    def __init__(self, model: AttributeModel, schema: AttributeSchema, config: OptimizerConfig = OptimizerConfig(),
+                 regressor: AttributeRegressor | None = None):
         super().__init__()
         self._generator = Generator(model, schema)
-        self._optimizer = model_optimizer(model, config, schema=schema)
+        self._optimizer = model_optimizer(model, config, schema=schema, reader=regressor and regressor.read,
+                                          error_covariance=regressor and regressor.error_covariance)
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """Concrete functions by name, ready for tf.saved_model.save."""

@@ -11,7 +11,10 @@ import tensorflow as tf
 from absl import logging
 
 from attr2image_tf import pixels
+from attr2image_tf.config import ConfigError
 from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.evaluation import attribute_regressor
+from attr2image_tf.evaluation.attribute_regressor import AttributeRegressor
 from attr2image_tf.files import as_path, check_no_pattern, folder_beside
 from attr2image_tf.inference.latent_optimizer import OptimizerConfig
 from attr2image_tf.models import AttributeModel
@@ -27,7 +30,8 @@ STORAGE = {"float32": None, "float16": tf.float16, "bfloat16": tf.bfloat16}
 
 def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
                inference: OptimizerConfig = OptimizerConfig(), keep: int = 0,
-               weights: str = "float32", temperature: float = 1.0) -> dict[str, pathlib.Path]:
+               weights: str = "float32", temperature: float = 1.0,
+               regressor: str | os.PathLike | None = None) -> dict[str, pathlib.Path]:
     """Exports the generator and the latent optimiser of a run, with warm-up records and the server's configuration.
 
     Args:
@@ -37,12 +41,15 @@ def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
         keep: int. Newest versions of each model that stay, older ones are removed; 0 keeps all.
         weights: one of STORAGE.
         temperature: float, at least 0. Factor on the noise that `generate` draws.
+        regressor: folder of the attribute regressor by which the latent optimiser reads attributes that are not given;
+            None leaves them to the generator alone.
 
     Returns:
         The new versions' folders by name.
 
     Raises:
-        ConfigError: `run` is no run, or has no checkpoint yet.
+        ConfigError: `run` is no run, or has no checkpoint yet; the regressor is of other attributes, not finished, or
+            its errors were not measured.
         ValueError: TensorFlow would take one of the paths for a pattern.
     """
     run, output = as_path(run), as_path(output)
@@ -51,7 +58,8 @@ def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
     folder = RunFolder(run)
     schema = folder.read_schema()
 
-    modules = make_modules(folder.load_model, schema, inference, STORAGE[weights], temperature)
+    reader = regressor and load_reader(regressor, schema, folder.read_config().model.image_size)
+    modules = make_modules(folder.load_model, schema, inference, STORAGE[weights], temperature, reader)
     vectors = serving.plausible_rows(modules["generator"].generate, schema)
     versions = {}
     for name, module in modules.items():
@@ -69,8 +77,23 @@ def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
     return versions
 
 
+def load_reader(folder: str | os.PathLike, schema: AttributeSchema, image_size: int) -> AttributeRegressor:
+    """The regressor of a folder, for a latent optimiser.
+
+    Raises:
+        ConfigError: it is of other attributes or another size, not finished, or its errors were not measured.
+    """
+    regressor = attribute_regressor.load(folder)
+    regressor.check_fits(os.fspath(folder), schema, image_size)
+    if regressor.error_covariance is None:
+        raise ConfigError(f"regressor {os.fspath(folder)!r} is of an older version, which did not measure its errors; "
+                          "run the command that trained it again, which adds them.")
+    return regressor
+
+
 def make_modules(load_model: Callable[[], AttributeModel], schema: AttributeSchema, inference: OptimizerConfig,
-                 storage: tf.DType | None = None, temperature: float = 1.0) -> dict[str, tf.Module]:
+                 storage: tf.DType | None = None, temperature: float = 1.0,
+                 regressor: AttributeRegressor | None = None) -> dict[str, tf.Module]:
     """The generator and the latent optimiser, each on a model folded for what it does.
 
     Args:
@@ -79,6 +102,7 @@ def make_modules(load_model: Callable[[], AttributeModel], schema: AttributeSche
         inference: OptimizerConfig of the latent optimiser.
         storage: see `folding.fold`.
         temperature: of `generate`.
+        regressor: of the latent optimiser, or None.
     """
     def load(gradients):
         model = load_model()
@@ -86,7 +110,7 @@ def make_modules(load_model: Callable[[], AttributeModel], schema: AttributeSche
         return model
 
     return {"generator": Generator(load(gradients=False), schema, temperature),
-            "latent_optimizer": LatentOptimizerModule(load(gradients=True), schema, inference)}
+            "latent_optimizer": LatentOptimizerModule(load(gradients=True), schema, inference, regressor)}
 
 
 def picture_difference(run: str | os.PathLike, version: str | os.PathLike, *, samples: int = 64,

@@ -3,8 +3,9 @@
     python -m trainers.train_regressor --dataset=lfw --data_dir=DATA --output=runs/regressor_a
     python -m trainers.train_regressor --dataset=lfw --data_dir=DATA --output=runs/regressor_b --width=24 --seed=1
 
-Writes its configuration, log.csv, the trained weights and metrics.json: its accuracy on the test pictures, of people
-it was not trained on. A run that was killed goes on with the same command.
+Writes its configuration, log.csv, the trained weights, errors.npz: the covariance of its errors on validation pictures,
+and metrics.json: its accuracy on the test pictures, of people it was not trained on. A run that was killed goes on with
+the same command, and one of an older version gets what it lacks.
 """
 
 import json
@@ -54,7 +55,10 @@ def main(values):
     folder.write(config, dataset.schema)
     training.run()
     attribute_regressor.save(training.network, folder.path)
-    metrics = accuracy(attribute_regressor.load(folder.path), pictures.read(dataset, "test"))
+    regressor, validation = attribute_regressor.load(folder.path), pictures.read(dataset, "validation")
+    attribute_regressor.save_errors(
+        attribute_regressor.measure_errors(regressor, validation.images, validation.attributes), folder.path)
+    metrics = accuracy(regressor, pictures.read(dataset, "test"))
     write_text(folder.path / "metrics.json", json.dumps(metrics, indent=2))
     print("On {pictures} test pictures: cosine similarity {cosine_similarity:.3f} (raw attributes "
           "{raw_cosine_similarity:.3f}), mean squared error of standardised attributes {squared_error:.3f}, "

@@ -22,6 +22,7 @@ from attr2image_tf.files import as_path, replacing
 LEVELS = 4
 
 _BATCH = 64
+_ERRORS = "errors.npz"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,6 +121,8 @@ class AttributeRegressor:
         network: what `build` gives, trained.
         config: RegressorConfig.
         schema: AttributeSchema of the data set.
+        error_covariance: float [A, A], the mean products of its errors on validation pictures, in the data set's units;
+            None where it was not measured.
 
     Example:
         >>> regressor = load("runs/regressor_a")
@@ -132,8 +135,9 @@ class AttributeRegressor:
         ValueError: pictures of another size or type.
     """
 
-    def __init__(self, network: keras.Model, config: RegressorConfig, schema: AttributeSchema):
-        self.network, self.config, self.schema = network, config, schema
+    def __init__(self, network: keras.Model, config: RegressorConfig, schema: AttributeSchema,
+                 error_covariance: np.ndarray | None = None):
+        self.network, self.config, self.schema, self.error_covariance = network, config, schema, error_covariance
         size = config.image_size
         self._infer = tf.function(self._both, input_signature=[tf.TensorSpec([None, size, size, 3], tf.float32)])
 
@@ -159,6 +163,10 @@ class AttributeRegressor:
                               f"{self.config.image_size} pixels; the run has {len(schema)} attributes, "
                               f"maybe others, and {image_size} pixels. Train one on the data set of the run.")
 
+    def read(self, images):
+        """Attributes float32 [B, A] of pictures float32 [B, H, W, 3] in [-1, 1], within a graph too."""
+        return self._both(images)[0]
+
     def _both(self, images):
         out = self.network(images, training=False)
         if self.config.flip:
@@ -174,6 +182,24 @@ def save(network: keras.Model, folder: str | os.PathLike):
         network.save_weights(beside, overwrite=True)
 
 
+def measure_errors(regressor: AttributeRegressor, images, attributes) -> np.ndarray:
+    """The mean products of a regressor's errors, float64 [A, A].
+
+    Args:
+        regressor: AttributeRegressor.
+        images: uint8 [N, H, W, 3], not of its training.
+        attributes: float32 [N, A], the true ones.
+    """
+    errors = np.float64(regressor(images)[0]) - attributes
+    return errors.T @ errors / len(errors)
+
+
+def save_errors(covariance: np.ndarray, folder: str | os.PathLike):
+    """Adds what `measure_errors` gives to the folder of a regressor."""
+    with replacing(as_path(folder) / _ERRORS) as beside:
+        np.savez(beside, covariance=covariance)
+
+
 def load(folder: str | os.PathLike) -> AttributeRegressor:
     """The regressor that `trainers.train_regressor` left in a folder.
 
@@ -185,7 +211,12 @@ def load(folder: str | os.PathLike) -> AttributeRegressor:
     config = RegressorConfig.from_json((folder / "config.json").read_text())
     network = build(config)
     network.load_weights(folder / "regressor.weights.h5")
-    return AttributeRegressor(network, config, AttributeSchema.from_json((folder / "schema.json").read_text()))
+    errors = None
+    # A folder of an older version has none.
+    if (folder / _ERRORS).exists():
+        with np.load(folder / _ERRORS) as file:
+            errors = file["covariance"]
+    return AttributeRegressor(network, config, AttributeSchema.from_json((folder / "schema.json").read_text()), errors)
 
 
 def files_of(folder: str | os.PathLike) -> list[pathlib.Path]:

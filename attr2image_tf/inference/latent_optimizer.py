@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from attr2image_tf.config import Config, choice
 from attr2image_tf.inference import minimizers
-from attr2image_tf.inference.attribute_prior import AttributePrior
+from attr2image_tf.inference.attribute_prior import AttributePrior, Reading
 from attr2image_tf.inference.completion import fill_in
 from attr2image_tf.inference.editing import carry_over
 from attr2image_tf.inference.energy import Energy
@@ -56,7 +56,8 @@ class LatentOptimizer:
 
     The generator mu is known by its call alone, and so is the prior p(z | y) of its latents, as an invertible function
     z = f(e; y) of e ~ N(0, I). The descent is over e, in which R is ||e||^2 / 2 whatever the prior. Unknown attributes
-    are found along with e, in the whitened coordinates of AttributePrior, whose negative log-density joins R. All
+    are found along with e, in the whitened coordinates of AttributePrior, whose negative log-density joins R; with a
+    reader it starts from what that reads in the picture, and moves as far as its errors allow. All
     methods take batches in which every row is a problem of its own: its result does not depend on the other rows, up to
     rounding. They can be called inside a tf.function, and hold no Python in their loops.
 
@@ -245,11 +246,12 @@ class LatentOptimizer:
     # What follows runs inside of a graph. A point is [e] or, where attributes are unknown, [e, w].
 
     def _solve_rows(self, images, observed, attributes):
-        problem = _Problem(self, images, observed, attributes)
+        reading = self._read(images, observed) if attributes is None else None
+        problem = _Problem(self, images, observed, attributes, reading)
         first = tf.zeros([tf.shape(images)[0], problem.size])
         likely = attributes
         if attributes is None:
-            likely = self.attribute_prior.to_attributes(first[:, self.latent_size:])
+            likely = self.attribute_prior.to_attributes(first[:, self.latent_size:], reading)
         if self.start is not None:
             latents = self.start(images, likely, observed)
             first = tf.concat([self.to_noise(latents, likely), first[:, self.latent_size:]], -1)
@@ -258,13 +260,23 @@ class LatentOptimizer:
 
     def _sample_rows(self, images, observed, attributes, seeds, best):
         """A draw around the best points; see `complete`."""
-        problem = _Problem(self, images, observed, attributes)
+        reading = self._read(images, observed) if attributes is None else None
+        problem = _Problem(self, images, observed, attributes, reading)
         center = normal_by_example(fold_in(seeds, 0), [problem.size])
         noise = self.energy.observation_variance**0.5 * normal_by_example(fold_in(seeds, 1), images.shape[1:])
         noisy = images + noise / tf.sqrt(tf.maximum(observed, 1e-12))
         # Latents that the observed pixels say nothing about end at `center`; the others are soon put right.
-        found = self._descend(_Problem(self, noisy, observed, attributes, center), best + center)
+        found = self._descend(_Problem(self, noisy, observed, attributes, reading, center), best + center)
         return problem.result(found)
+
+    def _read(self, images, observed):
+        """The Reading of pictures, their hidden part filled in with the most typical picture; None without a reader."""
+        if self.attribute_prior.reader is None:
+            return None
+        attributes = tf.tile(self.attribute_prior.mean[tf.newaxis], [tf.shape(images)[0], 1])
+        _, drawn = self.draw(tf.zeros([tf.shape(images)[0], self.latent_size]), attributes)
+        typical = drawn["images"] if isinstance(drawn, dict) else drawn
+        return self.attribute_prior.read(tf.where(observed > 0.0, images, typical), observed)
 
     def _edit_rows(self, images, latents, attributes, new_attributes):
         before = self.generator(latents, attributes)
@@ -288,8 +300,8 @@ class _Problem:
     A point is [e], or [e, w] where attributes are unknown; `center` moves the mean of both.
     """
 
-    def __init__(self, optimizer, images, observed, attributes, center=None):
-        self.optimizer, self.energy = optimizer, optimizer.energy
+    def __init__(self, optimizer, images, observed, attributes, reading=None, center=None):
+        self.optimizer, self.energy, self.reading = optimizer, optimizer.energy, reading
         self.latent_size = optimizer.latent_size
         self.size = optimizer.latent_size + (optimizer.attribute_prior.size if attributes is None else 0)
         self.images, self.observed, self.attributes = images, observed, attributes
@@ -323,7 +335,8 @@ class _Problem:
 
     def _parts(self, points, rows):
         if self.attributes is None:
-            attributes = self.optimizer.attribute_prior.to_attributes(points[:, self.latent_size:])
+            reading = self.reading and Reading(*(tf.gather(part, rows) for part in self.reading))
+            attributes = self.optimizer.attribute_prior.to_attributes(points[:, self.latent_size:], reading)
         else:
             attributes = tf.gather(self.attributes, rows)
         latents, drawn = self.optimizer.draw(points[:, :self.latent_size], attributes)

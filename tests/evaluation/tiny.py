@@ -55,7 +55,7 @@ def write_run(folder, name, schema):
 
 
 def write_regressor(path, schema, seed=0):
-    """An untrained regressor in a folder."""
+    """An untrained regressor in a folder, its errors not measured."""
     from attr2image_tf.files import write_text
     from attr2image_tf.run_folder import RunFolder
 
@@ -64,3 +64,4 @@ def write_regressor(path, schema, seed=0):
     attribute_regressor.save(regressor.network, path)
     write_text(path / "metrics.json", '{"cosine_similarity": 0.1, "raw_cosine_similarity": 0.2, "squared_error": 1.0, '
                '"correlation": 0.0, "sign_accuracy": 0.5, "pictures": 16}')
+    return regressor

@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from attr2image_tf.config import ConfigError
+from attr2image_tf.evaluation.attribute_regressor import save_errors
 from attr2image_tf.inference.amortised import amortised_start
 from attr2image_tf.inference.attribute_prior import AttributePrior
 from attr2image_tf.inference.energy import Energy
 from attr2image_tf.inference.latent_optimizer import LatentOptimizer
 from attr2image_tf.inference.minimizers import STOP_REASONS
+from export.latent_optimizer import LatentOptimizerModule
+from export.publishing import load_reader
+from tests.evaluation.tiny import write_regressor
 from tests.export import plain_process, tiny_models
 from tests.export.tiny_models import INFERENCE
 
@@ -112,6 +117,24 @@ def test_a_process_with_tensorflow_alone_gets_what_the_library_gives(module, fun
             wanted = np.clip(wanted * 0.5 + 0.5, 0.0, 1.0) if key == "images" else wanted
             np.testing.assert_allclose(found, wanted, atol=1e-4, rtol=1e-4, err_msg=f"{name} {key}")
     assert np.char.decode(loaded["describe/stop_reasons"]).tolist() == [list(STOP_REASONS)] * 2
+
+
+def test_a_regressor_reads_the_attributes(request_values, tmp_path):
+    regressor = write_regressor(tmp_path / "regressor", tiny_models.SCHEMA)
+    with pytest.raises(ConfigError, match="did not measure its errors; run the command that trained it again"):
+        load_reader(tmp_path / "regressor", tiny_models.SCHEMA, SIZE)
+    save_errors(1e-6 * np.eye(ATTRIBUTES), tmp_path / "regressor")
+    with pytest.raises(ConfigError, match="pictures of 32 pixels; the run has"):
+        load_reader(tmp_path / "regressor", tiny_models.SCHEMA, 2 * SIZE)
+    reader = load_reader(tmp_path / "regressor", tiny_models.SCHEMA, SIZE)
+    module = LatentOptimizerModule(tiny_models.folded_model("latent_optimizer"), tiny_models.SCHEMA, INFERENCE, reader)
+    infer = tf.function(module.infer_attributes, autograph=False).get_concrete_function(
+        *(tf.TensorSpec([None, SIZE, SIZE, channels], tf.float32, name)
+          for name, channels in (("images", 3), ("observed", 1))))
+    images = tf.constant(request_values["images"])
+    found = infer(images, tf.ones([BATCH, SIZE, SIZE, 1]))["attributes"].numpy()
+    read = np.clip(regressor(request_values["images"])[0], tiny_models.SCHEMA.minimum, tiny_models.SCHEMA.maximum)
+    np.testing.assert_allclose(found, read, atol=0.05)
 
 
 def test_a_row_does_not_depend_on_its_batch(functions, request_values):

@@ -88,3 +88,40 @@ def test_draws_are_as_much_narrower_as_the_docstring_says():
         prior = AttributePrior([-reach], [0.0], [reach], [[1.0]])
         assert np.std(prior.to_attributes(tf.random.stateless_normal([200_000, 1], [3, 0]))) == pytest.approx(
             narrower, abs=0.01)
+
+
+def reading_prior(data, read):
+    """A prior with a reader that says `read` of every picture, its errors a tenth of the attributes' deviations."""
+    covariance = np.cov(data, rowvar=False)
+    return AttributePrior(data.min(0), data.mean(0), data.max(0), covariance, error_covariance=covariance / 100,
+                          reader=lambda images: tf.tile(read[tf.newaxis], [tf.shape(images)[0], 1]))
+
+
+def test_a_reader_is_believed_as_far_as_its_errors_and_what_is_observed_allow(prior, data):
+    read = np.float32(0.5 * data.mean(0) + 0.5 * data[7])
+    reader = reading_prior(data, read)
+    images, whitened = tf.zeros([50, 8, 8, 3]), tf.random.stateless_normal([50, 7], [4, 0])
+    seen = reader.read(images, tf.ones([50, 8, 8, 1]))
+    np.testing.assert_allclose(reader.to_attributes(tf.zeros([50, 7]), seen), np.tile(read, (50, 1)), atol=1e-5)
+    # Errors of a tenth leave a tenth of the room.
+    moved = reader.to_attributes(whitened, seen) - read
+    assert 0.05 < np.std(moved[:, :3]) / np.std(prior.to_attributes(whitened)[:, :3]) < 0.15
+    nothing = reader.read(images, tf.zeros([50, 8, 8, 1]))
+    np.testing.assert_allclose(reader.to_attributes(whitened, nothing), prior.to_attributes(whitened), atol=1e-6)
+    halves = tf.concat([tf.zeros([50, 4, 8, 1]), tf.ones([50, 4, 8, 1])], 1)
+    assert reader.read(images, halves).seen.numpy().tolist() == [[0.5]] * 50
+
+
+def test_what_is_read_out_of_range_ends_within_it(data):
+    for far in (-1e3, 1e3):
+        reader = reading_prior(data, np.full(7, far, np.float32))
+        found = reader.to_attributes(tf.zeros([1, 7]), reader.read(tf.zeros([1, 8, 8, 3]), tf.ones([1, 8, 8, 1])))
+        assert np.isfinite(found).all()
+        assert (found >= np.float32(data.min(0)) - 1e-6).numpy().all()
+        assert (found <= np.float32(data.max(0)) + 1e-6).numpy().all()
+
+
+def test_a_reader_needs_its_errors(data):
+    with pytest.raises(ValueError, match="errors have a covariance"):
+        AttributePrior(data.min(0), data.mean(0), data.max(0), np.cov(data.T), reader=lambda images: images,
+                       error_covariance=np.eye(3))

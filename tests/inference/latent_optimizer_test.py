@@ -209,6 +209,35 @@ def test_unknown_attributes_are_found_within_their_range(linear):
 
 
 @pytest.mark.slow
+def test_a_good_reader_finds_attributes_that_pixels_hardly_show(linear):
+    def faint(latents, attributes):
+        return linear(latents, 0.02 * attributes)
+
+    images, _, attributes = pictures(faint, 12, noise=SIGMA)
+    unit = np.ones(ATTRIBUTES)
+    # Knows the pictures by their first pixel; hidden ones are strange to it.
+    table = {row[0, 0].tobytes(): truth for row, truth in zip(images, attributes, strict=True)}
+
+    def look_up(pictures):
+        return np.stack([table.get(picture[0, 0].tobytes(), np.zeros(ATTRIBUTES, np.float32)) for picture in pictures])
+
+    def read(pictures):
+        return tf.ensure_shape(tf.numpy_function(look_up, [pictures], tf.float32), [None, ATTRIBUTES])
+
+    def correlation(**reader):
+        prior = AttributePrior(-unit, 0 * unit, unit, np.eye(ATTRIBUTES) / 3, **reader)
+        optimizer = LatentOptimizer(faint, Energy(SIGMA**2), PRECISE, latent_size=LATENTS, attribute_size=ATTRIBUTES,
+                                    attribute_prior=prior)
+        found = numbers(optimizer.infer_attributes(images))
+        completed = numbers(optimizer.complete(images, half_observed(12), samples=1))
+        assert np.abs(found["attributes"]).max() <= 1 and np.isfinite(completed["images"]).all()
+        return np.corrcoef(found["attributes"].ravel(), attributes.ravel())[0, 1]
+
+    assert correlation() < 0.6
+    assert correlation(reader=read, error_covariance=0.01 * np.eye(ATTRIBUTES)) > 0.95
+
+
+@pytest.mark.slow
 def test_completion_keeps_observed_pixels_and_puts_back_what_was_hidden(linear):
     images, _, attributes = pictures(linear, 3)
     observed = half_observed(3)

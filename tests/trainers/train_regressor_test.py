@@ -4,6 +4,7 @@ import csv
 import functools
 import json
 
+import numpy as np
 import pytest
 
 from attr2image_tf.evaluation import attribute_regressor
@@ -21,7 +22,10 @@ def test_it_trains_measures_and_leaves_a_regressor(tmp_path):
     metrics = json.loads((tmp_path / "regressor" / "metrics.json").read_text())
     assert metrics["pictures"] == 500 and len(metrics["by_attribute"]) == 17
     assert f"cosine similarity {metrics['cosine_similarity']:.3f}" in output
-    assert attribute_regressor.load(tmp_path / "regressor").config.width == 2
+    regressor = attribute_regressor.load(tmp_path / "regressor")
+    assert regressor.config.width == 2
+    # Its errors were measured, of every attribute.
+    assert (np.diag(regressor.error_covariance) > 0.0).all()
     with open(tmp_path / "regressor" / "log.csv", newline="") as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from absl import logging
 
-from attr2image_tf.evaluation import disentanglement, generation, identity, known_factors, posterior
+from attr2image_tf.evaluation import disentanglement, generation, groups, identity, known_factors, posterior
 from attr2image_tf.evaluation.context import Context, EvaluationData
 from attr2image_tf.evaluation.workspace import Workspace, duration
 
@@ -120,6 +120,13 @@ EXPERIMENTS = {experiment.name: experiment for experiment in (
         "far nearer than that of real test pictures means copying. Before and after: lower means that it is still the "
         "same person.",
         identity.identity, identity.real_identity, faces_only=True),
+    Experiment(
+        "groups",
+        "How evenly people are served: the same measures of the test pictures that have an attribute, by the data "
+        "set's own scores, and of those that have not. Of samples the faithfulness, higher is better (the column of "
+        "real pictures says how evenly the judge itself sees); of reconstructions by the encoder's mean the squared "
+        "error, lower is better.",
+        groups.groups, groups.real_groups, faces_only=True),
     Experiment(
         "bounds",
         "Lower bounds on the log-likelihood of test pictures, higher is better; k draws, rising with k towards the "

@@ -1,0 +1,146 @@
+"""TurnedSquare: a square that lies in a picture at any angle and size, as a face does."""
+
+import dataclasses
+
+import numpy as np
+from PIL import Image
+
+from attr2image_tf.client.photos import Region, Square, enlarged
+
+# A change fades out over this share of the side, so that no seam is seen.
+FEATHER = 0.1
+# Sides of the picture. Of a larger square most would be invented.
+LARGEST_SIDE = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class TurnedSquare(Region):
+    """A square of a picture that may be turned, have any size, and reach beyond the picture, whose edge goes on there.
+
+    Attributes:
+        x, y: floats. Its middle, in pixels from the picture's upper left corner.
+        side: float, pixels.
+        angle: float, degrees clockwise.
+    """
+
+    x: float
+    y: float
+    side: float
+    angle: float = 0.0
+
+    @classmethod
+    def fit(cls, points: np.ndarray, places: np.ndarray) -> "TurnedSquare":
+        """The square in which points lie nearest to given places, by the sum of squared distances in the picture.
+
+        Args:
+            points: [K, 2], x and y in pixels of the picture; K is at least 2.
+            places: [K, 2], x and y in shares of the square from its upper left corner.
+        """
+        # As complex numbers a similarity is a product and a sum.
+        points, places = (np.asarray(each, np.float64) @ [1.0, 1.0j] for each in (points, places))
+        places = places - (0.5 + 0.5j)
+        centred = places - places.mean()
+        factor = np.vdot(centred, points) / np.vdot(centred, centred).real
+        middle = points.mean() - factor * places.mean()
+        return cls(float(middle.real), float(middle.imag), float(abs(factor)), float(np.degrees(np.angle(factor))))
+
+    def scaled(self, factor: float) -> "TurnedSquare":
+        """The same square of the picture scaled by a factor."""
+        return TurnedSquare(factor * self.x, factor * self.y, factor * self.side, self.angle)
+
+    def __str__(self):
+        return f"{self.x:.1f},{self.y:.1f},{self.side:.1f},{self.angle:.1f} (x and y of the middle, side, degrees)"
+
+    def check(self, height, width):
+        if not (0 <= self.x <= width and 0 <= self.y <= height and 1 <= self.side <= LARGEST_SIDE * max(height, width)):
+            raise ValueError(f"region {self}: expected a middle within the picture of {width} x {height} pixels, and a "
+                             f"side of 1 to {LARGEST_SIDE * max(height, width)}.")
+
+    def cut(self, picture, size, hidden=None):
+        count = self._count(size)
+        if hidden is None or not hidden.any():
+            upright = self._channels(picture, count)
+            return Square(0, 0, count).cut(_uint8(upright), size)
+        visible = np.float32(~hidden)
+        # Where no hidden pixel is among the nearest four, the weights of the visible ones are at least 1 together.
+        weight = np.maximum(self._sampled(visible, count, Image.Resampling.BICUBIC), 1.0)
+        upright = self._channels(visible[..., np.newaxis] * picture, count) / weight[..., np.newaxis]
+        return Square(0, 0, count).cut(_uint8(upright), size, self._covered(hidden, count))
+
+    def touched(self, hidden, size):
+        count = self._count(size)
+        return Square(0, 0, count).touched(self._covered(hidden, count), size)
+
+    def share(self, values, size):
+        count = self._count(size)
+        return Square(0, 0, count).share(self._sampled(values, count, Image.Resampling.BILINEAR), size)
+
+    def as_json(self):
+        return {"middle": [self.x, self.y], "side": self.side, "degrees": self.angle}
+
+    def _count(self, size):
+        """Pixels a side of the square set upright: none is lost, and the small picture is made of it with antialiasing.
+        """
+        return max(size, int(np.ceil(self.side - 1e-6)))
+
+    def _channels(self, picture, count):
+        return np.stack([self._sampled(picture[..., channel], count, Image.Resampling.BICUBIC)
+                         for channel in range(3)], -1)
+
+    def _covered(self, hidden, count):
+        """Which pixels of the square set upright have a hidden pixel among the nearest four."""
+        return self._sampled(hidden, count, Image.Resampling.BILINEAR) > 0.0
+
+    def _sampled(self, values, count, resampling):
+        """Numbers [H, W] on count x count points of the square, float32; edge pixels go on beyond the picture."""
+        (left, top), (right, bottom) = self._around(margin=2)
+        height, width = values.shape
+        rows, columns = (slice(max(low, 0), min(high, limit))
+                         for low, high, limit in ((top, bottom, height), (left, right, width)))
+        part = np.pad(values[rows, columns].astype(np.float32), (
+            (rows.start - top, bottom - rows.stop), (columns.start - left, right - columns.stop)), mode="edge")
+        across, down = self._axes() * self.side / count
+        start = np.array([self.x - left, self.y - top]) - (across + down) * count / 2
+        return _transformed(part, (count, count), across, down, start, resampling)
+
+    def _place(self, height, width):
+        (left, top), (right, bottom) = self._around(margin=0)
+        place = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
+        y, x = (np.arange(each.start, each.stop, dtype=np.float32) + 0.5 for each in place)
+        across, down = (np.float32(axis / self.side) for axis in self._axes())
+        x, y = x - np.float32(self.x), y[:, np.newaxis] - np.float32(self.y)
+        to_edge = 0.5 - np.maximum(abs(across[0] * x + across[1] * y), abs(down[0] * x + down[1] * y))
+        weight = np.clip(to_edge / FEATHER, 0.0, 1.0)
+        return place, (weight * weight * (3.0 - 2.0 * weight))[..., np.newaxis]
+
+    def _enlarged(self, values, place):
+        count = max(1, round(self.side))
+        large = enlarged(values, count)
+        (height, width), (top, left) = ([each.stop - each.start for each in place], [each.start for each in place])
+        # The inverse of a turn is its transpose.
+        across, down = self._axes().T * count / self.side
+        start = count / 2 + (left - self.x) * across + (top - self.y) * down
+        return np.stack([_transformed(large[..., channel], (width, height), across, down, start,
+                                      Image.Resampling.BICUBIC) for channel in range(3)], -1)
+
+    def _axes(self):
+        """What a step to the right and one downwards in the square are in the picture, each x and y, of length 1."""
+        turn = np.radians(self.angle)
+        return np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+
+    def _around(self, margin):
+        """Upper left and lower right corner of the upright box around the square, ints x and y."""
+        reach = abs(self._axes()).sum(0) * self.side / 2
+        middle = np.array([self.x, self.y])
+        return (np.floor(middle - reach).astype(int) - margin).tolist(), (
+            np.ceil(middle + reach).astype(int) + margin).tolist()
+
+
+def _transformed(values, size, across, down, start, resampling):
+    """Numbers [H, W] float32 sampled at start + i * across + j * down for pixel i, j of a picture of a size."""
+    coefficients = (across[0], down[0], start[0], across[1], down[1], start[1])
+    return np.asarray(Image.fromarray(values).transform(size, Image.Transform.AFFINE, coefficients, resampling))
+
+
+def _uint8(values):
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)

@@ -1,13 +1,14 @@
 """Finds what is behind pictures, changes their attributes, fills in what is hidden.
 
     python -m trainers.infer --models=models --images=portrait.jpg --output=out
-    python -m trainers.infer --models=models --images=portrait.jpg --output=out --set="Smiling=+2" --correlated
+    python -m trainers.infer --models=models --images=photo.jpg --region=face --output=out --set="Smiling=+2"
     python -m trainers.infer --models=models --images=portrait.jpg --output=out --hide=90,100,160,140 --samples=3
 
-Of every picture the central square (or --region) is taken, scaled to the model's size, and its latents are found; its
-attributes too, unless --attributes gives them. --output gets for each picture NAME.png (input, reconstruction, result
-side by side), NAME_result.png (the whole picture at its own size, changed) and NAME.json (energies and attributes), and
-sheet.png with the first of all.
+Of every picture the central square (or --region: a square, or the faces that are found) is taken, scaled to the model's
+size, and its latents are found; its attributes too, unless --attributes gives them. --output gets for each picture
+NAME.png (input, reconstruction, result side by side), NAME_result.png (the whole picture at its own size, changed) and
+NAME.json (energies, attributes, where the region is), and sheet.png with the first of all. Each face of a photo with
+several has its own, NAME_1 and so on, the best first.
 """
 
 import json
@@ -17,26 +18,30 @@ import time
 from absl import flags, logging
 
 from attr2image_tf import pixels
-from attr2image_tf.client.hiding import parse_hidden, parse_numbers
+from attr2image_tf.client.hiding import parse_hidden
 from attr2image_tf.client.local import LocalModels
-from attr2image_tf.client.photos import Square
 from attr2image_tf.data.folder.check import OTHERS, summary
 from attr2image_tf.errors import check_writable
 from attr2image_tf.files import as_path, write_text
 from attr2image_tf.inference.minimizers import STOP_REASONS
 from trainers.flags import define_path, define_paths, run
 from trainers.infer_flags import (
+    NoFaceError,
     find_pictures,
     known_attributes,
     name_results,
+    parse_region,
     result_paths,
 )
 from trainers.jobs import batches, read_jobs, solve
 
 _MODELS = define_path("models", "models", "Folder of the exported models.")
 _IMAGES = define_paths("images", "A picture, or a folder of pictures with its subfolders.")
-_REGION = flags.DEFINE_list("region", [], "left,top,side in pixels of the square that the model is to see, such as "
-                            "the face; the central square by default.")
+_REGION = flags.DEFINE_list("region", [], "What the model is to see: face for the faces that are found (pip install "
+                            '"attr2image-tf[photos]"), or left,top,side in pixels of a square; the central square by '
+                            "default.")
+_FACE = flags.DEFINE_integer("face", None, "Number of the only face that counts, 1 for the best: large, and near the "
+                             "middle. By default each face has a result.", lower_bound=1)
 _ATTRIBUTES = flags.DEFINE_string(
     "attributes", None, 'The attributes of the pictures: a request such as "Male=-1,Senior=max", the others at the '
     "mean; or a CSV file as trainers.prepare takes it. Found by default.")
@@ -63,12 +68,12 @@ def write(job, result, schema, asked, output):
     beside, whole, record = result_paths(output, job.name)
     pixels.save(pixels.grid([row(job, result)], column_labels=["input", *result.columns],
                             scale=max(1, 128 // len(job.small))), beside)
-    pixels.save(job.square.put_back(job.picture, job.small, result.image, job.hidden), whole)
+    pixels.save(job.region.put_back(job.picture, job.small, result.image, job.hidden), whole)
     deviations = (result.attributes - schema.mean) / schema.scale
     attributes = {name: {"value": float(value), "standard_deviations": float(deviation)}
                   for name, value, deviation in zip(schema.names, result.attributes, deviations, strict=True)}
     write_text(record, json.dumps(
-        {"image": str(job.path), "region": [job.square.left, job.square.top, job.square.side], **asked,
+        {"image": str(job.path), "region": job.region.as_json(), **job.about, **asked,
          "energy": float(result.energy), "reconstruction_energy": float(result.reconstruction_energy),
          "prior_energy": float(result.prior_energy), "iterations": int(result.iterations),
          "evaluations": int(result.evaluations), "stopped": STOP_REASONS[result.stopped],
@@ -82,8 +87,8 @@ def main(values):
     check_writable(output, "output")
     searches = find_pictures(_IMAGES.value, output)
     tables = [each for each in (_HIDE.value, _ATTRIBUTES.value) if each and as_path(each).is_file()]
-    pictures = name_results(searches, output, tables)
-    region = Square(*parse_numbers(_REGION.value, 3, "region", "left,top,side")) if _REGION.value else None
+    parts = parse_region(_REGION.value, _FACE.value)
+    pictures = name_results(searches, output, tables, numbered=_REGION.value == ["face"] and _FACE.value is None)
     hidden = parse_hidden(_HIDE.value)
     if _SAMPLES.value and not _HIDE.value:
         raise ValueError(f"samples={_SAMPLES.value}: other answers need --hide, which says what is asked.")
@@ -101,8 +106,8 @@ def main(values):
 
     for line in summary({OTHERS: [name for search in searches for name in search.others]}):
         logging.warning("%s", line)
-    started, done, rows, titles = time.monotonic(), 0, [], []
-    jobs = read_jobs(pictures, size, region, hidden, known)
+    started, done, rows, titles, left_out = time.monotonic(), set(), [], [], []
+    jobs = read_jobs(pictures, size, parts, hidden, known, left_out)
     for batch, left in batches(pictures, jobs, _BATCH_SIZE.value):
         results = solve(models, batch, change if _SET.value else None, _SAMPLES.value, _SEED.value)
         for job, result in zip(batch, results, strict=True):
@@ -112,15 +117,17 @@ def main(values):
         # A sheet for the eye, not an album.
         rows = rows[:SHEET_ROWS]
         pixels.save(pixels.grid(rows, column_labels=titles), output / "sheet.png")
-        done += len(batch)
+        done |= {job.path for job in batch}
         seconds = time.monotonic() - started
-        logging.info("%d of %d pictures, %.1f s each, %.0f s left.", done, len(pictures), seconds / done,
-                     seconds / done * left)
-    if done < len(pictures):
-        print(f"{len(pictures) - done} of {len(pictures)} pictures were left out; the log above names them.",
+        logging.info("%d of %d pictures, %.1f s each, %.0f s left.", len(done), len(pictures), seconds / len(done),
+                     seconds / len(done) * left)
+    if len(done) < len(pictures):
+        print(f"{len(pictures) - len(done)} of {len(pictures)} pictures were left out; the log above names them.",
               file=sys.stderr)
     if not done:
-        sys.exit("error: none of the pictures could be used.")
+        faceless = sum(isinstance(error, NoFaceError) for error in left_out)
+        sys.exit("error: none of the pictures could be used"
+                 f"{f'; no face was found in {faceless} of them' if faceless else ''}.")
     print(output)
 
 

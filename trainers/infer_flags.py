@@ -2,9 +2,15 @@
 
 import dataclasses
 import pathlib
+import re
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from attr2image_tf import files, picture_files
+from attr2image_tf.client import faces
+from attr2image_tf.client.hiding import parse_numbers
+from attr2image_tf.client.photos import Region, Square
 from attr2image_tf.data.folder.check import rows_of_pictures
 from attr2image_tf.data.folder.table import read_attributes
 
@@ -53,13 +59,15 @@ def find_pictures(names, output) -> list[Search]:
     return searches
 
 
-def name_results(searches: Sequence[Search], output: pathlib.Path, inputs: Sequence) -> dict[str, pathlib.Path]:
+def name_results(searches: Sequence[Search], output: pathlib.Path, inputs: Sequence, *, numbered: bool = False
+                 ) -> dict[str, pathlib.Path]:
     """Pictures by the name of their results.
 
     Args:
         searches: of Search.
         output: the folder of the results.
         inputs: paths of other files that are read.
+        numbered: whether a picture may have several results, with _1, _2 and so on behind the name.
 
     Raises:
         ValueError: two files that will be written are one, or one is read.
@@ -67,9 +75,73 @@ def name_results(searches: Sequence[Search], output: pathlib.Path, inputs: Seque
     pairs = [("_".join(pathlib.PurePosixPath(name).with_suffix("").parts), path)
              for search in searches for name, path in search.pictures.items()]
     results = [(repr(str(path)), result) for label, path in pairs for result in result_paths(output, label)]
-    files.check_outputs([*results, ("the sheet of all", output / "sheet.png")],
-                        [*(path for _, path in pairs), *inputs])
+    inputs = [*(path for _, path in pairs), *inputs]
+    files.check_outputs([*results, ("the sheet of all", output / "sheet.png")], inputs)
+    if numbered:
+        _check_numbers(dict(pairs), output, inputs)
     return dict(pairs)
+
+
+def _check_numbers(pictures, output, inputs):
+    """Refuses names that a numbered result of another picture may have; how many there are is not known yet."""
+    here = [pathlib.Path(path) for path in inputs if pathlib.Path(path).parent.resolve() == output.resolve()]
+    for name, path in [*pictures.items(), *((path.stem, path) for path in here)]:
+        numbered = re.fullmatch(r"(.+)_[1-9]\d*(_result)?", name)
+        if numbered and numbered[1] in pictures:
+            raise ValueError(f"{str(path)!r} has the name that the result of a face of "
+                             f"{str(pictures[numbered[1]])!r} may get; rename one of them, or give --face=1.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """What the model is to see of a picture, one of perhaps several.
+
+    Attributes:
+        suffix: text that follows the picture's name in that of the result.
+        region: Region.
+        about: what the record says of it, for JSON.
+    """
+
+    suffix: str
+    region: Region
+    about: dict
+
+
+class NoFaceError(ValueError):
+    """No face was found in a picture."""
+
+
+def parse_region(values: Sequence[str], number: int | None) -> Callable[[np.ndarray], list[Part]]:
+    """Function of a picture uint8 [H, W, 3] to its Parts, from the flags' texts; it raises ValueError where none is.
+
+    Args:
+        values: ["face"], left, top and side, or nothing for the central square.
+        number: of the only face that is wanted, 1 for the best one; None for all.
+
+    Raises:
+        ValueError: a region that is none, a number without faces, or what finds faces is not installed.
+    """
+    if list(values) == ["face"]:
+        faces.check_installed()
+        return lambda picture: _faces(picture, number)
+    if number is not None:
+        raise ValueError(f"face={number}: the number of a face needs --region=face.")
+    if not values:
+        return lambda picture: [Part("", Square.central(*picture.shape[:2]), {})]
+    square = Square(*parse_numbers(values, 3, "region", "face, or left,top,side"))
+    return lambda picture: [Part("", square, {})]
+
+
+def _faces(picture, number):
+    found = faces.find_faces(picture)
+    if not found:
+        raise NoFaceError("no face was found; give --region=left,top,side where it is.")
+    if number is not None and number > len(found):
+        raise ValueError(f"face={number}: {len(found)} were found.")
+    wanted = [number] if number is not None else range(1, len(found) + 1)
+    return [Part(f"_{place}" if len(wanted) > 1 else "", found[place - 1].region,
+                 {"face": {"number": place, "of": len(found), "box": found[place - 1].box,
+                           "points": found[place - 1].points}}) for place in wanted]
 
 
 def result_paths(output: pathlib.Path, label: str) -> tuple[pathlib.Path, pathlib.Path, pathlib.Path]:

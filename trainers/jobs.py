@@ -10,7 +10,7 @@ from absl import logging
 
 from attr2image_tf import pixels
 from attr2image_tf.client.local import LocalModels
-from attr2image_tf.client.photos import PictureError, Square, read
+from attr2image_tf.client.photos import Region, read
 from attr2image_tf.inference.completion import fill_in
 
 
@@ -22,33 +22,37 @@ class Job:
         name: text, of its results.
         path: the file.
         picture: uint8 [H, W, 3].
-        square: what the model sees of it.
-        small: uint8 [size, size, 3], the square at the model's size.
+        region: what the model sees of it.
+        small: uint8 [size, size, 3], the region at the model's size.
         hidden: bool [H, W], or None.
         observed: float32 [size, size, 1], 0 where any part of a pixel is hidden, 1 elsewhere.
         attributes: float32 [A], or None where they are to be found.
+        about: what the record says of the region.
     """
 
     name: str
     path: pathlib.Path
     picture: np.ndarray
-    square: Square
+    region: Region
     small: np.ndarray
     hidden: np.ndarray | None
     observed: np.ndarray
     attributes: np.ndarray | None
+    about: dict = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def make(cls, name, path, picture, square, size, hidden, attributes) -> "Job":
-        """Cuts the square.
+    def make(cls, name, path, picture, region, size, hidden, attributes, about=None) -> "Job":
+        """Cuts the region.
 
         Raises:
-            ValueError: all of the square is hidden, or nothing of it.
+            ValueError: the picture has no such region, or all of it is hidden, or nothing.
         """
+        region.check(*picture.shape[:2])
         observed = np.ones((size, size, 1), np.float32)
         if hidden is not None:
-            observed = square.observed(hidden, size).astype(np.float32)[..., None]
-        return cls(name, path, picture, square, square.cut(picture, size, hidden), hidden, observed, attributes)
+            observed = region.observed(hidden, size).astype(np.float32)[..., None]
+        return cls(name, path, picture, region, region.cut(picture, size, hidden), hidden, observed, attributes,
+                   about or {})
 
     def shown(self) -> np.ndarray:
         """What the model is shown, uint8 [size, size, 3]; hidden pixels are grey."""
@@ -77,24 +81,34 @@ class Result:
     stopped: int
 
 
-def read_jobs(files, size, region, hidden, known):
-    """Pairs of a place in `files`, from 1, and the Job of that picture; those that cannot be used are named in the log.
+def read_jobs(files, size, parts, hidden, known, left_out):
+    """Pairs of a place in `files`, from 1, and a Job of that picture; what cannot be used is named in the log.
 
     Args:
         files: path by name.
         size: int. Of the model's pictures.
-        region: Square, or None for the central one.
+        parts: from `parse_region`.
         hidden: from `parse_hidden`.
         known: function of a path to its attributes float32 [A], or None.
+        left_out: list that gets the ValueError of each picture or part of it that cannot be used.
     """
+    def leave_out(what, error):
+        logging.warning("Left out %s: %s", what, error)
+        left_out.append(error)
+
     for place, (name, path) in enumerate(files.items(), start=1):
         try:
             picture = read(path)
-            square = region or Square.central(*picture.shape[:2])
-            square.check(*picture.shape[:2])
-            yield place, Job.make(name, path, picture, square, size, hidden(picture), known(path))
-        except (PictureError, ValueError) as error:
-            logging.warning("Left out %s: %s", path, error)
+            masked, attributes, found = hidden(picture), known(path), parts(picture)
+        except ValueError as error:
+            leave_out(path, error)
+            continue
+        for part in found:
+            try:
+                yield place, Job.make(f"{name}{part.suffix}", path, picture, part.region, size, masked, attributes,
+                                      part.about)
+            except ValueError as error:
+                leave_out(f"{path}{f', face {part.suffix[1:]}' if part.suffix else ''}", error)
 
 
 def batches(files, jobs, batch_size):

@@ -42,7 +42,8 @@ define_path("output", "prepared", "Folder that gets a folder of this name.")
 flags.DEFINE_string("group", None, "Column that says which pictures belong together, such as the person shown; no "
                     "group is in two splits.")
 flags.DEFINE_enum("fit", None, folder_chunks.FITS, "What is kept of a picture: the largest square in the middle, the "
-                  "foreground with some space around it, or the whole, squeezed. By default the foreground where "
+                  "foreground with some space around it, the whole, squeezed, or the best face, set upright and scaled "
+                  'as the faces of LFW are (pip install "attr2image-tf[photos]"). By default the foreground where '
                   "there are masks, else the middle.")
 flags.DEFINE_integer("image_size", 64, "Height and width in pixels; a multiple of 32.", lower_bound=32)
 flags.DEFINE_float("validation_share", 0.1, "Of the pictures, or of the groups.", 0.0, 0.5)
@@ -122,12 +123,14 @@ def prepare(values) -> str | None:
     fit = values.fit or ("mask" if values.masks else "middle")
     if fit == "mask" and not values.masks:
         raise ValueError("fit='mask' needs --masks.")
+    folder_chunks.check_fit(fit)
     output = pathlib.Path(values.output) / (values.name or "unnamed")
     place = output.expanduser()
     check_writable(place, "output")
     if values.predict_attributes:
         if fit == "mask":
-            raise ValueError("--predict_attributes looks at whole pictures; use --fit=middle or --fit=whole.")
+            raise ValueError("--predict_attributes looks at whole pictures; use --fit=middle, --fit=whole "
+                             "or --fit=face.")
         predict(values.images, values.attributes, values.predict_attributes, fit, place)
     if not values.name and not values.dry_run:
         if values.predict_attributes:

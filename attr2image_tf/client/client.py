@@ -8,21 +8,22 @@
     found = client.infer(picture)                   # latents, attributes, reconstruction
     client.edit(picture, {"Smiling": +2}, found=found)
 
+    smiling = client.edit(photo, {"Smiling": +2}, region="face")
+    client.put_back(photo, smiling, region="face")  # the whole photo, at its own size
+
 The same interface everywhere, so that an app can start without a server.
 """
 
 import dataclasses
-import operator
 import os
 import re
 from collections.abc import Mapping
 
 import numpy as np
-from PIL import Image
 
-from attr2image_tf import pixels
+from attr2image_tf.client.checks import as_hidden, as_picture, as_region, as_whole
 from attr2image_tf.client.local import LocalModels, Models
-from attr2image_tf.client.photos import Square, from_png, to_png
+from attr2image_tf.client.photos import Region, from_png, to_png
 from attr2image_tf.client.remote import GrpcModels, RestModels, ServerError
 from attr2image_tf.files import as_path
 
@@ -54,8 +55,10 @@ class Found:
 class Client:
     """Exported models by what they do.
 
-    Pictures are uint8 [H, W, 3] arrays of any size, or Pillow's (`pixels.as_seen`); the model sees their central
-    square. Requests are amounts by attribute name: standard deviations from the training mean, or "min", "mean", "max".
+    Pictures are uint8 [H, W, 3] arrays of any size, or Pillow's (`pixels.as_seen`). The model sees their central
+    square, or the `region` that is named: a Square, that of a Face (`find_faces`), or "face" for the best face, which
+    is then looked for in every call. What comes back has the model's size; `put_back` makes the whole photo of it.
+    Requests are amounts by attribute name: standard deviations from the training mean, or "min", "mean", "max".
     Seeds are whole numbers from 0 to 2147483647.
 
     Args:
@@ -66,7 +69,8 @@ class Client:
         image_size: height and width of the pictures that come back.
 
     Raises (all methods):
-        ValueError: an input that cannot be used; where the model refuses it, in the model's own words.
+        ValueError: an input that cannot be used, such as a picture without a face for region="face"; where the model
+            refuses it, in the model's own words.
         ServerError: the server is not available or failed.
     """
 
@@ -85,7 +89,7 @@ class Client:
             varied: whether each picture gets other attributes besides the requested ones, such as training examples
                 have; if not, they are all as expected given the requested ones.
         """
-        seed, count = _whole("seed", seed, 0), _whole("count", count, 1)
+        seed, count = as_whole("seed", seed, 0), as_whole("count", count, 1)
         vectors = (self.schema.draw(request, count, seed=seed) if varied else
                    np.tile(self.schema.vector(request, correlated=True), (count, 1)))
         seeds = np.stack([np.full(count, seed), np.arange(count)], -1).astype(np.int32)
@@ -93,18 +97,20 @@ class Client:
         return np.stack([from_png(content) for content in answer["images_bytes"]])
 
     def infer(self, picture: np.ndarray, attributes: Mapping[str, float | str] | None = None, *,
-              hidden: np.ndarray | None = None) -> Found:
+              hidden: np.ndarray | None = None, region: Region | str | None = None) -> Found:
         """What is behind a picture; its attributes too, unless they are given.
 
         Args:
             picture: uint8 [H, W, 3].
             attributes: amounts by name; all others are at the training mean.
             hidden: bool [H, W], True where the picture is not to be looked at.
+            region: what the model sees: a Square, a Face's region, "face", or None for the central square.
         """
-        picture = _picture(picture)
-        hidden = _hidden(hidden, picture)
-        content = {"image_bytes": np.array([self._encoded(picture, hidden)], object),
-                   "observed_bytes": np.array([self._observed(hidden)], object)}
+        picture = as_picture(picture)
+        hidden = as_hidden(hidden, picture)
+        region = as_region(region, picture)
+        content = {"image_bytes": np.array([self._encoded(picture, region, hidden)], object),
+                   "observed_bytes": np.array([self._observed(region, hidden)], object)}
         if attributes is None:
             answer = self.models.call("latent_optimizer", "infer_attributes_bytes", **content)
             vector = answer["attributes"][0]
@@ -116,25 +122,28 @@ class Client:
                      vector)
 
     def edit(self, picture: np.ndarray, changes: Mapping[str, float | str], *, found: Found | None = None,
-             correlated: bool = False) -> np.ndarray:
+             correlated: bool = False, region: Region | str | None = None) -> np.ndarray:
         """A picture with other attributes, uint8 [H, W, 3] of the model's size.
 
         Args:
             picture: uint8 [H, W, 3].
             changes: amounts by name; all others stay as they are.
-            found: what `infer` gave for this picture, which spares the search.
+            found: what `infer` gave for this picture and region, which spares the search.
             correlated: whether the other attributes go along as they do in the training data.
+            region: as in `infer`.
         """
-        picture = _picture(picture)
-        found = found or self.infer(picture)
+        picture = as_picture(picture)
+        region = as_region(region, picture)
+        found = found or self.infer(picture, region=region)
         new = self.schema.vector(changes, base=found.vector, correlated=correlated)
         answer = self.models.call(
-            "latent_optimizer", "edit_latents_bytes", image_bytes=np.array([self._encoded(picture)], object),
+            "latent_optimizer", "edit_latents_bytes", image_bytes=np.array([self._encoded(picture, region)], object),
             latents=found.latents[np.newaxis], attributes=found.vector[np.newaxis], new_attributes=new[np.newaxis])
         return from_png(answer["images_bytes"][0])
 
     def complete(self, picture: np.ndarray, hidden: np.ndarray, *, seed: int | None = None,
-                 attributes: Mapping[str, float | str] | None = None) -> np.ndarray:
+                 attributes: Mapping[str, float | str] | None = None, region: Region | str | None = None
+                 ) -> np.ndarray:
         """A picture with its hidden part filled in, uint8 [H, W, 3] of the model's size.
 
         Args:
@@ -142,28 +151,53 @@ class Client:
             hidden: bool [H, W], True where it is to be filled in.
             seed: int from 0 to 2147483647 for one of many likely answers; None for the likeliest.
             attributes: amounts by name; found from what is visible by default.
+            region: as in `infer`.
         """
-        picture = _picture(picture)
-        hidden = _hidden(hidden, picture)
+        picture = as_picture(picture)
+        hidden = as_hidden(hidden, picture)
         if seed is not None:
-            seed = _whole("seed", seed, 0)
-        vector = self.infer(picture, hidden=hidden).vector if attributes is None else self.schema.vector(attributes)
-        inputs = {"image_bytes": np.array([self._encoded(picture, hidden)], object), "attributes": vector[np.newaxis],
-                  "observed_bytes": np.array([self._observed(hidden)], object)}
+            seed = as_whole("seed", seed, 0)
+        region = as_region(region, picture)
+        vector = (self.schema.vector(attributes) if attributes is not None else
+                  self.infer(picture, hidden=hidden, region=region).vector)
+        inputs = {"image_bytes": np.array([self._encoded(picture, region, hidden)], object),
+                  "attributes": vector[np.newaxis],
+                  "observed_bytes": np.array([self._observed(region, hidden)], object)}
         if seed is not None:
             inputs["seed"] = np.array([[seed, 0]], np.int32)
         signature = "complete_bytes" if seed is None else "complete_sample_bytes"
         return from_png(self.models.call("latent_optimizer", signature, **inputs)["images_bytes"][0])
 
-    def _encoded(self, picture, hidden=None):
-        # Scaled here, so that no more than the model sees goes over the wire.
-        return to_png(Square.central(*picture.shape[:2]).cut(picture, self.image_size, hidden))
+    def put_back(self, picture: np.ndarray, changed: np.ndarray, *, hidden: np.ndarray | None = None,
+                 region: Region | str | None = None) -> np.ndarray:
+        """The whole photo, uint8 [H, W, 3], with the change put back in; outside the region nothing changes.
 
-    def _observed(self, hidden):
+        The photo keeps the detail that the model never saw: what is added is the difference between `changed` and what
+        the model was shown. What was hidden is replaced.
+
+        Args:
+            picture: uint8 [H, W, 3], the photo.
+            changed: uint8 [image_size, image_size, 3], what `edit`, `complete` or `infer` gave for it.
+            hidden: bool [H, W], as it was given to `complete`.
+            region: as it was given to the method that changed it.
+        """
+        picture, size = as_picture(picture), self.image_size
+        hidden, region = as_hidden(hidden, picture), as_region(region, picture)
+        changed = np.asarray(changed)
+        if changed.dtype != np.uint8 or changed.shape != (size, size, 3):
+            raise ValueError(f"changed: expected uint8 {[size, size, 3]}, as `edit` and `complete` give it, got "
+                             f"{changed.dtype} {list(changed.shape)}.")
+        return region.put_back(picture, region.cut(picture, size, hidden), changed, hidden)
+
+    def _encoded(self, picture, region, hidden=None):
+        # Scaled here, so that no more than the model sees goes over the wire.
+        return to_png(region.cut(picture, self.image_size, hidden))
+
+    def _observed(self, region, hidden):
         size = self.image_size
         if hidden is None:
             return to_png(np.full((size, size), 255, np.uint8))
-        return to_png(np.where(Square.central(*hidden.shape).touched(hidden, size), 0, 255).astype(np.uint8))
+        return to_png(np.where(region.touched(hidden, size), 0, 255).astype(np.uint8))
 
 
 def connect(address: str | os.PathLike, *, timeout: float = 60.0) -> Client:
@@ -188,45 +222,3 @@ def connect(address: str | os.PathLike, *, timeout: float = 60.0) -> Client:
         raise ValueError(f"address={text!r}: expected a folder of exports, or of a server 'http://{server}' (REST) or "
                          f"'grpc://{server}'.")
     return Client(LocalModels(text))
-
-
-def _picture(picture):
-    """A picture as uint8 [H, W, 3].
-
-    Raises:
-        ValueError: it is none, or has no pixels.
-    """
-    picture = np.asarray(pixels.as_seen(picture) if isinstance(picture, Image.Image) else picture)
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[-1] != 3 or not picture.size:
-        raise ValueError(f"picture: expected uint8 [H, W, 3] with at least one pixel, got {picture.dtype} "
-                         f"{list(picture.shape)}.")
-    return picture
-
-
-def _hidden(hidden, picture):
-    """What is hidden of a picture as bool [H, W], or None.
-
-    Raises:
-        ValueError: it is of another type or size.
-    """
-    if hidden is None:
-        return None
-    hidden = np.asarray(hidden)
-    if hidden.dtype != bool or hidden.shape != picture.shape[:2]:
-        raise ValueError(f"hidden: expected bool {list(picture.shape[:2])}, got {hidden.dtype} {list(hidden.shape)}.")
-    return hidden
-
-
-def _whole(name, value, least):
-    """A whole number from `least` to what int32 holds; Python's and numpy's are taken.
-
-    Raises:
-        ValueError: it is none, or outside.
-    """
-    try:
-        number = least - 1 if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        number = least - 1
-    if not least <= number < 2**31:
-        raise ValueError(f"{name}={value!r}: expected a whole number from {least} to {2**31 - 1}.")
-    return number

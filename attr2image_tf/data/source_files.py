@@ -148,7 +148,11 @@ def small_mask(mask: np.ndarray, box: Sequence[float], size: int) -> np.ndarray:
         box: left, top, right and bottom.
         size: pixels.
     """
-    shares = pixels.area_mean(np.asarray(mask) > 127, box, (size, size))
+    return mask_of_shares(pixels.area_mean(np.asarray(mask) > 127, box, (size, size)))
+
+
+def mask_of_shares(shares: np.ndarray) -> np.ndarray:
+    """Shares of foreground in [0, 1], float32 [H, W], as a mask uint8 [H, W, 1]."""
     return np.rint(255.0 * shares).astype(np.uint8)[..., np.newaxis]
 
 

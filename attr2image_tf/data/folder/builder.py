@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import tensorflow_datasets as tfds
+from absl import logging
 
 from attr2image_tf.data import preparing
 from attr2image_tf.data.dataset import SPLITS, AttributeDataset
@@ -198,6 +199,8 @@ def prepare_folder(found: CheckedFolder, table: Table, output: str | os.PathLike
         if not builder.is_prepared():
             with preparing.clear_disk_errors(chunks.folder, "--output"):
                 problems = chunks.make(threads, progress)
+            for name, problem in problems.items():
+                logging.warning("Left out %s: it %s.", name, problem)
             builder.source = make_source(found, table, chunks, problems, **shares)
             check_share(builder.source.skipped.get(UNUSABLE, []), found.looked_at)
             preparing.prepare(builder, "--output")

@@ -21,10 +21,10 @@ from PIL import Image
 from attr2image_tf import pixels
 from attr2image_tf.data.errors import DataError
 from attr2image_tf.data.folder.check import Picture, core_count, in_order, read_mask, same_shape
-from attr2image_tf.data.source_files import box_around, clear_decoding, encode_png, small_mask
+from attr2image_tf.data.source_files import box_around, clear_decoding, encode_png, mask_of_shares, small_mask
 from attr2image_tf.files import replacing
 
-FITS = ("middle", "mask", "whole")
+FITS = ("middle", "mask", "whole", "face")
 CHUNK = 500
 # Changes whenever the same files would be scaled to other pixels.
 _SCALING = 2
@@ -45,6 +45,13 @@ class ScaledPicture:
     mask: bytes | None
 
 
+def check_fit(fit: str) -> None:
+    """Raises ValueError where a fit needs something that is not installed."""
+    if fit == "face":
+        from attr2image_tf.client.faces import check_installed
+        check_installed()
+
+
 def make_small(path: pathlib.Path, mask_path: pathlib.Path | None, image_size: int, fit: str
                ) -> tuple[np.ndarray, np.ndarray | None]:
     """A picture and its mask, uint8 [H, W, 3] and uint8 [H, W, 1] (share of each pixel that is foreground times 255).
@@ -54,17 +61,20 @@ def make_small(path: pathlib.Path, mask_path: pathlib.Path | None, image_size: i
         mask_path: of the mask, of the picture's shape as it is shown (`read_mask`). Or None.
         image_size: pixels.
         fit: "middle" for the largest square in the middle, "mask" for the foreground with some space around it,
-            "whole" for everything, squeezed into a square.
+            "whole" for everything, squeezed into a square, "face" for the best face, set upright and scaled so that
+            eyes and mouth come to their usual places (`Face.region`).
 
     Raises:
-        ValueError: a file does not decode, the two differ in shape, or there is no foreground.
+        ValueError: a file does not decode, the two differ in shape, there is no foreground, or no face.
     """
-    image = _open(path, image_size if fit != "mask" else None)
+    image = _open(path, image_size if fit in ("middle", "whole") else None)
     mask = None
     if mask_path is not None:
         mask = read_mask(mask_path)
         if not same_shape(image.size, mask.size):
             raise ValueError(f"is {image.size[0]} x {image.size[1]}, its mask {mask.size[0]} x {mask.size[1]}")
+    if fit == "face":
+        return _small_face(image, mask, image_size)
     if fit == "whole":
         box = (0, 0, *image.size)
     elif fit == "mask":
@@ -83,6 +93,25 @@ def make_small(path: pathlib.Path, mask_path: pathlib.Path | None, image_size: i
     return small, small_mask(mask, mask_box, image_size)
 
 
+def _small_face(image, mask, image_size):
+    # A library of its own behind it.
+    from attr2image_tf.client.faces import find_faces
+    picture = np.asarray(image)
+    faces = find_faces(picture)
+    if not faces:
+        raise ValueError("has no face that is found")
+    region = faces[0].region
+    try:
+        region.check(*picture.shape[:2])
+    except ValueError as error:
+        raise ValueError(f"has a face that cannot be cut out ({error})") from error
+    small = region.cut(picture, image_size)
+    if mask is None:
+        return small, None
+    shares = region.scaled(mask.width / image.width).share(np.asarray(mask) > 127, image_size)
+    return small, mask_of_shares(shares)
+
+
 def _open(path, image_size):
     with clear_decoding(), Image.open(io.BytesIO(path.read_bytes())) as picture:
         if image_size is not None:
@@ -99,9 +128,13 @@ class Chunks:
         pictures: list of Picture.
         image_size: int.
         fit: one of FITS.
+
+    Raises:
+        ValueError: fit is "face" and what finds faces is not installed.
     """
 
     def __init__(self, folder: str | os.PathLike, pictures: list[Picture], *, image_size: int, fit: str):
+        check_fit(fit)
         self.folder = pathlib.Path(folder)
         self.image_size, self.fit = image_size, fit
         self._chunks = [pictures[start:start + CHUNK] for start in range(0, len(pictures), CHUNK)]

@@ -151,7 +151,7 @@ def decode_picture(content: bytes, image_size: int) -> np.ndarray:
     Raises:
         ValueError: it does not decode, or is not 250 x 250.
     """
-    return np.asarray(_decode(content).resize((image_size, image_size), Image.Resampling.LANCZOS, box=CROP))
+    return np.asarray(decode_funneled(content).resize((image_size, image_size), Image.Resampling.LANCZOS, box=CROP))
 
 
 def decode_label(content: bytes, image_size: int) -> np.ndarray:
@@ -160,7 +160,7 @@ def decode_label(content: bytes, image_size: int) -> np.ndarray:
     Raises:
         ValueError: it does not decode, is not 250 x 250, or is foreground everywhere or nowhere.
     """
-    labels = np.asarray(_decode(content))
+    labels = np.asarray(decode_funneled(content))
     # Pure red is hair, green is skin, blue is background.
     foreground = np.where(labels[..., :2].max(-1) > labels[..., 2], 255, 0).astype(np.uint8)
     if foreground.min() == foreground.max():
@@ -171,7 +171,12 @@ def decode_label(content: bytes, image_size: int) -> np.ndarray:
     return np.asarray(larger)[..., np.newaxis]
 
 
-def _decode(content):
+def decode_funneled(content: bytes) -> Image.Image:
+    """A funneled picture, or a label, as it is in its archive.
+
+    Raises:
+        ValueError: it does not decode, or is not 250 x 250.
+    """
     picture = source_files.decode(content)
     if picture.size != (PICTURE_SIZE, PICTURE_SIZE):
         raise ValueError(f"is {picture.size[0]} x {picture.size[1]}, expected {PICTURE_SIZE} x {PICTURE_SIZE}")

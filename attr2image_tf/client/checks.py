@@ -1,0 +1,71 @@
+"""What callers hand a client, held against what it takes."""
+
+import operator
+
+import numpy as np
+from PIL import Image
+
+from attr2image_tf import pixels
+from attr2image_tf.client.faces import find_faces
+from attr2image_tf.client.photos import Region, Square
+
+
+def as_picture(picture) -> np.ndarray:
+    """A picture as uint8 [H, W, 3].
+
+    Raises:
+        ValueError: it is none, or has no pixels.
+    """
+    picture = np.asarray(pixels.as_seen(picture) if isinstance(picture, Image.Image) else picture)
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[-1] != 3 or not picture.size:
+        raise ValueError(f"picture: expected uint8 [H, W, 3] with at least one pixel, got {picture.dtype} "
+                         f"{list(picture.shape)}.")
+    return picture
+
+
+def as_hidden(hidden, picture: np.ndarray) -> np.ndarray | None:
+    """What is hidden of a picture as bool [H, W], or None.
+
+    Raises:
+        ValueError: it is of another type or size.
+    """
+    if hidden is None:
+        return None
+    hidden = np.asarray(hidden)
+    if hidden.dtype != bool or hidden.shape != picture.shape[:2]:
+        raise ValueError(f"hidden: expected bool {list(picture.shape[:2])}, got {hidden.dtype} {list(hidden.shape)}.")
+    return hidden
+
+
+def as_region(region, picture: np.ndarray) -> Region:
+    """What of a picture the model is to see: the central square for None, the best face's region for "face".
+
+    Raises:
+        ValueError: it is none, the picture has no such region or no face, or nothing that finds faces is installed.
+    """
+    if region is None:
+        return Square.central(*picture.shape[:2])
+    if isinstance(region, str) and region == "face":
+        faces = find_faces(picture)
+        if not faces:
+            raise ValueError("region='face': no face was found in the picture; name its Square.")
+        region = faces[0].region
+    if not isinstance(region, Region):
+        raise ValueError(f"region={region!r}: expected None, 'face', a Square or the region of a Face.")
+    region.check(*picture.shape[:2])
+    return region
+
+
+def as_whole(name: str, value, least: int) -> int:
+    """A whole number from `least` to what int32 holds; Python's and numpy's are taken.
+
+    Raises:
+        ValueError: it is none, or outside.
+    """
+    try:
+        number = least - 1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = least - 1
+    if not least <= number < 2**31:
+        raise ValueError(f"{name}={value!r}: expected a whole number from {least} to {2**31 - 1}.")
+    return number

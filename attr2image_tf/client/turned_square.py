@@ -57,54 +57,57 @@ class TurnedSquare(Region):
                              f"side of 1 to {LARGEST_SIDE * max(height, width)}.")
 
     def cut(self, picture, size, hidden=None):
-        count = self._count(size)
         if hidden is None or not hidden.any():
-            upright = self._channels(picture, count)
-            return Square(0, 0, count).cut(_uint8(upright), size)
+            upright = self._channels(picture, size)
+            return self._upright(size).cut(_uint8(upright), size)
         visible = np.float32(~hidden)
-        # Where no hidden pixel is among the nearest four, the weights of the visible ones are at least 1 together.
-        weight = np.maximum(self._sampled(visible, count, Image.Resampling.BICUBIC), 1.0)
-        upright = self._channels(visible[..., np.newaxis] * picture, count) / weight[..., np.newaxis]
-        return Square(0, 0, count).cut(_uint8(upright), size, self._covered(hidden, count))
+        # Where none of the nearest four pixels is hidden, the weights of the visible ones are at least 0.93 together.
+        weight = np.maximum(self._sampled(visible, size, Image.Resampling.BICUBIC), 0.9)
+        upright = self._channels(visible[..., np.newaxis] * picture, size) / weight[..., np.newaxis]
+        return self._upright(size).cut(_uint8(upright), size, self._covered(hidden, size))
 
     def touched(self, hidden, size):
-        count = self._count(size)
-        return Square(0, 0, count).touched(self._covered(hidden, count), size)
+        return self._upright(size).touched(self._covered(hidden, size), size)
 
     def share(self, values, size):
-        count = self._count(size)
-        return Square(0, 0, count).share(self._sampled(values, count, Image.Resampling.BILINEAR), size)
+        return self._upright(size).share(self._sampled(values, size, Image.Resampling.BILINEAR), size)
 
     def as_json(self):
         return {"middle": [self.x, self.y], "side": self.side, "degrees": self.angle}
 
-    def _count(self, size):
-        """Pixels a side of the square set upright: none is lost, and the small picture is made of it with antialiasing.
-        """
-        return max(size, int(np.ceil(self.side - 1e-6)))
+    def _upright(self, size):
+        """The square set upright in a picture of its own, in which no pixel is lost.
 
-    def _channels(self, picture, count):
-        return np.stack([self._sampled(picture[..., channel], count, Image.Resampling.BICUBIC)
+        Around it lies as much as the filter reaches that makes it small.
+        """
+        side = max(size, int(np.ceil(self.side - 1e-6)))
+        margin = int(np.ceil(3 * side / size)) + 1
+        return Square(margin, margin, side)
+
+    def _channels(self, picture, size):
+        return np.stack([self._sampled(picture[..., channel], size, Image.Resampling.BICUBIC)
                          for channel in range(3)], -1)
 
-    def _covered(self, hidden, count):
-        """Which pixels of the square set upright have a hidden pixel among the nearest four."""
-        return self._sampled(hidden, count, Image.Resampling.BILINEAR) > 0.0
+    def _covered(self, hidden, size):
+        """Which pixels around the square set upright have a hidden pixel among the nearest four."""
+        return self._sampled(hidden, size, Image.Resampling.BILINEAR) > 0.0
 
-    def _sampled(self, values, count, resampling):
-        """Numbers [H, W] on count x count points of the square, float32; edge pixels go on beyond the picture."""
-        (left, top), (right, bottom) = self._around(margin=2)
+    def _sampled(self, values, size, resampling):
+        """Numbers [H, W] at the pixels around the square set upright, float32; beyond the picture its edge goes on."""
+        upright = self._upright(size)
+        count, step = upright.side + 2 * upright.left, self.side / upright.side
+        (left, top), (right, bottom) = self._around(count * step / 2, margin=2)
         height, width = values.shape
         rows, columns = (slice(max(low, 0), min(high, limit))
                          for low, high, limit in ((top, bottom, height), (left, right, width)))
         part = np.pad(values[rows, columns].astype(np.float32), (
             (rows.start - top, bottom - rows.stop), (columns.start - left, right - columns.stop)), mode="edge")
-        across, down = self._axes() * self.side / count
+        across, down = self._axes() * step
         start = np.array([self.x - left, self.y - top]) - (across + down) * count / 2
         return _transformed(part, (count, count), across, down, start, resampling)
 
     def _place(self, height, width):
-        (left, top), (right, bottom) = self._around(margin=0)
+        (left, top), (right, bottom) = self._around(self.side / 2)
         place = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
         y, x = (np.arange(each.start, each.stop, dtype=np.float32) + 0.5 for each in place)
         across, down = (np.float32(axis / self.side) for axis in self._axes())
@@ -128,9 +131,9 @@ class TurnedSquare(Region):
         turn = np.radians(self.angle)
         return np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
 
-    def _around(self, margin):
-        """Upper left and lower right corner of the upright box around the square, ints x and y."""
-        reach = abs(self._axes()).sum(0) * self.side / 2
+    def _around(self, half, margin=0):
+        """Upper left and lower right corner, ints x and y, of the upright box around a square of half a side."""
+        reach = abs(self._axes()).sum(0) * half
         middle = np.array([self.x, self.y])
         return (np.floor(middle - reach).astype(int) - margin).tolist(), (
             np.ceil(middle + reach).astype(int) + margin).tolist()

@@ -1,0 +1,141 @@
+"""Laws of faces that are found; what finds them stands in for itself where it is installed."""
+
+import sys
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from attr2image_tf.client import faces, photos
+from attr2image_tf.client.checks import as_region
+from attr2image_tf.client.faces import find_faces
+from attr2image_tf.data.lfw import files as lfw_files
+from tests.conftest import DATA
+
+
+def row(left, top, side):
+    """What MTCNN gives for a face in a square box, at the usual places."""
+    points = np.array(lfw_files.FACE_PLACES) * side + [left, top]
+    # The mouth by its corners; the nose is anywhere.
+    x, y = ([*points[:2, axis], 1.0, *(points[2, axis] + side * np.array(corners))]
+            for axis, corners in ((0, (-0.1, 0.1)), (1, (0.02, -0.02))))
+    return [0, left, top, left + side, top + side, 0.99, *x, *y]
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """Faces that a detector finds, to be filled with rows, and the shapes of the pictures it is given."""
+    rows, shapes = [], []
+
+    class Detector:
+        def detect_faces(self, picture, *, box_format, output_type):
+            assert (box_format, output_type) == ("xyxy", "numpy")
+            shapes.append(picture.shape)
+            return np.array(rows, np.float32)
+
+    monkeypatch.setattr(faces, "check_installed", lambda: None)
+    monkeypatch.setattr(faces, "_detector", lambda: (Detector(), threading.Lock()))
+    return rows, shapes
+
+
+def blank(height, width):
+    return np.zeros((height, width, 3), np.uint8)
+
+
+def test_the_largest_comes_first_and_of_two_the_one_in_the_middle(seen):
+    rows, _ = seen
+    rows += [row(0, 0, 60), row(120, 120, 60), row(200, 200, 100)]
+    assert [face.box[0] for face in find_faces(blank(300, 300))] == [200, 120, 0]
+    rows.clear()
+    assert find_faces(blank(300, 300)) == []
+
+
+def test_a_face_at_the_usual_places_has_its_region_around_them(seen):
+    rows, _ = seen
+    rows.append(row(30, 40, 100))
+    [face] = find_faces(blank(200, 300))
+    region = face.region
+    assert (region.x, region.y, region.side, region.angle) == pytest.approx((80, 90, 100, 0), abs=1e-2)
+    assert face.box == (30, 40, 130, 140) and face.confidence == pytest.approx(0.99)
+
+
+def test_large_photos_are_searched_small_and_places_are_those_of_the_photo(seen):
+    rows, shapes = seen
+    rows.append(row(300, 100, 200))
+    [face] = find_faces(blank(1500, 3000))
+    assert shapes == [(500, 1000, 3)]
+    assert face.box == pytest.approx((900, 300, 1500, 900)) and face.region.side == pytest.approx(600, abs=0.05)
+
+
+def test_a_picture_too_small_for_a_face_has_none(seen):
+    _, shapes = seen
+    assert find_faces(blank(19, 100)) == [] and not shapes
+
+
+def test_what_is_no_picture_is_refused(seen):
+    for wrong in (np.zeros((40, 40, 3)), np.zeros((40, 40), np.uint8)):
+        with pytest.raises(ValueError, match=r"picture: expected uint8 \[H, W, 3\], got"):
+            find_faces(wrong)
+
+
+@pytest.mark.parametrize("missing", ["mtcnn", "lz4"])
+def test_without_what_finds_faces_a_sentence_says_how_to_get_it(monkeypatch, missing):
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ValueError, match=r'finding faces needs mtcnn.*pip install "attr2image-tf\[photos\]"'):
+        find_faces(blank(50, 50))
+
+
+def test_the_client_takes_the_best_face_or_says_that_there_is_none(seen):
+    rows, _ = seen
+    picture = blank(300, 300)
+    with pytest.raises(ValueError, match="region='face': no face was found in the picture"):
+        as_region("face", picture)
+    rows += [row(0, 0, 60), row(120, 120, 100)]
+    assert as_region("face", picture) == find_faces(picture)[0].region
+    for given in (photos.Square(1, 2, 30), find_faces(picture)[1].region):
+        assert as_region(given, picture) == given
+    assert as_region(None, picture) == photos.Square(0, 0, 300)
+    with pytest.raises(ValueError, match="region='faces': expected None, 'face', a Square or"):
+        as_region("faces", picture)
+    with pytest.raises(ValueError, match="does not lie within"):
+        as_region(photos.Square(1, 2, 300), picture)
+
+
+@pytest.fixture(scope="module")
+def funneled():
+    """A picture of LFW, uint8 [250, 250, 3]."""
+    pytest.importorskip("mtcnn", reason='mtcnn is not installed; pip install ".[photos]" brings it')
+    if not DATA:
+        pytest.skip("ATTR2IMAGE_DATA does not name a folder with lfw/ in it")
+    archive = lfw_files.find_files(DATA)[lfw_files.PICTURES]
+    content = next(content for _, content in lfw_files.read_archive(archive, ".jpg"))
+    return lfw_files.decode_funneled(content)
+
+
+def test_a_real_face_is_framed_as_the_model_learned_it(funneled):
+    region = find_faces(np.asarray(funneled))[0].region
+    half = lfw_files.CROP_SIZE / 2
+    assert (region.x, region.y) == pytest.approx((lfw_files.CROP_LEFT + half, lfw_files.CROP_TOP + half), abs=12)
+    assert region.side == pytest.approx(lfw_files.CROP_SIZE, rel=0.15) and abs(region.angle) < 12
+
+
+def test_a_real_photo_that_lies_on_its_side_is_seen_as_it_is_shown(funneled, tmp_path):
+    expected = find_faces(np.asarray(funneled))[0].region
+    entries = Image.Exif()
+    entries[0x0112] = 6  # to be shown turned clockwise
+    funneled.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "photo.png", exif=entries)
+    region = find_faces(photos.read(tmp_path / "photo.png"))[0].region
+    assert (region.x, region.y, region.side) == pytest.approx((expected.x, expected.y, expected.side), abs=1e-3)
+
+
+def test_a_real_face_turned_and_enlarged_is_cut_alike(funneled):
+    small = find_faces(np.asarray(funneled))[0].region.cut(np.asarray(funneled), 64)
+    turned = np.asarray(funneled.resize((500, 500), Image.Resampling.LANCZOS).rotate(15, Image.Resampling.BICUBIC))
+    face = find_faces(turned)[0]
+    assert face.region.angle == pytest.approx(-15, abs=6)
+    assert np.abs(face.region.cut(turned, 64).astype(int) - small).mean() < 15
+
+
+def test_noise_has_no_face(funneled):
+    assert find_faces(np.random.default_rng(0).integers(0, 256, np.asarray(funneled).shape, np.uint8)) == []

@@ -137,7 +137,7 @@ def _faces(picture, number):
     if not found:
         raise NoFaceError("no face was found; give --region=left,top,side where it is.")
     if number is not None and number > len(found):
-        raise ValueError(f"face={number}: {len(found)} were found.")
+        raise ValueError(f"face={number}: the photo has {len(found)}.")
     wanted = [number] if number is not None else range(1, len(found) + 1)
     return [Part(f"_{place}" if len(wanted) > 1 else "", found[place - 1].region,
                  {"face": {"number": place, "of": len(found), "box": found[place - 1].box,

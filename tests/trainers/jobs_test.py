@@ -1,19 +1,23 @@
 """What `python -m trainers.infer` makes of its flags, and of pictures. The command itself: tests/lfw_path_test.py."""
 
+import json
 import pathlib
+import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
+from attr2image_tf.client import faces
 from attr2image_tf.client.hiding import parse_hidden, parse_numbers
 from attr2image_tf.client.local import LocalModels
 from attr2image_tf.client.photos import PictureError, Square
+from attr2image_tf.data.lfw import files as lfw_files
 from attr2image_tf.data.schema import AttributeSchema
 from tests import processes
 from tests.export import tiny_models
-from trainers.infer_flags import find_pictures, known_attributes, name_results
+from trainers.infer_flags import NoFaceError, find_pictures, known_attributes, name_results, parse_region
 from trainers.jobs import Job, batches, read_jobs, solve
 
 
@@ -25,10 +29,25 @@ def folder(tmp_path):
     return tmp_path
 
 
-def named(names, output="out", inputs=()):
+def named(names, output="out", inputs=(), **options):
     """What `main` makes of --images and --output."""
     output = pathlib.Path(output)
-    return name_results(find_pictures(names, output), output, inputs)
+    return name_results(find_pictures(names, output), output, inputs, **options)
+
+
+def face(x, y, side):
+    """A face whose region has a middle and a side."""
+    points = (np.array(lfw_files.FACE_PLACES) - 0.5) * side + [x, y]
+    return faces.Face((x - side / 3, y - side / 3, x + side / 3, y + side / 3), tuple(map(tuple, points.tolist())), 0.9)
+
+
+@pytest.fixture
+def found(monkeypatch):
+    """The faces that are found in every picture, to be filled."""
+    result = []
+    monkeypatch.setattr(faces, "check_installed", lambda: None)
+    monkeypatch.setattr(faces, "find_faces", lambda picture: result)
+    return result
 
 
 @pytest.fixture(scope="module")
@@ -167,11 +186,93 @@ def test_no_time_is_left_after_the_last_picture(tmp_path, broken):
         if number in broken:
             (tmp_path / f"{number}.png").write_bytes(b"no picture")
     pictures = {f"{number}": tmp_path / f"{number}.png" for number in range(6)}
-    jobs = read_jobs(pictures, 8, None, lambda picture: None, lambda path: None)
+    left_out = []
+    jobs = read_jobs(pictures, 8, parse_region([], None), parse_hidden(None), lambda path: None, left_out)
     done = [([job.name for job in batch], left) for batch, left in batches(pictures, jobs, 2)]
     assert [name for names, _ in done for name in names] == [str(n) for n in range(6) if n not in broken]
     lefts = [left for _, left in done]
     assert lefts == sorted(lefts, reverse=True) and (not lefts or lefts[-1] == 0)
+    assert len(left_out) == len(broken)
+
+
+def read_faces(folder, number=None, hide=None):
+    """The jobs of the faces of two pictures of 60 x 40 pixels, and what was left out."""
+    for name in ("a", "b"):
+        Image.new("RGB", (60, 40)).save(folder / f"{name}.png")
+    pictures, left_out = {name: folder / f"{name}.png" for name in ("a", "b")}, []
+    jobs = read_jobs(pictures, 8, parse_region(["face"], number), parse_hidden(hide), lambda path: None, left_out)
+    return [job for _, job in jobs], left_out
+
+
+def test_every_face_has_a_result_and_a_number_where_there_are_several(tmp_path, found):
+    found.append(face(30, 20, 12))
+    done, left_out = read_faces(tmp_path)
+    assert [job.name for job in done] == ["a", "b"] and not left_out
+    found.append(face(45, 20, 10))
+    done, left_out = read_faces(tmp_path)
+    assert [job.name for job in done] == ["a_1", "a_2", "b_1", "b_2"] and not left_out
+    for job in done:
+        number = job.about["face"]["number"]
+        assert job.region == found[number - 1].region and job.about["face"]["box"] == found[number - 1].box
+        assert job.about["face"]["of"] == 2
+    done, left_out = read_faces(tmp_path, number=2)
+    assert [job.name for job in done] == ["a", "b"] and all(job.region == found[1].region for job in done)
+
+
+def test_photos_without_the_face_are_left_out(tmp_path, found):
+    done, left_out = read_faces(tmp_path)
+    assert not done and all(isinstance(error, NoFaceError) for error in left_out) and len(left_out) == 2
+    found.append(face(30, 20, 12))
+    done, left_out = read_faces(tmp_path, number=2)
+    assert not done and [str(error) for error in left_out] == 2 * ["face=2: the photo has 1."]
+
+
+def test_a_face_of_which_nothing_is_hidden_is_left_out_alone(tmp_path, found):
+    found += [face(15, 20, 12), face(45, 20, 12)]
+    done, left_out = read_faces(tmp_path, hide="42,18,48,22")
+    assert [job.name for job in done] == ["a_2", "b_2"]
+    assert len(left_out) == 2 and all("covers nothing of the region" in str(error) for error in left_out)
+
+
+@pytest.mark.parametrize(("values", "number", "message"), [
+    (["faces"], None, "region='faces': expected face, or left,top,side"),
+    (["1", "2"], None, "region='1,2': expected face, or left,top,side"),
+    ([], 2, "face=2: the number of a face needs --region=face"),
+    (["1", "2", "3"], 1, "face=1: the number of a face needs --region=face")])
+def test_regions_that_are_none_are_refused(values, number, message):
+    with pytest.raises(ValueError, match=message):
+        parse_region(values, number)
+
+
+def test_without_what_finds_faces_nothing_is_begun(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mtcnn", None)
+    with pytest.raises(ValueError, match="pip install"):
+        parse_region(["face"], None)
+
+
+def test_the_record_says_where_a_face_was():
+    job = Job.make("a", "a.png", np.zeros((40, 60, 3), np.uint8), face(30, 20, 12).region, 8, None, None)
+    said = json.loads(json.dumps(job.region.as_json()))
+    assert said["middle"] == pytest.approx([30, 20]) and said["side"] == pytest.approx(12)
+    assert said["degrees"] == pytest.approx(0, abs=1e-6)
+    assert Square(1, 2, 3).as_json() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("other", ["a_1.jpg", "a_12_result.jpg"])
+def test_no_face_of_a_photo_gets_the_name_of_another_result(tmp_path, other):
+    for name in ("a.png", other):
+        Image.new("RGB", (6, 4)).save(tmp_path / name)
+    assert len(named([tmp_path])) == 2
+    with pytest.raises(ValueError, match=f"{other}' has the name that the result of a face of '.*a.png' may get"):
+        named([tmp_path], numbered=True)
+
+
+def test_no_face_goes_over_a_mask_that_is_read(folder):
+    assert named([folder / "b.JPG"], folder, [folder / "b_1.png"])
+    with pytest.raises(ValueError, match="b_1.png' has the name that the result of a face of '.*b.JPG' may get"):
+        named([folder / "b.JPG"], folder, [folder / "b_1.png"], numbered=True)
+    # Elsewhere it is in nobody's way.
+    assert named([folder / "b.JPG"], folder / "out", [folder / "b_1.png"], numbered=True)
 
 
 def test_attributes_come_from_a_request_or_a_table(folder, schema):

@@ -7,3 +7,28 @@ import os
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 __version__ = "0.1.0"
+
+
+def load(folder):
+    """The model of a run folder, or one that comes with the package, with the names of its attributes.
+
+    Args:
+        folder: of a run: `attr2image_tf.trained.TrainedModel`; "pretrained:NAME": `attr2image_tf.client.Client`, which
+            draws, infers, edits and completes alike, but cannot be trained.
+
+    Raises:
+        ConfigError: no run, or no checkpoint yet.
+        ValueError: no model of the name comes with the package.
+    """
+    # Imported when they are asked for: TensorFlow and Keras take seconds.
+    if str(folder).startswith("pretrained:"):
+        from attr2image_tf.client import connect
+        return connect(folder)
+    from attr2image_tf.trained import load as load_run
+    return load_run(folder)
+
+
+def create(name, names, attributes, **settings):
+    """A new model for attributes and pictures of one's own: `attr2image_tf.trained.create`."""
+    from attr2image_tf.trained import create as create_model
+    return create_model(name, names, attributes, **settings)

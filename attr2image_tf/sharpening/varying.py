@@ -1,8 +1,8 @@
 """Differentiable augmentation: real and drawn pictures varied alike before the discriminator sees them.
 
 Few real pictures are soon known by heart; a discriminator that sees parts of them, in other light, is not, and what is
-drawn is not pushed to look varied, since both are. Parts, rather than whole pictures that are shifted: what would be put
-in at an edge, mirrored or grey, teaches a decoder to draw lines there.
+drawn is not pushed to look varied, since both are. Parts, rather than whole pictures that are shifted: what would be
+put in at an edge, mirrored or grey, teaches a decoder to draw lines there.
 
 Reference: Zhao et al., Differentiable augmentation for data-efficient GAN training, NeurIPS 2020.
 """

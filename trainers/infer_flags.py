@@ -140,8 +140,8 @@ def _faces(picture, number):
         raise ValueError(f"face={number}: the photo has {len(found)}.")
     wanted = [number] if number is not None else range(1, len(found) + 1)
     return [Part(f"_{place}" if len(wanted) > 1 else "", found[place - 1].region,
-                 {"face": {"number": place, "of": len(found), "box": found[place - 1].box,
-                           "points": found[place - 1].points}}) for place in wanted]
+                 {"face": {"number": place, "of": len(found), "box": np.round(found[place - 1].box, 2).tolist(),
+                           "points": np.round(found[place - 1].points, 2).tolist()}}) for place in wanted]
 
 
 def result_paths(output: pathlib.Path, label: str) -> tuple[pathlib.Path, pathlib.Path, pathlib.Path]:

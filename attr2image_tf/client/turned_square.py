@@ -73,7 +73,9 @@ class TurnedSquare(Region):
         return self._upright(size).share(self._sampled(values, size, Image.Resampling.BILINEAR), size)
 
     def as_json(self):
-        return {"middle": [self.x, self.y], "side": self.side, "degrees": self.angle}
+        # A hundredth of a pixel is finer than any face is found.
+        return {"middle": [round(self.x, 2), round(self.y, 2)], "side": round(self.side, 2),
+                "degrees": round(self.angle, 2)}
 
     def _upright(self, size):
         """The square set upright in a picture of its own, in which no pixel is lost.

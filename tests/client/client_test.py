@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attr2image_tf.client import ServerError, connect, remote
+from attr2image_tf.client import ServerError, Square, TurnedSquare, checks, connect, remote
 from attr2image_tf.client.local import LocalModels
 from tests.export import tiny_models
 
@@ -122,6 +122,42 @@ def test_pictures_of_pillow_are_taken_by_all_methods(client, picture):
     grey = Image.fromarray(picture[..., 0])
     np.testing.assert_array_equal(client.infer(grey, {}).latents,
                                   client.infer(np.repeat(picture[..., :1], 3, -1), {}).latents)
+
+
+def test_a_region_is_what_the_model_sees(clients, picture, monkeypatch):
+    client, turned = clients["folder"], TurnedSquare(30.0, 20.0, 25.0, 20.0)
+    hidden = np.zeros((40, 60), bool)
+    hidden[15:22, 25:34] = True
+    small = turned.cut(picture, 32)
+    # A picture of the model's size is seen as it is.
+    np.testing.assert_array_equal(client.infer(picture, {}, region=turned).latents, client.infer(small, {}).latents)
+    np.testing.assert_array_equal(client.edit(picture, {"Smiling": "max"}, region=turned),
+                                  client.edit(small, {"Smiling": "max"}))
+    filled = client.complete(picture, hidden, seed=1, attributes={}, region=turned)
+    visible = ~turned.touched(hidden, 32)
+    np.testing.assert_allclose(filled[visible].astype(int), turned.cut(picture, 32, hidden)[visible], atol=1)
+    np.testing.assert_array_equal(client.infer(picture, {}, region=Square(10, 0, 40)).latents,
+                                  client.infer(picture, {}).latents)
+    monkeypatch.setattr(checks, "find_faces", lambda picture: [])
+    for ask in (lambda: client.infer(picture, region="face"), lambda: client.put_back(picture, small, region="face"),
+                lambda: client.edit(picture, {"Smiling": 1}, region="face"),
+                lambda: client.complete(picture, hidden, region="face")):
+        with pytest.raises(ValueError, match="region='face': no face was found"):
+            ask()
+
+
+def test_a_change_is_put_back_into_the_whole_photo(clients, picture):
+    client, turned = clients["folder"], TurnedSquare(30.0, 20.0, 25.0, 20.0)
+    small = turned.cut(picture, 32)
+    np.testing.assert_array_equal(client.put_back(picture, small, region=turned), picture)
+    changed = client.put_back(picture, 255 - small, region=turned)
+    assert changed.shape == picture.shape and (changed[20, 30] != picture[20, 30]).any()
+    assert (changed[:, :12] == picture[:, :12]).all() and (changed[:, 48:] == picture[:, 48:]).all()
+    central = client.put_back(Image.fromarray(picture), client.infer(picture, {}).reconstruction)
+    assert (central[:, :10] == picture[:, :10]).all() and (central[:, 10:50] != picture[:, 10:50]).any()
+    for wrong in (picture, small / 255.0):
+        with pytest.raises(ValueError, match=r"changed: expected uint8 \[32, 32, 3\], as `edit` and"):
+            client.put_back(picture, wrong)
 
 
 def test_what_is_hidden_is_not_sent(client, picture):

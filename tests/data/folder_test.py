@@ -3,6 +3,7 @@
 import io
 import pathlib
 import signal
+import sys
 import textwrap
 
 import numpy as np
@@ -11,6 +12,7 @@ import tensorflow_datasets as tfds
 from PIL import Image, ImageDraw
 
 from attr2image_tf import data, pixels
+from attr2image_tf.client import faces
 from attr2image_tf.client import photos as pictures
 from attr2image_tf.data.dataset import SPLITS
 from attr2image_tf.data.errors import DataError
@@ -20,6 +22,7 @@ from attr2image_tf.data.folder import chunks as folder_chunks
 from attr2image_tf.data.folder import report as folder_report
 from attr2image_tf.data.folder.check import check_folder
 from attr2image_tf.data.folder.table import read_table
+from attr2image_tf.data.lfw.files import FACE_PLACES
 from tests import processes
 
 SIZE = 32
@@ -342,6 +345,66 @@ def test_what_is_kept_of_a_picture(tmp_path, fit, share):
     assert ((image.mean(-1) > 127) == (mask[..., 0] > 127)).mean() > 0.98
 
 
+@pytest.fixture
+def faced(monkeypatch):
+    """Faces are found where a picture is bright or red, upright and 60 pixels large."""
+    def find(picture):
+        rows, columns = np.nonzero(picture[..., 0] > 200)
+        if not len(rows):
+            return []
+        points = (np.array(FACE_PLACES) - 0.5) * 60 + [columns.mean() + 0.5, rows.mean() + 0.5]
+        return [faces.Face((0.0, 0.0, 1.0, 1.0), tuple(map(tuple, points.tolist())), 0.9)]
+
+    monkeypatch.setattr(faces, "check_installed", lambda: None)
+    monkeypatch.setattr(faces, "find_faces", find)
+
+
+def test_a_face_and_its_mask_are_cut_by_one_region(tmp_path, faced):
+    inside = np.zeros([400, 800], np.uint8)
+    inside[120:150, 500:530] = 255
+    Image.fromarray(inside).convert("RGB").save(tmp_path / "a.png")
+    Image.fromarray(inside[::2, ::2]).save(tmp_path / "mask.png")
+    image, mask = folder_chunks.make_small(tmp_path / "a.png", tmp_path / "mask.png", 40, "face")
+    # Half of 60 pixels, which are 40 now.
+    for small in (image.mean(-1), mask[..., 0]):
+        assert (small[12:28, 12:28] > 200).all() and (small[:8] < 9).all() and (small[:, 32:] < 9).all()
+    with pytest.raises(ValueError, match="has no face that is found"):
+        folder_chunks.make_small(save(tmp_path / "dark.png", np.zeros((40, 40, 3), np.uint8)), None, 40, "face")
+
+
+def test_pictures_without_a_face_are_counted_and_named(own, faced, caplog):
+    for number, name in enumerate(own.names[:2]):
+        save(own.images / name, np.full((70, 70, 3), 10 * number, np.uint8))
+    prepared = own.prepared(masks=False, fit="face")
+    assert sum(prepared.counts.values()) == 28
+    skipped = (own.output / "folder_pictures" / str(SIZE) / "1.0.0" / "skipped.txt").read_text()
+    assert all(f"{name} has no face that is found" in skipped and f"Left out {name}: it has no face" in caplog.text
+               for name in own.names[:2])
+    # The same files framed otherwise are another set.
+    with pytest.raises(DataError, match="prepared from other files or settings"):
+        own.prepared(masks=False, fit="middle")
+
+
+def test_a_folder_with_few_faces_is_refused(own, faced):
+    for number, name in enumerate(own.names[:5]):
+        save(own.images / name, np.full((70, 70, 3), 10 * number, np.uint8))
+    with pytest.raises(DataError, match="5 of 30 pictures cannot be used.*has no face that is found"):
+        own.prepared(masks=False, fit="face")
+
+
+def test_without_what_finds_faces_nothing_is_begun(own, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mtcnn", None)
+    with pytest.raises(ValueError, match="finding faces needs mtcnn.*pip install"):
+        own.prepared(masks=False, fit="face")
+    assert not own.output.exists()
+
+
+def save(path, picture):
+    """Writes a picture; the path."""
+    Image.fromarray(picture).save(path)
+    return path
+
+
 def test_masks_whose_shape_is_in_their_opacity_are_prepared_as_drawn_ones(own):
     drawn = read(own.prepared())
     for index in range(30):
@@ -538,6 +601,7 @@ def test_a_killed_run_goes_on_with_the_chunk_it_was_at(own, tmp_path, monkeypatc
         from attr2image_tf.data.folder import chunks as folder_chunks
         from attr2image_tf.data.folder.check import check_folder
         from attr2image_tf.data.folder.table import read_table
+from attr2image_tf.data.lfw.files import FACE_PLACES
         folder_chunks.CHUNK, small, calls = 8, folder_chunks.make_small, []
 
         def small_or_die(*arguments):

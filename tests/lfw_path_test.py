@@ -1,6 +1,7 @@
 """The whole path on the official files: archives, masks, training, export, an app. A tiny network, one epoch."""
 
 import csv
+import importlib.util
 import json
 import pathlib
 import subprocess
@@ -49,6 +50,10 @@ def infer(exported, folder, source):
     before, after = (np.asarray(Image.open(path)) for path in (pictures / "face.jpg", output / "face_result.png"))
     assert after.shape == (250, 250, 3) and (after[:45] == before[:45]).all()
     assert (after[100:130, 100:140] != before[100:130, 100:140]).any()
+    if importlib.util.find_spec("mtcnn"):
+        run(*arguments[:-2], "--region=face", "--face=1", "--hide=100,100,140,130")
+        record = json.loads((output / "face.json").read_text())
+        assert record["region"]["middle"] == pytest.approx([125, 125], abs=20) and record["face"]["number"] == 1
 
 
 def test_from_the_official_archives_to_an_app(real_lfw, tmp_path):

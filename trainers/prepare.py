@@ -150,7 +150,7 @@ def prepare(values) -> str | None:
     folder.check_output(found, source, output)
     if values.dry_run:
         return None
-    sheet = folder_report.contact_sheet(found, image_size=values.image_size, fit=fit)
+    sheet = folder_report.contact_sheet(found, image_size=values.image_size, fit=fit, progress=shown)
     print(f"contact sheet: {pixels.save(sheet, place / SHEET)}")
     write_text(place / REPORT, f"{text}\n\n{folder_report.all_problems(found)}")
     folder.prepare_folder(found, table, output, image_size=values.image_size, fit=fit, threads=values.threads,

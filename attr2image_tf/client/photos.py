@@ -64,7 +64,8 @@ class Region:
         """The whole picture with the region changed as a model changed its small copy.
 
         What is added is the enlarged difference of the two small pictures, so that detail which the model never saw
-        stays. What was hidden is replaced by the enlarged result itself.
+        stays; in a turned square it fades out towards the edge. What was hidden is replaced by the enlarged result
+        itself.
 
         Args:
             picture: uint8 [H, W, 3].

@@ -25,8 +25,14 @@ def all_problems(found: CheckedFolder) -> str:
     return problems_text(found.problems)
 
 
-def contact_sheet(found: CheckedFolder, *, image_size: int, fit: str) -> np.ndarray:
+def contact_sheet(found: CheckedFolder, *, image_size: int, fit: str, progress=lambda items, *_: items) -> np.ndarray:
     """Pictures as they will be trained on, evenly spaced; below each, where there are masks, its foreground on grey.
+
+    Args:
+        found: CheckedFolder.
+        image_size: pixels.
+        fit: one of FITS (`chunks.make_small`).
+        progress: as in `check_folder`.
 
     Returns:
         uint8 [H', W', 3]; pictures that do not decode are left out.
@@ -34,7 +40,7 @@ def contact_sheet(found: CheckedFolder, *, image_size: int, fit: str) -> np.ndar
     rows, columns = 4, 12
     places = np.unique(np.linspace(0, len(found.pictures) - 1, min(rows * columns, len(found.pictures))).astype(int))
     small = []
-    for place in places:
+    for place in progress(places, len(places), "Contact sheet"):
         picture = found.pictures[place]
         try:
             small.append(make_small(picture.path, picture.mask, image_size, fit))

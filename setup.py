@@ -15,6 +15,8 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["attr2image_tf*", "trainers*", "export*"]),
+    entry_points={"console_scripts": ["attr2image = trainers.command:main"]},
+    package_data={"attr2image_tf.pretrained": ["*.tar.xz", "*.json", "*.md"]},
     install_requires=[
         # These four are one set: TFP 0.25 imports tf_keras, whose version is TensorFlow's.
         "tensorflow>=2.21,<2.22",

@@ -200,6 +200,8 @@ class FineTuningConfig(Config):
         attribute_weight: of the squared error of the attributes that the regressor finds in samples.
         change_weight: of the squared error of the change that it finds where one attribute alone was changed.
         largest_change: of one attribute, in standard deviations, above 0.
+        background: whether a layered model's decoder of backgrounds is tuned too. Left as it is, backgrounds stay as
+            soft as they are; tuned, it draws glaring colours where the gate hides them, which show along its edge.
         discriminator_width: factor on the channels of the discriminator.
         discriminator_rate: its learning rate, above 0.
         penalty: weight of its squared gradient on real pictures (R1), at least 0.
@@ -216,6 +218,7 @@ class FineTuningConfig(Config):
     attribute_weight: float = 0.05
     change_weight: float = 0.05
     largest_change: float = 1.5
+    background: bool = False
     discriminator_width: float = 1.0
     discriminator_rate: float = 2e-4
     penalty: float = 1.0

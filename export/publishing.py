@@ -31,7 +31,8 @@ STORAGE = {"float32": None, "float16": tf.float16, "bfloat16": tf.bfloat16}
 def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
                inference: OptimizerConfig = OptimizerConfig(), keep: int = 0,
                weights: str = "float32", temperature: float = 1.0,
-               regressor: str | os.PathLike | None = None) -> dict[str, pathlib.Path]:
+               regressor: str | os.PathLike | None = None, warm_up: bool = True,
+               significant_bits: int | None = None) -> dict[str, pathlib.Path]:
     """Exports the generator and the latent optimiser of a run, with warm-up records and the server's configuration.
 
     Args:
@@ -43,6 +44,9 @@ def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
         temperature: float, at least 0. Factor on the noise that `generate` draws.
         regressor: folder of the attribute regressor by which the latent optimiser reads attributes that are not given;
             None leaves them to the generator alone.
+        warm_up: whether there shall be warm-up records.
+        significant_bits: int, 2 to 24, to which kernels are rounded, kept as they are: as fast as before, and smaller
+            once compressed (8 are those of bfloat16). None does not round.
 
     Returns:
         The new versions' folders by name.
@@ -64,17 +68,29 @@ def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
     versions = {}
     for name, module in modules.items():
         functions = module.signatures()
+        for kernel in module.variables if significant_bits else ():
+            if kernel.shape.rank > 1:
+                kernel.assign(rounded(kernel.numpy(), significant_bits))
 
-        def warm_up(path, name=name, functions=functions):
+        def finish(path, name=name, functions=functions):
+            if not warm_up:
+                return
             if importlib.util.find_spec("tensorflow_serving"):
                 serving.write_warmup(path, name, functions, vectors)
             else:
                 logging.info("%s: no warm-up records; they need tensorflow-serving-api (pip install .[serving]).", name)
 
-        versions[name] = publish(module, functions, output / name, finish=warm_up)
+        versions[name] = publish(module, functions, output / name, finish=finish)
         remove_old_versions(output / name, keep)
     serving.write_server_files(output)
     return versions
+
+
+def rounded(values: np.ndarray, significant_bits: int) -> np.ndarray:
+    """Numbers rounded to so many significant binary digits."""
+    mantissa, exponent = np.frexp(values)
+    scale = np.float32(2**significant_bits)
+    return np.ldexp(np.rint(mantissa * scale) / scale, exponent).astype(values.dtype)
 
 
 def load_reader(folder: str | os.PathLike, schema: AttributeSchema, image_size: int) -> AttributeRegressor:

@@ -1,5 +1,6 @@
 """Client: pictures from attributes, and pictures behind pictures, by name rather than by tensor.
 
+    client = connect("pretrained:faces-64")         # a model that comes with the package
     client = connect("models")                      # a folder of exports
     client = connect("http://localhost:8501")       # TF Serving, REST
     client = connect("grpc://localhost:8500")       # TF Serving, gRPC
@@ -204,11 +205,13 @@ def connect(address: str | os.PathLike, *, timeout: float = 60.0) -> Client:
     """A Client of the models at an address.
 
     Args:
-        address: a folder of exports, "http://host:port" or "https://host:port" for REST, "grpc://host:port".
+        address: a folder of exports, "pretrained:NAME" (see attr2image_tf.pretrained), "http://host:port" or
+            "https://host:port" for REST, "grpc://host:port".
         timeout: seconds for one answer of a server.
 
     Raises:
-        ValueError: the folder holds no exports, or the address is that of a server and does not say which kind.
+        ValueError: the folder holds no exports, no model of the name comes with the package, or the address is that of
+            a server and does not say which kind.
         ServerError: the server is not available.
     """
     text = os.fspath(address)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from attr2image_tf import files
+from attr2image_tf import files, pretrained
 from attr2image_tf.data.schema import AttributeSchema
 
 # What signatures take by the name of an input; encoded pictures, whose names end in _bytes, are bytes.
@@ -50,15 +50,17 @@ class LocalModels(Models):
     """The newest versions of the SavedModels below a folder, each loaded when first called.
 
     Args:
-        folder: what `python -m export.export --output=FOLDER` wrote.
+        folder: what `python -m export.export --output=FOLDER` wrote, or "pretrained:NAME" (see
+            attr2image_tf.pretrained).
         versions: version by model, such as {"generator": "3"}, where it shall not be the newest.
 
     Raises:
-        ValueError: the folder holds no exported generator, or TensorFlow would take its path for a pattern.
+        ValueError: the folder holds no exported generator, TensorFlow would take its path for a pattern, or no model of
+            the name comes with the package.
     """
 
     def __init__(self, folder: str | os.PathLike, versions: Mapping[str, str] | None = None):
-        self.folder, self.versions = files.as_path(folder), dict(versions or {})
+        self.folder, self.versions = pretrained.models_folder(folder), dict(versions or {})
         files.check_no_pattern(self.folder, "models")
         self._loaded = {}
         self.newest("generator")

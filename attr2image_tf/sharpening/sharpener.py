@@ -52,7 +52,8 @@ class Sharpener:
 
     def __init__(self, model: AttributeModel, config: RunConfig, regressor: keras.Model | None):
         self.model, self.config, self.tuning, self.regressor = model, config, config.fine_tuning, regressor
-        self._weights = [weight.value for decoder in model.decoders for weight in decoder.trainable_variables]
+        tuned = model.decoders if self.tuning.background else model.decoders[:1]
+        self._weights = [weight.value for decoder in tuned for weight in decoder.trainable_variables]
         self.discriminator = Discriminator(config.model.attribute_count, width=self.tuning.discriminator_width,
                                            seed=1000 * config.model.seed)
         self.discriminator.build_networks(config.model.image_size)

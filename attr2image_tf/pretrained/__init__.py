@@ -1,0 +1,105 @@
+"""Trained models that come with the package: exports that draw and infer at once, without data or training.
+
+    tf.saved_model.load(str(pretrained.path("faces-64") / "generator" / "1"))
+    connect("pretrained:faces-64")
+    python -m trainers.infer --models=pretrained:faces-64 --images=photo.jpg --region=face --output=out
+
+Each is an archive in this folder, with a model card beside it: what it was trained on and under which terms, how good
+it is, and what it is not for. An archive is unpacked when it is first asked for, to ATTR2IMAGE_CACHE or else to the
+user's folder for such files. It holds generator/1, latent_optimizer/1 and the LiteRT file NAME.tflite with NAME.json.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import tarfile
+
+from attr2image_tf.files import as_path, folder_beside
+
+PREFIX = "pretrained:"
+_HERE = pathlib.Path(__file__).parent
+# Sums of the archives by name, which `python -m export.pretrained` writes.
+SUMS = _HERE / "sums.json"
+
+
+def names() -> list[str]:
+    """The models there are."""
+    return sorted(json.loads(SUMS.read_text()))
+
+
+def archive(name: str) -> pathlib.Path:
+    """Where the archive of a name lies, or would."""
+    return _HERE / f"{name}.tar.xz"
+
+
+def sum_of(file: str | os.PathLike) -> str:
+    """SHA-256 of a file."""
+    with open(file, "rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def card(name: str) -> str:
+    """The model card, Markdown.
+
+    Raises:
+        ValueError: no such model.
+    """
+    _sum_of(name)
+    return (_HERE / f"{name}.md").read_text()
+
+
+def path(name: str) -> pathlib.Path:
+    """The folder of a model's exports, unpacked if it is not yet.
+
+    Args:
+        name: one of `names()`, with or without "pretrained:" before it.
+
+    Raises:
+        ValueError: no such model, or its archive is damaged.
+        OSError: the folder for unpacked models cannot be written.
+    """
+    name = name.removeprefix(PREFIX)
+    expected = _sum_of(name)
+    # The sum is part of the folder's name: another version of the package has its own.
+    folder = cache() / f"{name}-{expected[:12]}"
+    if folder.is_dir():
+        return folder
+    if sum_of(archive(name)) != expected:
+        raise ValueError(f"{str(archive(name))!r} is not the file that was published: its checksum is another. Install "
+                         "the package again.")
+    with folder_beside(folder) as beside:
+        with tarfile.open(archive(name)) as packed:
+            packed.extractall(beside, filter="data")
+        try:
+            beside.rename(folder)
+        except OSError:
+            # Another process was faster.
+            if not folder.is_dir():
+                raise
+    return folder
+
+
+def cache() -> pathlib.Path:
+    """The folder that gets unpacked models."""
+    if chosen := os.environ.get("ATTR2IMAGE_CACHE"):
+        return as_path(chosen)
+    base = os.environ.get("LOCALAPPDATA") if os.name == "nt" else os.environ.get("XDG_CACHE_HOME")
+    return (as_path(base) if base else pathlib.Path.home() / ".cache") / "attr2image_tf"
+
+
+def models_folder(text: str | os.PathLike) -> pathlib.Path:
+    """The folder of exports that a text means: a path, or "pretrained:" and a name.
+
+    Raises:
+        ValueError, OSError: as `path`.
+    """
+    return path(os.fspath(text)) if os.fspath(text).startswith(PREFIX) else as_path(text)
+
+
+def _sum_of(name):
+    sums = json.loads(SUMS.read_text())
+    if name not in sums:
+        raise ValueError(f"pretrained:{name}: there is no such model; expected one of "
+                         f"{', '.join(PREFIX + known for known in sorted(sums))}.")
+    return sums[name]

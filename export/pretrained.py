@@ -1,0 +1,70 @@
+"""Packs a trained run as a model that comes with the package.
+
+    python -m export.pretrained --run=runs/lfw_sharp --regressor=runs/regressor_a --name=faces-64
+
+writes attr2image_tf/pretrained/NAME.tar.xz, exports and a LiteRT file, and its checksum. Kernels are rounded, which
+makes the archive small, and unpacked as float32, so that nothing is cast when it is used.
+Its model card, NAME.md beside it, is written by hand.
+"""
+
+import json
+import lzma
+import tarfile
+import tempfile
+
+from absl import flags
+
+from attr2image_tf import pretrained
+from attr2image_tf.files import as_path, replacing, write_text
+from export.litert_file import export_litert
+from export.publishing import export_run, picture_difference
+from trainers.flags import define_path, require, run
+
+define_path("run", None, "Folder of the trained run.")
+define_path("regressor", None, "Folder of the attribute regressor that reads attributes; see export.export.")
+flags.DEFINE_string("name", None, "Of the model, such as faces-64.")
+flags.DEFINE_integer("significant_bits", 6, "To which kernels are rounded; bfloat16 has 8.", lower_bound=2,
+                     upper_bound=24)
+
+
+def pack(folder, archive):
+    """Packs a folder, the same one always to the same bytes. Weights that two models share are kept once."""
+    def neutral(member):
+        member.mtime = member.uid = member.gid = 0
+        member.uname = member.gname = ""
+        member.mode = 0o755 if member.isdir() else 0o644
+        return member
+
+    # The dictionary reaches over both models; numbers are of four bytes.
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": 2**27, "lc": 2, "lp": 2,
+                "pb": 2}]
+    with (replacing(archive) as beside, lzma.open(beside, "wb", filters=filters) as stream,
+          tarfile.open(fileobj=stream, mode="w") as packed):
+        for path in sorted(as_path(folder).rglob("*")):
+            packed.add(path, path.relative_to(folder), recursive=False, filter=neutral)
+
+
+def main(values):
+    require(values, "run", "name the folder of a trained run")
+    require(values, "name", "such as --name=faces-64")
+    if not values.name.replace("-", "").isalnum():
+        raise ValueError(f"--name={values.name!r}: expected letters, digits and hyphens.")
+    archive = pretrained.archive(values.name)
+    with tempfile.TemporaryDirectory() as folder:
+        folder = as_path(folder)
+        # Warm-up records are a server's; there they are made with the export.
+        versions = export_run(values.run, folder, significant_bits=values.significant_bits,
+                              regressor=values.regressor, warm_up=False)
+        difference, _ = picture_difference(values.run, versions["generator"])
+        report = export_litert(values.run, folder / f"{values.name}.tflite")
+        (folder / f"{values.name}.png").unlink()
+        pack(folder, archive)
+    sums = json.loads(pretrained.SUMS.read_text()) if pretrained.SUMS.exists() else {}
+    sums[values.name] = pretrained.sum_of(archive)
+    write_text(pretrained.SUMS, json.dumps(sums, indent=2, sort_keys=True) + "\n")
+    print(f"{archive}: {archive.stat().st_size / 2**20:.1f} MiB; of 255 levels pictures differ from the run's by "
+          f"{difference:.2f} on average, those of the LiteRT file by {report['mean_difference']:.2f}")
+
+
+if __name__ == "__main__":
+    run(main, computes=False)

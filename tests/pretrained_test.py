@@ -1,0 +1,87 @@
+"""Models that come with the package: what unpacks, what is refused, and that a wheel has them."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+import attr2image_tf
+from attr2image_tf import pretrained
+from attr2image_tf.client import connect
+from export.pretrained import pack
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    """A shelf of models of its own, with a tiny one that is no model, and an empty cache."""
+    (tmp_path / "files" / "generator" / "1").mkdir(parents=True)
+    (tmp_path / "files" / "generator" / "1" / "saved_model.pb").write_bytes(b"a graph")
+    monkeypatch.setenv("ATTR2IMAGE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(pretrained, "_HERE", tmp_path)
+    monkeypatch.setattr(pretrained, "SUMS", tmp_path / "sums.json")
+    pack(tmp_path / "files", pretrained.archive("tiny"))
+    pretrained.SUMS.write_text(json.dumps({"tiny": pretrained.sum_of(pretrained.archive("tiny"))}))
+    return tmp_path
+
+
+def test_a_model_is_unpacked_once(shelf):
+    folder = pretrained.path("tiny")
+    assert (folder / "generator" / "1" / "saved_model.pb").read_bytes() == b"a graph"
+    assert folder.parent == shelf / "cache" and pretrained.path("pretrained:tiny") == folder
+    pretrained.archive("tiny").unlink()
+    assert pretrained.path("tiny") == folder and list((shelf / "cache").iterdir()) == [folder]
+
+
+def test_what_is_packed_is_a_function_of_the_files(shelf):
+    os.utime(shelf / "files" / "generator", (1, 1))
+    pack(shelf / "files", shelf / "again.tar.xz")
+    assert (shelf / "again.tar.xz").read_bytes() == pretrained.archive("tiny").read_bytes()
+
+
+def test_what_is_damaged_or_unknown_gets_one_sentence(shelf):
+    with open(pretrained.archive("tiny"), "ab") as file:
+        file.write(b"more")
+    with pytest.raises(ValueError, match="not the file that was published.*Install the package again"):
+        pretrained.path("tiny")
+    assert not (shelf / "cache").exists()
+    with pytest.raises(ValueError, match="pretrained:faces: there is no such model; expected one of pretrained:tiny"):
+        connect("pretrained:faces")
+
+
+def test_those_of_the_package_are_whole_small_and_have_cards():
+    assert "emblems-32" in pretrained.names()
+    for name in pretrained.names():
+        assert pretrained.sum_of(pretrained.archive(name)) == json.loads(pretrained.SUMS.read_text())[name]
+        assert pretrained.card(name).startswith(f"# {name}\n")
+    assert sum(pretrained.archive(name).stat().st_size for name in pretrained.names()) < 16 * 2**20
+
+
+@pytest.mark.slow
+def test_a_wheel_draws(tmp_path):
+    # Of a copy, since a build leaves files beside its sources.
+    for part in ("attr2image_tf", "trainers", "export"):
+        shutil.copytree(os.path.join(ROOT, part), tmp_path / "sources" / part)
+    for part in ("setup.py", "README.md"):
+        shutil.copy(os.path.join(ROOT, part), tmp_path / "sources")
+    subprocess.run([sys.executable, "-m", "pip", "wheel", tmp_path / "sources", "--no-deps",
+                    "--no-build-isolation", "--quiet", f"--wheel-dir={tmp_path}"], check=True)
+    with zipfile.ZipFile(*tmp_path.glob("*.whl")) as wheel:
+        wheel.extractall(tmp_path / "installed")
+    code = ("import attr2image_tf, numpy as np; client = attr2image_tf.load('pretrained:emblems-32'); "
+            "np.save('drawn.npy', client.generate({'Star': 'max'}, count=2, seed=3)); print(attr2image_tf.__file__)")
+    found = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True,
+                           env=os.environ | {"PYTHONPATH": str(tmp_path / "installed"),
+                                             "ATTR2IMAGE_CACHE": str(tmp_path / "cache")})
+    assert str(tmp_path / "installed") in found.stdout
+    drawn = np.load(tmp_path / "drawn.npy")
+    assert drawn.shape == (2, 32, 32, 3) and drawn.std() > 10
+    # The same model and seed, here.
+    np.testing.assert_array_equal(drawn, attr2image_tf.load("pretrained:emblems-32").generate(
+        {"Star": "max"}, count=2, seed=3))

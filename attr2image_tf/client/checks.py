@@ -69,3 +69,18 @@ def as_whole(name: str, value, least: int) -> int:
     if not least <= number < 2**31:
         raise ValueError(f"{name}={value!r}: expected a whole number from {least} to {2**31 - 1}.")
     return number
+
+
+def as_at_least_0(name: str, value) -> float:
+    """A number of at least 0.
+
+    Raises:
+        ValueError: it is none, or below.
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    if not 0.0 <= number < np.inf:
+        raise ValueError(f"{name}={value!r}: expected a number of at least 0.")
+    return number

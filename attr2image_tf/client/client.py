@@ -23,7 +23,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from attr2image_tf.client.checks import as_hidden, as_picture, as_region, as_whole
-from attr2image_tf.client.local import LocalModels, Models
+from attr2image_tf.client.drawing import GeneratorClient
+from attr2image_tf.client.local import LocalModels
 from attr2image_tf.client.photos import Region, from_png, to_png
 from attr2image_tf.client.remote import GrpcModels, RestModels, ServerError
 from attr2image_tf.files import as_path
@@ -53,7 +54,7 @@ class Found:
     vector: np.ndarray
 
 
-class Client:
+class Client(GeneratorClient):
     """Exported models by what they do.
 
     Pictures are uint8 [H, W, 3] arrays of any size, or Pillow's (`pixels.as_seen`). The model sees their central
@@ -74,28 +75,6 @@ class Client:
             refuses it, in the model's own words.
         ServerError: the server is not available or failed.
     """
-
-    def __init__(self, models: Models):
-        self.models = models
-        self.schema, self.image_size = models.describe()
-
-    def generate(self, request: Mapping[str, float | str] = {}, *, seed: int = 0, count: int = 1,
-                 varied: bool = True) -> np.ndarray:
-        """Pictures with the requested attributes, uint8 [count, H, W, 3]; the same seed gives the same pictures.
-
-        Args:
-            request: amounts by attribute name.
-            seed: int from 0 to 2147483647.
-            count: int, at least 1.
-            varied: whether each picture gets other attributes besides the requested ones, such as training examples
-                have; if not, they are all as expected given the requested ones.
-        """
-        seed, count = as_whole("seed", seed, 0), as_whole("count", count, 1)
-        vectors = (self.schema.draw(request, count, seed=seed) if varied else
-                   np.tile(self.schema.vector(request, correlated=True), (count, 1)))
-        seeds = np.stack([np.full(count, seed), np.arange(count)], -1).astype(np.int32)
-        answer = self.models.call("generator", "generate_bytes", attributes=vectors, seed=seeds)
-        return np.stack([from_png(content) for content in answer["images_bytes"]])
 
     def infer(self, picture: np.ndarray, attributes: Mapping[str, float | str] | None = None, *,
               hidden: np.ndarray | None = None, region: Region | str | None = None) -> Found:

@@ -12,7 +12,7 @@ from attr2image_tf.data.schema import AttributeSchema
 
 # What signatures take by the name of an input; encoded pictures, whose names end in _bytes, are bytes.
 _TYPES = {"attributes": np.float32, "images": np.float32, "latents": np.float32, "new_attributes": np.float32,
-          "observed": np.float32, "request": np.int32, "seed": np.int32}
+          "observed": np.float32, "request": np.int32, "seed": np.int32, "temperature": np.float32}
 
 
 class Models:

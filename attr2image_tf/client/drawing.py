@@ -1,0 +1,100 @@
+"""GeneratorClient: what a client draws from attributes alone."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from attr2image_tf.client.checks import as_at_least_0, as_whole
+from attr2image_tf.client.local import Models
+from attr2image_tf.client.photos import from_png
+
+
+class GeneratorClient:
+    """The exported generator by what it does; `Client` says how requests, seeds and errors are meant.
+
+    Args:
+        models: LocalModels, RestModels or GrpcModels.
+
+    Attributes:
+        schema: AttributeSchema. Names and ranges of the attributes.
+        image_size: height and width of the pictures that come back.
+    """
+
+    def __init__(self, models: Models):
+        self.models = models
+        self.schema, self.image_size = models.describe()
+
+    def generate(self, request: Mapping[str, float | str] = {}, *, seed: int = 0, count: int = 1, varied: bool = True,
+                 correlated: bool = True, temperature: float | None = None) -> np.ndarray:
+        """Pictures with the requested attributes, uint8 [count, H, W, 3]; the same seed gives the same pictures.
+
+        Args:
+            request: amounts by attribute name.
+            seed: int from 0 to 2147483647.
+            count: int, at least 1.
+            varied: whether each picture gets other attributes besides the requested ones, such as training examples
+                have; if not, they are all as expected.
+            correlated: whether the other attributes are such as go with the requested ones in the training data; if
+                not, they are as if nothing had been requested.
+            temperature: float, at least 0, on the noise that pictures are drawn from: below 1 they are more typical and
+                more alike. That of the export by default.
+        """
+        vectors, seeds = self._rows(request, seed, count, varied, correlated)
+        if temperature is not None:
+            return self._draw(vectors, seeds, temperature)["images"]
+        answer = self.models.call("generator", "generate_bytes", attributes=vectors, seed=seeds)
+        return np.stack([from_png(content) for content in answer["images_bytes"]])
+
+    def generate_layers(self, request: Mapping[str, float | str] = {}, *, seed: int = 0, count: int = 1,
+                        varied: bool = True, correlated: bool = True,
+                        temperature: float | None = None) -> dict[str, np.ndarray]:
+        """What `generate` draws for the same arguments, with what it is composed of.
+
+        Returns:
+            "images" uint8 [count, H, W, 3]; of a layered model also "foregrounds" and "backgrounds", the same, and
+            "gates" uint8 [count, H, W, 1], 255 where the background shows.
+        """
+        return self._draw(*self._rows(request, seed, count, varied, correlated), temperature)
+
+    def progression(self, name: str, amounts: Sequence[float | str], request: Mapping[str, float | str] = {}, *,
+                    seed: int = 0, varied: bool = True, correlated: bool = False,
+                    temperature: float | None = None) -> np.ndarray:
+        """One picture with an attribute at several amounts and the same noise: uint8 [len(amounts), H, W, 3].
+
+        Args:
+            name: text, the attribute.
+            amounts: of it, at least one.
+            request: amounts of others.
+            seed: int from 0 to 2147483647.
+            varied: whether attributes that are not requested are such as one training example has; if not, they are as
+                expected.
+            correlated: whether the others go along with the attribute as they do in the training data.
+            temperature: as in `generate`.
+        """
+        if not len(amounts):
+            raise ValueError("amounts: expected at least one.")
+        base = self._rows(request, seed, 1, varied, True)[0][0]
+        vectors = np.stack([self.schema.vector({name: amount}, base=base, correlated=correlated) for amount in amounts])
+        return self._draw(vectors, np.tile(np.int32([seed, 0]), (len(vectors), 1)), temperature)["images"]
+
+    def _rows(self, request, seed, count, varied, correlated):
+        """Attributes float32 [count, A] and seeds int32 [count, 2]."""
+        seed, count = as_whole("seed", seed, 0), as_whole("count", count, 1)
+        if not varied:
+            vectors = np.tile(self.schema.vector(request, correlated=correlated), (count, 1))
+        elif correlated:
+            vectors = self.schema.draw(request, count, seed=seed)
+        else:
+            vectors = np.stack([self.schema.vector(request, base=row)
+                                for row in self.schema.draw({}, count, seed=seed)])
+        return vectors, np.stack([np.full(count, seed), np.arange(count)], -1).astype(np.int32)
+
+    def _draw(self, vectors, seeds, temperature):
+        inputs = {"attributes": vectors, "seed": seeds}
+        if temperature is None:
+            answer = self.models.call("generator", "generate", **inputs)
+        else:
+            temperatures = np.full(len(vectors), as_at_least_0("temperature", temperature), np.float32)
+            answer = self.models.call("generator", "sample", **inputs, temperature=temperatures)
+        return {name: np.rint(np.clip(answer[name], 0.0, 1.0) * 255.0).astype(np.uint8)
+                for name in ("images", "foregrounds", "gates", "backgrounds") if name in answer}

@@ -1,0 +1,58 @@
+"""Parts of the page that several tabs have: which attributes, their sliders, a seed, variety."""
+
+import html
+import secrets
+
+import gradio as gr
+
+from attr2image_tf.data.schema import AttributeSchema
+from export.studio import attributes
+
+# One of the server's queues: the models take all processors for one request.
+MODELS = "models"
+
+
+def button(label: str, **options) -> gr.Button:
+    """A button that does the main thing of its tab."""
+    return gr.Button(label, variant="primary", **options)
+
+
+def chooser(schema: AttributeSchema, label: str, value: list[str]) -> gr.Dropdown:
+    """Which attributes have a slider: a list to search, by group and name."""
+    return gr.Dropdown(attributes.choices(schema), value=value, multiselect=True, label=label,
+                       info="Type to search; each gets a slider.")
+
+
+def slider(schema: AttributeSchema, name: str, value: float, key) -> gr.Slider:
+    """The slider of an attribute, over the range that training has seen, and as far as its first value lies."""
+    least, most = attributes.seen(schema, name)
+    return gr.Slider(min(least, value), max(most, value), value, step=attributes.STEP, key=key, interactive=True,
+                     label=name.replace("_", " "), info=f"0 is the average; training has {least:+g} to {most:+g}.")
+
+
+def variety() -> gr.Slider:
+    """The temperature."""
+    return gr.Slider(0.0, 1.5, 1.0, step=0.05, label="Variety (temperature)",
+                     info="Below 1: more typical and more alike.")
+
+
+def seed(label: str = "Seed", value: int = 0) -> gr.Number:
+    """Where the noise begins."""
+    return gr.Number(value, precision=0, minimum=0, maximum=2**31 - 1, label=label,
+                     info="The same seed draws the same pictures.")
+
+
+def gallery(label: str, columns: int, **options) -> gr.Gallery:
+    """Pictures in rows, each to be enlarged and downloaded."""
+    return gr.Gallery(label=label, columns=columns, object_fit="contain", format="png", height="auto",
+                      buttons=["download", "fullscreen"], interactive=False, elem_classes="pictures", **options)
+
+
+def another_seed() -> int:
+    """A seed at random."""
+    return secrets.randbelow(2**31)
+
+
+def sentence(text: str) -> str:
+    """A text as Markdown that shows it as it is."""
+    return f"<p>{html.escape(text)}</p>"

@@ -1,0 +1,46 @@
+"""What a visitor reads when something went wrong."""
+
+import functools
+import html
+import inspect
+from collections.abc import Callable
+
+import gradio as gr
+from absl import logging
+
+from attr2image_tf.client import ServerError
+
+
+def in_words(function: Callable) -> Callable:
+    """A function or generator function of a tab whose errors the page shows.
+
+    A ValueError is what the visitor can mend, in the model's own words. A server that is not there is named. Anything
+    else is a mistake of this program, with its trace in the log and without it on the page.
+    """
+    if inspect.isgeneratorfunction(function):
+        @functools.wraps(function)
+        def wrapped(*arguments):
+            try:
+                yield from function(*arguments)
+            except Exception as error:
+                raise _shown(error) from None
+    else:
+        @functools.wraps(function)
+        def wrapped(*arguments):
+            try:
+                return function(*arguments)
+            except Exception as error:
+                raise _shown(error) from None
+    return wrapped
+
+
+def _shown(error):
+    if isinstance(error, ValueError):
+        title, message = "That did not work", str(error)
+    elif isinstance(error, ServerError):
+        title, message = "The models do not answer", str(error)
+    else:
+        logging.error("The page failed.", exc_info=error)
+        title, message = "Something is wrong here", "The page made a mistake, of which its log says more."
+    # The page takes messages for HTML.
+    return gr.Error(html.escape(message), title=title, print_exception=False)

@@ -1,0 +1,73 @@
+"""The models, and their first requests, which take much longer than all others."""
+
+import dataclasses
+import threading
+import time
+
+import numpy as np
+from absl import logging
+
+from attr2image_tf.client import Client, ServerError
+from attr2image_tf.client.faces import check_installed, find_faces
+from export.studio import attributes
+
+
+class Loading(threading.Thread):
+    """Sends the models one request of each kind that the page has for photos, so that visitors do not wait for it.
+
+    Args:
+        client: Client.
+    """
+
+    def __init__(self, client: Client):
+        super().__init__(name="loading", daemon=True)
+        self._client = client
+
+    def run(self):
+        started, picture = time.monotonic(), self._client.generate()[0]
+        hidden = np.zeros(picture.shape[:2], bool)
+        hidden[: len(hidden) // 4] = True
+        try:
+            self._client.edit(picture, {}, found=self._client.infer(picture))
+            for seed in (None, 0):
+                self._client.complete(picture, hidden, seed=seed, attributes={})
+        except (ValueError, ServerError) as error:
+            # Whoever asks for it will be told the same. A folder may hold a generator alone.
+            logging.warning("Pictures cannot be looked at: %s", error)
+            return
+        if attributes.of_faces(self._client.schema):
+            try:
+                check_installed()
+            except ValueError as error:
+                logging.warning("%s", error)
+            else:
+                find_faces(np.repeat(np.repeat(picture, 4, 0), 4, 1))
+        logging.info("Photos can be worked on now; loading took %.0f s.", time.monotonic() - started)
+
+
+@dataclasses.dataclass(frozen=True)
+class Models:
+    """What all tabs share: the same for every visitor.
+
+    Attributes:
+        client: Client.
+        loading: Loading, started.
+        layered: whether pictures have a foreground, a gate and a background.
+    """
+
+    client: Client
+    loading: Loading
+    layered: bool
+
+    @classmethod
+    def open(cls, client: Client) -> "Models":
+        """Draws a first picture, and begins to load what photos need."""
+        layered = "gates" in client.generate_layers(temperature=1.0)
+        loading = Loading(client)
+        loading.start()
+        return cls(client, loading, layered)
+
+    @property
+    def faces(self) -> bool:
+        """Whether the models are of faces."""
+        return attributes.of_faces(self.client.schema)

@@ -1,0 +1,91 @@
+"""The page: its tabs together, its looks, and how it is served."""
+
+import html
+import os
+import pathlib
+import tempfile
+
+import gradio as gr
+
+from attr2image_tf.client import Client
+from export.studio import draw, fill, photo, walk
+from export.studio.loading import Models
+
+CSS = """
+.pictures .grid-wrap { height: auto; max-height: none; min-height: 0; overflow: visible; }
+.chart { width: 100%; border-collapse: collapse; margin-top: 0.5rem; }
+.chart caption { text-align: left; padding-bottom: 0.5rem; opacity: 0.8; }
+.chart th { text-align: left; font-weight: normal; padding: 2px 8px 2px 0; width: 34%; border: none; }
+.chart td { border: none; padding: 2px 0; }
+.chart .bar { position: relative; height: 1.2em; background: linear-gradient(currentColor, currentColor) center / 1px
+              100% no-repeat; }
+.chart .bar span { position: absolute; top: 15%; height: 70%; border-radius: 2px; }
+.chart .more { background: #2a7fb8; } .chart .less { background: #c4622d; }
+.chart .amount { text-align: right; width: 3.5em; font-variant-numeric: tabular-nums; }
+"""
+# Seconds. Pictures on disk are removed when they are older than the second, looked for as often as the first says.
+KEEPING = (600, 3600)
+# Visitors whose requests wait at the same time; the next one is told to come back.
+QUEUE = 32
+# The states of so many visitors are kept; each may hold a photo.
+SESSIONS = 100
+
+
+def build(client: Client, title: str) -> gr.Blocks:
+    """The page for some models, which begins to load what is slow.
+
+    Args:
+        client: Client.
+        title: of the models, for the visitors.
+    """
+    models = Models.open(client)
+    count, size = len(client.schema), client.image_size
+    with gr.Blocks(title="Attribute2Image", analytics_enabled=False, delete_cache=KEEPING) as page:
+        gr.HTML(f"<h1>Attribute2Image</h1><p>Draw pictures from attributes, see what a photo has of them, change it, "
+                f"fill in what is hidden. Model: {html.escape(title)}, {size} x {size} pixels, {count} attributes.</p>")
+        shared = gr.State()
+        with gr.Tabs():
+            with gr.Tab("Draw", id="draw"):
+                draw.build(models, page)
+            with gr.Tab("Your photo", id="photo"):
+                photo.build(models, shared)
+            with gr.Tab("Fill in", id="fill"):
+                fill.build(models, page, shared)
+            with gr.Tab("Walk", id="walk"):
+                walk.build(models, page, shared)
+    return page
+
+
+def launch(page: gr.Blocks, *, host: str = "127.0.0.1", port: int | None = None, megabytes: int = 20,
+           auth: list[tuple[str, str]] | None = None, share: bool = False, root_path: str | None = None,
+           block: bool = True) -> str:
+    """Serves the page; returns its address where it does not block.
+
+    Args:
+        page: from `build`.
+        host: address to listen at.
+        port: None for the first free one from 7860.
+        megabytes: the most that an upload may have.
+        auth: pairs of a user and a password; None for a page that is open.
+        share: whether Gradio's company makes a public address for it.
+        root_path: what a proxy puts before the page's paths, such as "/studio", or its whole address.
+        block: whether to stay until the process is stopped.
+    """
+    page.queue(max_size=QUEUE, default_concurrency_limit=1, api_open=False)
+    system = gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+    page.launch(server_name=host, server_port=port, auth=auth, share=share, root_path=root_path,
+                max_file_size=f"{megabytes}mb", theme=system, css=CSS, footer_links=[], run_history=False,
+                enable_monitoring=False, state_session_capacity=SESSIONS, ssr_mode=False, pwa=False, mcp_server=False,
+                show_error=False, quiet=True, prevent_thread_lock=True)
+    address = page.share_url or page.local_url
+    if block:
+        print(f"The page is at {address} (Ctrl+C ends it).", flush=True)
+        page.block_thread()
+    return address
+
+
+def temporary_folder() -> tempfile.TemporaryDirectory:
+    """A folder that Gradio keeps its files in, which nobody else can read, removed at the end; before `build`."""
+    folder = tempfile.TemporaryDirectory(prefix="attr2image_studio_")
+    os.environ["GRADIO_TEMP_DIR"] = str(pathlib.Path(folder.name).resolve())
+    return folder

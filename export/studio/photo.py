@@ -1,0 +1,143 @@
+"""The tab that looks at a photo, and changes attributes of who is in it."""
+
+import uuid
+
+import gradio as gr
+
+from export.studio import attributes, controls, files, subject
+from export.studio.errors import in_words
+from export.studio.loading import Models
+
+STEPS = """
+### Three steps
+
+1. Give it a photo of a few people or of one, from a file or the camera, or take a picture that the model draws.
+2. It finds the faces, looks at one, and shows what stands out in it.
+3. Move a slider. The face changes, and so does the whole photo around it.
+"""
+
+
+def read_photo(models: Models, taken, progress) -> subject.Photo:
+    """The photo that a visitor gave, with the faces in it.
+
+    Args:
+        models: Models.
+        taken: path of a file, or uint8 [H, W, 3] of a camera.
+        progress: function of a share and a text.
+
+    Raises:
+        photos.PictureError: the file is no picture that can be used.
+    """
+    progress(0.1, desc="Reading the photo")
+    pixels = subject.read(taken) if isinstance(taken, str) else taken
+    wait(models, progress)
+    progress(0.3, desc="Looking for faces" if models.faces else "Cutting out the middle")
+    return subject.make_photo(pixels, models.faces)
+
+
+def draw_photo(models: Models, seed: int) -> subject.Photo:
+    """A picture that the model draws, in place of a photo."""
+    drawn = models.client.generate(attributes.first_request(models.client.schema), seed=seed)
+    return subject.whole_square(files.enlarged(drawn[0]), "The model drew this one.")
+
+
+def wait(models: Models, progress):
+    """Waits until the models are loaded, and says so."""
+    if models.loading.is_alive():
+        progress(0.2, desc="The models are still being loaded; the first photo waits for them")
+        models.loading.join()
+
+
+def build(models: Models, shared: gr.State):
+    """The tab.
+
+    Args:
+        models: Models.
+        shared: what the other tabs see, a Subject or None.
+    """
+    schema = models.client.schema
+    first = list(attributes.first_request(schema))
+    looked = gr.State("")
+    with gr.Row():
+        with gr.Column(scale=2, min_width=300):
+            file = gr.File(label="Your photo", file_types=["image"], height=120, elem_id="photo_file")
+            drawn = gr.Button("Take a drawn one", elem_id="photo_drawn")
+            with gr.Accordion("Camera", open=False):
+                camera = gr.Image(sources=["webcam"], type="numpy", label="Camera", buttons=[])
+            note = gr.Markdown("A photo stays on the machine that this page comes from, and is forgotten when you "
+                               "close the page.", elem_id="photo_note")
+            whole = gr.Image(label="What is looked at", format="png", interactive=False, visible=False, buttons=[],
+                             elem_id="photo_marked")
+            face = gr.Radio([], label="Which face", visible=False, elem_id="photo_face")
+        with gr.Column(scale=3, min_width=300) as steps:
+            gr.Markdown(STEPS)
+        with gr.Column(scale=3, min_width=300, visible=False) as results:
+            with gr.Row():
+                before = gr.Image(label="Before", format="png", interactive=False, buttons=[], min_width=140,
+                                  elem_id="photo_before")
+                after = gr.Image(label="After", format="png", interactive=False, buttons=["download"], min_width=140,
+                                 elem_id="photo_after")
+            chosen = controls.chooser(schema, "Change", first)
+            sliders = gr.Column()
+            correlated = gr.Checkbox(True, label="Other attributes go along",
+                                     info="As they do in the training pictures: with age, hair turns grey.")
+            change = controls.button("Change", elem_id="photo_change")
+            result = gr.Image(label="The whole photo, changed", type="filepath", interactive=False,
+                              buttons=["download", "fullscreen"], elem_id="photo_result")
+            chart = gr.HTML(elem_id="photo_chart")
+
+    def shown(photo, place, progress):
+        """All outputs, once a part of the photo has been looked at."""
+        progress(0.5, desc="Finding what is behind it")
+        seen = subject.look(models.client, photo, place)
+        small = files.enlarged(seen.small)
+        count = len(photo.regions)
+        names = [(f"Face {number + 1}", number) for number in range(count)]
+        return [seen, uuid.uuid4().hex, controls.sentence(photo.note),
+                gr.Image(subject.marked(photo, place), visible=True),
+                gr.Radio(names, value=place, visible=count > 1), gr.Column(visible=False), gr.Column(visible=True),
+                small, small,
+                files.jpeg(photo.pixels, "photo.jpg"), attributes.chart(schema, seen.found.vector)]
+
+    @in_words
+    def open_photo(progress=gr.Progress(), taken=None):
+        if taken is None:
+            raise ValueError("There is no photo yet.")
+        return shown(read_photo(models, taken, progress), 0, progress)
+
+    @in_words
+    def open_drawn(progress=gr.Progress()):
+        wait(models, progress)
+        return shown(draw_photo(models, controls.another_seed()), 0, progress)
+
+    @in_words
+    def choose_face(progress=gr.Progress(), seen=None, place=0):
+        return shown(seen.photo, place, progress)
+
+    @in_words
+    def answer(progress=gr.Progress(), *values):
+        seen, correlated, names, *amounts = values
+        progress(0.3, desc="Changing")
+        small, photo = subject.edit(models.client, seen, dict(zip(names, amounts, strict=True)), correlated)
+        return files.enlarged(small), files.jpeg(photo, "photo_changed.jpg")
+
+    outputs = [shared, looked, note, whole, face, steps, results, before, after, result, chart]
+    common = {"outputs": outputs, "concurrency_id": controls.MODELS, "api_visibility": "private"}
+    file.upload(open_photo, file, show_progress_on=[note], **common)
+    drawn.click(open_drawn, show_progress_on=[note], **common)
+    camera.input(open_photo, camera, show_progress_on=[note], **common)
+    face.input(choose_face, [shared, face], show_progress_on=[note], **common)
+
+    with sliders:
+        @gr.render([shared, chosen], triggers=[looked.change, chosen.change])
+        def show_sliders(seen, names):
+            if seen is None:
+                return
+            as_found = dict(zip(schema.names, attributes.deviations(schema, seen.found.vector).tolist(), strict=True))
+            token = round(float(seen.found.energy), 3)
+            amounts = [controls.slider(schema, name, round(as_found[name], 1), ("photo", name, token))
+                       for name in names]
+            # What is not touched stays exactly as it was found.
+            gr.on([change.click, correlated.input, *(amount.release for amount in amounts)], answer,
+                  [shared, correlated, gr.State(names), *amounts], [after, result], trigger_mode="always_last",
+                  show_progress_on=[after], concurrency_id=controls.MODELS, api_visibility="private")

@@ -9,12 +9,12 @@ It needs Gradio and what finds faces: pip install ".[studio,photos]". Nothing is
 
 import logging as standard_logging
 import os
-import pathlib
 
 from absl import flags, logging
 
 from attr2image_tf.client import connect
 from attr2image_tf.files import as_path
+from export.studio.starting import ENVIRONMENT, import_page, title, users
 from trainers.flags import define_path, run
 
 _MODELS = flags.DEFINE_string("models", "pretrained:faces-64", "A folder of exported models, those that come with the "
@@ -32,57 +32,13 @@ _MEGABYTES = flags.DEFINE_integer("megabytes", 20, "The most that an upload may 
 _ROOT_PATH = flags.DEFINE_string("root_path", None, "What a proxy puts before the page's paths, such as /studio.")
 _SHARE = flags.DEFINE_bool("share", False, "Let Gradio's servers give the page a public address, through which then "
                            "everything goes.")
-ENVIRONMENT = "ATTR2IMAGE_STUDIO_AUTH"
-
-
-def users(text: str | None, file: str | None, environment: str | None) -> list[tuple[str, str]] | None:
-    """Pairs of a user and a password, or None where the page is open to all.
-
-    Args:
-        text: of --auth.
-        file: of --auth_file.
-        environment: of the variable.
-
-    Raises:
-        ValueError: a line that is no pair; it does not repeat the password.
-    """
-    given = {"--auth": text, ENVIRONMENT: environment}
-    lines = [(name, value) for name, value in given.items() if value]
-    if file:
-        content = pathlib.Path(file).read_text(encoding="utf-8").splitlines()
-        lines += [(f"--auth_file, line {number}", line) for number, line in enumerate(content, 1) if line.strip()]
-        if not any(line.strip() for line in content):
-            raise ValueError(f"auth_file={file!r} is empty; expected lines USER:PASSWORD.")
-    pairs = []
-    for name, line in lines:
-        user, separator, password = line.strip().partition(":")
-        if not (separator and user and password):
-            raise ValueError(f"{name}: expected USER:PASSWORD.")
-        pairs.append((user, password))
-    return pairs or None
-
-
-def import_page():
-    """The module of the page.
-
-    Raises:
-        ValueError: Gradio is not installed.
-    """
-    try:
-        from export.studio import page
-    except ModuleNotFoundError as error:
-        if error.name != "gradio":
-            raise
-        raise ValueError('the page needs Gradio, which is not installed here; pip install ".[studio,photos]" brings '
-                         "it and what finds faces.") from None
-    return page
 
 
 def main(values):
     auth = users(_AUTH.value, _AUTH_FILE.value, os.environ.get(ENVIRONMENT))
     page = import_page()
-    models = _MODELS.value
-    client = connect(str(as_path(models)) if as_path(models).is_dir() else models)
+    models = str(as_path(_MODELS.value)) if as_path(_MODELS.value).is_dir() else _MODELS.value
+    client = connect(models)
     if _HOST.value not in ("127.0.0.1", "localhost", "::1") and auth is None:
         logging.warning("--host=%s lets everybody who reaches this machine use the page; --auth_file asks them for a "
                         "password.", _HOST.value)
@@ -90,7 +46,7 @@ def main(values):
     standard_logging.getLogger("httpx").setLevel(standard_logging.WARNING)
     logging.info("Loading the models; drawing works at once, photos after up to a minute.")
     with page.temporary_folder():
-        page.launch(page.build(client, models), host=_HOST.value, port=_PORT.value, megabytes=_MEGABYTES.value,
+        page.launch(page.build(client, title(models)), host=_HOST.value, port=_PORT.value, megabytes=_MEGABYTES.value,
                     auth=auth, share=_SHARE.value, root_path=_ROOT_PATH.value)
 
 

@@ -87,5 +87,5 @@ def chart(schema: AttributeSchema, vector: np.ndarray, count: int = 12) -> str:
         rows.append(f"<tr><th scope='row'>{html.escape(schema.names[place])}</th><td class='bar'><span "
                     f"class='{'more' if amount >= 0 else 'less'}' style='left:{left:.1f}%;width:{width:.1f}%'></span>"
                     f"</td><td class='amount'>{amount:+.1f}</td></tr>")
-    return (f"<table class='chart'><caption>What stands out, beside the average of the training pictures (in standard "
-            f"deviations)</caption><tbody>{''.join(rows)}</tbody></table>")
+    return (f"<table class='chart'><caption>What stands out: standard deviations from the average of the training "
+            f"pictures</caption><tbody>{''.join(rows)}</tbody></table>")

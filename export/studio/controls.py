@@ -48,6 +48,12 @@ def gallery(label: str, columns: int, **options) -> gr.Gallery:
                       buttons=["download", "fullscreen"], interactive=False, elem_classes="pictures", **options)
 
 
+def picture(label: str, **options) -> gr.Image:
+    """A picture to look at, to enlarge, and to download as PNG."""
+    defaults = {"format": "png", "buttons": ["download", "fullscreen"]}
+    return gr.Image(label=label, alt_text=label, interactive=False, **defaults | options)
+
+
 def another_seed() -> int:
     """A seed at random."""
     return secrets.randbelow(2**31)

@@ -60,8 +60,7 @@ def build(models: Models, page: gr.Blocks):
             gallery = controls.gallery("Pictures", 4, elem_id="drawn")
             with gr.Accordion("How each is put together", open=True, visible=models.layered):
                 gr.Markdown("A picture is its foreground, and its background where the gate is white.")
-                sheet = gr.Image(label="Layers", format="png", interactive=False, elem_id="layers",
-                                 buttons=["download", "fullscreen"])
+                sheet = controls.picture("Layers", elem_id="layers")
             archive = gr.DownloadButton("Download all (ZIP)")
 
     @in_words

@@ -35,12 +35,10 @@ def in_words(function: Callable) -> Callable:
 
 
 def _shown(error):
-    if isinstance(error, ValueError):
-        title, message = "That did not work", str(error)
-    elif isinstance(error, ServerError):
-        title, message = "The models do not answer", str(error)
+    if isinstance(error, (ValueError, ServerError)):
+        message = str(error)
     else:
         logging.error("The page failed.", exc_info=error)
-        title, message = "Something is wrong here", "The page made a mistake, of which its log says more."
+        message = "The page made a mistake, of which its log says more."
     # The page takes messages for HTML.
-    return gr.Error(html.escape(message), title=title, print_exception=False)
+    return gr.Error(html.escape(message), print_exception=False)

@@ -79,8 +79,8 @@ def build(models: Models, page: gr.Blocks, shared: gr.State):
                 file = gr.File(label="Your photo", file_types=["image"], height=120, min_width=140,
                                elem_id="fill_file")
                 with gr.Column(min_width=140):
-                    same = gr.Button("Take the one of “Your photo”", elem_id="fill_same")
-                    drawn = gr.Button("Take a drawn one", elem_id="fill_drawn")
+                    same = gr.Button("Use “Your photo”", elem_id="fill_same")
+                    drawn = gr.Button("Use a drawn picture", elem_id="fill_drawn")
             note = gr.Markdown("Take a photo, then brush over what is to be filled in.", elem_id="fill_note")
             editor = gr.ImageEditor(label="Brush over a part", type="numpy", sources=[], transforms=[], layers=False,
                                     brush=gr.Brush(colors=["#ffb000"], color_mode="fixed", default_size=24),
@@ -132,9 +132,9 @@ def build(models: Models, page: gr.Blocks, shared: gr.State):
             yield gr.Gallery(small, visible=True), gr.Gallery(large, visible=True)
 
     common = {"outputs": [taken, note, editor, gallery, whole], "api_visibility": "private"}
-    file.upload(open_photo, file, concurrency_id=controls.MODELS, show_progress_on=[note], **common)
-    drawn.click(open_drawn, concurrency_id=controls.MODELS, show_progress_on=[note], **common)
+    file.upload(open_photo, file, concurrency_id=controls.MODELS, show_progress_on=[file], **common)
+    drawn.click(open_drawn, concurrency_id=controls.MODELS, show_progress_on=[file], **common)
     page.load(open_drawn, concurrency_id=controls.MODELS, **common)
     same.click(take_same, shared, **common)
     start.click(answer, [taken, editor, answers, seed], [gallery, whole], concurrency_id=controls.MODELS,
-                show_progress_on=[start], api_visibility="private")
+                show_progress_on=[answers], api_visibility="private")

@@ -13,15 +13,19 @@ from export.studio.loading import Models
 
 CSS = """
 .pictures .grid-wrap { height: auto; max-height: none; min-height: 0; overflow: visible; }
-.chart { width: 100%; border-collapse: collapse; margin-top: 0.5rem; }
-.chart caption { text-align: left; padding-bottom: 0.5rem; opacity: 0.8; }
-.chart th { text-align: left; font-weight: normal; padding: 2px 8px 2px 0; width: 34%; border: none; }
-.chart td { border: none; padding: 2px 0; }
-.chart .bar { position: relative; height: 1.2em; background: linear-gradient(currentColor, currentColor) center / 1px
-              100% no-repeat; }
-.chart .bar span { position: absolute; top: 15%; height: 70%; border-radius: 2px; }
-.chart .more { background: #2a7fb8; } .chart .less { background: #c4622d; }
-.chart .amount { text-align: right; width: 3.5em; font-variant-numeric: tabular-nums; }
+.block:not(#fill_editor) > label.float { position: static; width: fit-content; margin-bottom: 4px; }
+.block:not(#fill_editor) .image-container > .icon-button-wrapper.top-panel { top: -34px; }
+@media (max-width: 600px) { .pictures .grid-container { grid-template-columns: repeat(2, 1fr) !important; } }
+table.chart { width: 100%; border-collapse: collapse; border: none !important; }
+table.chart caption { text-align: left; padding-bottom: 0.5rem; opacity: 0.8; }
+table.chart :is(tr, th, td) { border: none !important; }
+table.chart th { text-align: left; font-weight: normal; padding: 2px 8px 2px 0; width: 45%; }
+table.chart td { padding: 2px 0; }
+table.chart .bar { position: relative; background: linear-gradient(#8888, #8888) center / 1px 100% no-repeat; }
+table.chart .bar span { position: absolute; top: 15%; height: 70%; border-radius: 2px; }
+table.chart .more { background: #2a7fb8; }
+table.chart .less { background: #c4622d; }
+table.chart .amount { text-align: right; width: 3.5em; font-variant-numeric: tabular-nums; }
 """
 # Seconds. Pictures on disk are removed when they are older than the second, looked for as often as the first says.
 KEEPING = (600, 3600)
@@ -41,8 +45,9 @@ def build(client: Client, title: str) -> gr.Blocks:
     models = Models.open(client)
     count, size = len(client.schema), client.image_size
     with gr.Blocks(title="Attribute2Image", analytics_enabled=False, delete_cache=KEEPING) as page:
-        gr.HTML(f"<h1>Attribute2Image</h1><p>Draw pictures from attributes, see what a photo has of them, change it, "
-                f"fill in what is hidden. Model: {html.escape(title)}, {size} x {size} pixels, {count} attributes.</p>")
+        gr.HTML("<h1>Attribute2Image</h1><p>Draw pictures from attributes, see what a photo has of them, change it, "
+                f"fill in what is hidden.</p><p>Model: {html.escape(title)}, {size} x {size} pixels, {count} "
+                "attributes.</p>")
         shared = gr.State()
         with gr.Tabs():
             with gr.Tab("Draw", id="draw"):

@@ -61,30 +61,26 @@ def build(models: Models, shared: gr.State):
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             file = gr.File(label="Your photo", file_types=["image"], height=120, elem_id="photo_file")
-            drawn = gr.Button("Take a drawn one", elem_id="photo_drawn")
+            drawn = gr.Button("Use a drawn picture", elem_id="photo_drawn")
             with gr.Accordion("Camera", open=False):
                 camera = gr.Image(sources=["webcam"], type="numpy", label="Camera", buttons=[])
             note = gr.Markdown("A photo stays on the machine that this page comes from, and is forgotten when you "
                                "close the page.", elem_id="photo_note")
-            whole = gr.Image(label="What is looked at", format="png", interactive=False, visible=False, buttons=[],
-                             elem_id="photo_marked")
+            whole = controls.picture("What is looked at", visible=False, buttons=[], elem_id="photo_marked")
             face = gr.Radio([], label="Which face", visible=False, elem_id="photo_face")
+            chart = gr.HTML(elem_id="photo_chart")
         with gr.Column(scale=3, min_width=300) as steps:
             gr.Markdown(STEPS)
         with gr.Column(scale=3, min_width=300, visible=False) as results:
             with gr.Row():
-                before = gr.Image(label="Before", format="png", interactive=False, buttons=[], min_width=140,
-                                  elem_id="photo_before")
-                after = gr.Image(label="After", format="png", interactive=False, buttons=["download"], min_width=140,
-                                 elem_id="photo_after")
+                before = controls.picture("Before", buttons=[], min_width=140, elem_id="photo_before")
+                after = controls.picture("After", buttons=["download"], min_width=140, elem_id="photo_after")
             chosen = controls.chooser(schema, "Change", first)
-            sliders = gr.Column()
+            sliders = gr.Column(elem_id="photo_sliders")
             correlated = gr.Checkbox(True, label="Other attributes go along",
                                      info="As they do in the training pictures: with age, hair turns grey.")
             change = controls.button("Change", elem_id="photo_change")
-            result = gr.Image(label="The whole photo, changed", type="filepath", interactive=False,
-                              buttons=["download", "fullscreen"], elem_id="photo_result")
-            chart = gr.HTML(elem_id="photo_chart")
+            result = controls.picture("The whole photo, changed", type="filepath", elem_id="photo_result")
 
     def shown(photo, place, progress):
         """All outputs, once a part of the photo has been looked at."""
@@ -123,10 +119,10 @@ def build(models: Models, shared: gr.State):
 
     outputs = [shared, looked, note, whole, face, steps, results, before, after, result, chart]
     common = {"outputs": outputs, "concurrency_id": controls.MODELS, "api_visibility": "private"}
-    file.upload(open_photo, file, show_progress_on=[note], **common)
-    drawn.click(open_drawn, show_progress_on=[note], **common)
-    camera.input(open_photo, camera, show_progress_on=[note], **common)
-    face.input(choose_face, [shared, face], show_progress_on=[note], **common)
+    file.upload(open_photo, file, show_progress_on=[file], **common)
+    drawn.click(open_drawn, show_progress_on=[file], **common)
+    camera.input(open_photo, camera, show_progress_on=[file], **common)
+    face.input(choose_face, [shared, face], show_progress_on=[whole], **common)
 
     with sliders:
         @gr.render([shared, chosen], triggers=[looked.change, chosen.change])

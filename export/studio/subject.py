@@ -89,7 +89,7 @@ def make_photo(pixels: np.ndarray, faces: bool) -> Photo:
     found = find_faces(pixels)
     if not found:
         return whole_square(pixels, "No face was found, so the model sees the square in the middle.")
-    note = "One face was found." if len(found) == 1 else f"{len(found)} faces were found; choose one."
+    note = "One face was found." if len(found) == 1 else f"{len(found)} faces were found."
     return Photo(pixels, tuple(face.region for face in found), tuple(tuple(face.box) for face in found), note)
 
 

@@ -55,10 +55,9 @@ def build(models: Models, page: gr.Blocks, shared: gr.State):
             with gr.Row():
                 start = controls.button("Walk", elem_id="walk")
                 other = gr.Button("Walk another drawn one", elem_id="walk_other")
-            strip = gr.Image(label="From the least to the most in training", format="png", interactive=False,
-                             buttons=["download", "fullscreen"], elem_id="walk_strip")
-            animated = gr.Image(label="There and back", type="filepath", interactive=False, buttons=["download"],
-                                height=300, elem_id="walk_animated")
+            strip = controls.picture("From least to most", elem_id="walk_strip")
+            animated = controls.picture("There and back", type="filepath", buttons=["download"],
+                                        elem_id="walk_animated")
 
     @in_words
     def answer(progress=gr.Progress(), name=None, source=0, steps=3, seed=0, correlated=True, temperature=1.0,

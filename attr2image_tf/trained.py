@@ -18,8 +18,9 @@ import numpy as np
 import tensorflow as tf
 
 from attr2image_tf import models, pixels
-from attr2image_tf.client.checks import as_hidden, as_picture, as_region, as_whole
+from attr2image_tf.client.checks import as_at_least_0, as_hidden, as_picture, as_region, as_whole
 from attr2image_tf.client.client import Found
+from attr2image_tf.client.drawing import requested_rows
 from attr2image_tf.config import ModelConfig
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.inference.model_optimizer import model_optimizer
@@ -49,16 +50,10 @@ class TrainedModel:
         self._forget()
 
     def generate(self, request: Mapping[str, float | str] = {}, *, seed: int = 0, count: int = 1, varied: bool = True,
-                 temperature: float = 1.0) -> np.ndarray:
-        """Pictures with the requested attributes, uint8 [count, H, W, 3]; the same seed gives the same pictures.
-
-        Args and errors are those of `Client.generate`.
-        """
-        seed, count = as_whole("seed", seed, 0), as_whole("count", count, 1)
-        vectors = (self.schema.draw(request, count, seed=seed) if varied else
-                   np.tile(self.schema.vector(request, correlated=True), (count, 1)))
-        seeds = np.stack([np.full(count, seed), np.arange(count)], -1).astype(np.int32)
-        drawn = self.model.generate(tf.constant(vectors), tf.constant(seeds), temperature)
+                 correlated: bool = True, temperature: float = 1.0) -> np.ndarray:
+        """Pictures with the requested attributes. Args and errors are those of `Client.generate`."""
+        vectors, seeds = requested_rows(self.schema, request, seed, count, varied, correlated)
+        drawn = self.model.generate(tf.constant(vectors), tf.constant(seeds), as_at_least_0("temperature", temperature))
         return pixels.uint8_from_model_range(drawn["images"]).numpy()
 
     def infer(self, picture: np.ndarray, attributes: Mapping[str, float | str] | None = None, *,
@@ -77,7 +72,7 @@ class TrainedModel:
 
     def reconstruct(self, picture: np.ndarray, attributes: Mapping[str, float | str] | None = None, *,
                     region=None) -> np.ndarray:
-        """A picture as the model draws it, uint8 [H, W, 3] of the model's size. Args are those of `infer`."""
+        """A picture as the model draws it. Args and errors are those of `Client.reconstruct`."""
         return self.infer(picture, attributes, region=region).reconstruction
 
     def edit(self, picture: np.ndarray, changes: Mapping[str, float | str], *, found: Found | None = None,

@@ -101,6 +101,11 @@ class Client(GeneratorClient):
         return Found(answer["latents"][0], named, from_png(answer["images_bytes"][0]), float(answer["energy"][0]),
                      vector)
 
+    def reconstruct(self, picture: np.ndarray, attributes: Mapping[str, float | str] | None = None, *,
+                    region: Region | str | None = None) -> np.ndarray:
+        """A picture as the model draws it, uint8 [H, W, 3] of the model's size. Args are those of `infer`."""
+        return self.infer(picture, attributes, region=region).reconstruction
+
     def edit(self, picture: np.ndarray, changes: Mapping[str, float | str], *, found: Found | None = None,
              correlated: bool = False, region: Region | str | None = None) -> np.ndarray:
         """A picture with other attributes, uint8 [H, W, 3] of the model's size.

@@ -7,6 +7,23 @@ import numpy as np
 from attr2image_tf.client.checks import as_at_least_0, as_whole
 from attr2image_tf.client.local import Models
 from attr2image_tf.client.photos import from_png
+from attr2image_tf.data.schema import AttributeSchema
+
+
+def requested_rows(schema: AttributeSchema, request, seed, count, varied, correlated) -> tuple[np.ndarray, np.ndarray]:
+    """Attributes float32 [count, A] and seeds int32 [count, 2] for arguments of `GeneratorClient.generate`.
+
+    Raises:
+        ValueError: one of them cannot be used.
+    """
+    seed, count = as_whole("seed", seed, 0), as_whole("count", count, 1)
+    if not varied:
+        vectors = np.tile(schema.vector(request, correlated=correlated), (count, 1))
+    elif correlated:
+        vectors = schema.draw(request, count, seed=seed)
+    else:
+        vectors = np.stack([schema.vector(request, base=row) for row in schema.draw({}, count, seed=seed)])
+    return vectors, np.stack([np.full(count, seed), np.arange(count)], -1).astype(np.int32)
 
 
 class GeneratorClient:
@@ -77,17 +94,8 @@ class GeneratorClient:
         vectors = np.stack([self.schema.vector({name: amount}, base=base, correlated=correlated) for amount in amounts])
         return self._draw(vectors, np.tile(np.int32([seed, 0]), (len(vectors), 1)), temperature)["images"]
 
-    def _rows(self, request, seed, count, varied, correlated):
-        """Attributes float32 [count, A] and seeds int32 [count, 2]."""
-        seed, count = as_whole("seed", seed, 0), as_whole("count", count, 1)
-        if not varied:
-            vectors = np.tile(self.schema.vector(request, correlated=correlated), (count, 1))
-        elif correlated:
-            vectors = self.schema.draw(request, count, seed=seed)
-        else:
-            vectors = np.stack([self.schema.vector(request, base=row)
-                                for row in self.schema.draw({}, count, seed=seed)])
-        return vectors, np.stack([np.full(count, seed), np.arange(count)], -1).astype(np.int32)
+    def _rows(self, *arguments):
+        return requested_rows(self.schema, *arguments)
 
     def _draw(self, vectors, seeds, temperature):
         inputs = {"attributes": vectors, "seed": seeds}

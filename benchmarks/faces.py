@@ -4,9 +4,10 @@
 
 Pictures of people of LFW's test split are scaled by 0.5 to 3, turned by up to 20 degrees and shifted by up to a fifth
 of their side on a grey photo, by a seed. Each is cut three times: the square of the funneled picture, as the model was
-trained on it; the same square of the photo, which is known; and the region of the best face that is found there. The
-known square is the fair reference, since a photo that was made smaller is softer than the picture. Error is the root
-mean squared difference between a cut and its reconstruction by `infer_attributes`, in levels of 255.
+trained on it; the same square of the photo, which is known; and the region of the best face that is found there, which
+is another person's where its middle is off by more than half a side. The known square is the fair reference, since a
+photo that was made smaller is softer than the picture. Error is the root mean squared difference between a cut and its
+reconstruction by `infer_attributes`, in levels of 255.
 Needs mtcnn (pip install ".[photos]").
 """
 
@@ -88,7 +89,6 @@ def look_for(pictures, size, random):
             region = found[0].region
             row |= {"shift": float(np.hypot(region.x - known.x, region.y - known.y)) / known.side,
                     "size": region.side / known.side, "turn": region.angle - known.angle}
-            # Another person, who stands behind.
             if row["shift"] < 0.5:
                 row["cuts"] = [FUNNELED.cut(np.asarray(picture), size), known.cut(photo, size), region.cut(photo, size)]
         rows.append(row)
@@ -120,6 +120,8 @@ def main(values):
     _, size = models.describe()
     rows = look_for(funneled_pictures(values.data_dir, _PICTURES.value), size, np.random.default_rng(_SEED.value))
     cuts = [row.pop("cuts") for row in rows]
+    if not any(cuts):
+        raise ValueError(f"in none of {len(rows)} pictures the face was found; give more --pictures.")
     explained = iter(errors(models, np.array([cut for three in cuts if three for cut in three])).tolist())
     for row, three in zip(rows, cuts, strict=True):
         row["errors"] = [next(explained) for _ in three] if three else None

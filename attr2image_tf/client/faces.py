@@ -12,6 +12,7 @@ Networks"; package and weights MIT), which the extra [photos] brings with its we
 import dataclasses
 import functools
 import importlib.util
+import pathlib
 import threading
 
 import numpy as np
@@ -101,5 +102,9 @@ def _prominence(face, height, width):
 def _detector():
     """The network, and a lock: nobody promises that it may be called from several threads."""
     from mtcnn import MTCNN
+    from mtcnn.stages import StageONet, StagePNet, StageRNet
 
-    return MTCNN(), threading.Lock()
+    # By name alone it would first look into the current folder, and unpickle what lies there.
+    weights = pathlib.Path(importlib.util.find_spec("mtcnn").submodule_search_locations[0]) / "assets" / "weights"
+    stages = {"pnet": StagePNet, "rnet": StageRNet, "onet": StageONet}
+    return MTCNN([stage(weights=str(weights / f"{name}.lz4")) for name, stage in stages.items()]), threading.Lock()

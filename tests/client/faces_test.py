@@ -142,3 +142,12 @@ def test_a_real_face_turned_and_enlarged_is_cut_alike(funneled):
 
 def test_noise_has_no_face(funneled):
     assert find_faces(np.random.default_rng(0).integers(0, 256, np.asarray(funneled).shape, np.uint8)) == []
+
+
+def test_weights_are_never_those_of_the_current_folder(tmp_path, monkeypatch):
+    pytest.importorskip("mtcnn", reason='mtcnn is not installed; pip install ".[photos]" brings it')
+    for name in ("pnet", "rnet", "onet"):
+        (tmp_path / f"{name}.lz4").write_bytes(b"no weights")
+    monkeypatch.chdir(tmp_path)
+    detector, _ = faces._detector.__wrapped__()
+    assert len(detector.stages) == 3

@@ -212,15 +212,15 @@ class FineTuningConfig(Config):
     source_step: int
     regressor: str = ""
     reconstruction_weight: float = 1.0
-    patch_weight: float = 0.05
-    global_weight: float = 0.05
+    patch_weight: float = 0.02
+    global_weight: float = 0.08
     feature_weight: float = 0.25
     attribute_weight: float = 0.05
     change_weight: float = 0.05
     largest_change: float = 1.5
     background: bool = False
     discriminator_width: float = 1.0
-    discriminator_rate: float = 2e-4
+    discriminator_rate: float = 1e-4
     penalty: float = 1.0
     penalty_interval: int = 8
 

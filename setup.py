@@ -38,7 +38,7 @@ setup(
         # The test case of tensorflow-datasets imports dill.
         "test": ["pytest>=8,<10", "pytest-xdist>=3.6,<4", "ruff>=0.14,<1", "dill>=0.3.8,<0.5", "hypothesis>=6.100,<7",
                  "tensorflow-serving-api>=2.21,<2.22", "requests>=2.31,<3", "ai-edge-litert>=2.1,<3",
-                 "scikit-learn>=1.6,<2"],
+                 "scikit-learn>=1.6,<2", "selenium>=4.51,<5"],
         # Scores of disentanglement where the factors are known.
         "evaluation": ["scikit-learn>=1.6,<2"],
         # A face network that judges who is in a picture.
@@ -49,6 +49,8 @@ setup(
         "litert": ["ai-edge-litert>=2.1,<3"],
         # Finds faces in photos. mtcnn's wheel holds its weights, which joblib and lz4 unpack.
         "photos": ["mtcnn>=1.0,<1.1", "joblib>=1.4.2,<2", "lz4>=4.3.3,<5"],
+        # The page to try models on. It holds pillow below 13.
+        "studio": ["gradio>=6.31,<7"],
         # Bulk work. Beam holds protobuf below 7, pillow below 13 and pyarrow below 26.
         "bulk": ["apache-beam>=2.77,<2.78", "protobuf>=6.31,<7", "pillow>=12.1.1,<13", "pyarrow>=18,<26",
                  "psutil>=5.9,<8"],

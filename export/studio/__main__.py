@@ -14,7 +14,7 @@ from absl import flags, logging
 
 from attr2image_tf.client import connect
 from attr2image_tf.files import as_path
-from export.studio.starting import ENVIRONMENT, import_page, title, users
+from export.studio.starting import ENVIRONMENT, import_page, temporary_folder, title, users
 from trainers.flags import define_path, run
 
 _MODELS = flags.DEFINE_string("models", "pretrained:faces-64", "A folder of exported models, those that come with the "
@@ -36,16 +36,16 @@ _SHARE = flags.DEFINE_bool("share", False, "Let Gradio's servers give the page a
 
 def main(values):
     auth = users(_AUTH.value, _AUTH_FILE.value, os.environ.get(ENVIRONMENT))
-    page = import_page()
-    models = str(as_path(_MODELS.value)) if as_path(_MODELS.value).is_dir() else _MODELS.value
-    client = connect(models)
-    if _HOST.value not in ("127.0.0.1", "localhost", "::1") and auth is None:
-        logging.warning("--host=%s lets everybody who reaches this machine use the page; --auth_file asks them for a "
-                        "password.", _HOST.value)
-    # It tells of every request that Gradio makes to itself.
-    standard_logging.getLogger("httpx").setLevel(standard_logging.WARNING)
-    logging.info("Loading the models; drawing works at once, photos after up to a minute.")
-    with page.temporary_folder():
+    with temporary_folder():
+        page = import_page()
+        models = str(as_path(_MODELS.value)) if as_path(_MODELS.value).is_dir() else _MODELS.value
+        client = connect(models)
+        if _HOST.value not in ("127.0.0.1", "localhost", "::1") and auth is None:
+            logging.warning("--host=%s lets everybody who reaches this machine use the page; --auth_file asks them for "
+                            "a password.", _HOST.value)
+        # It tells of every request that Gradio makes to itself.
+        standard_logging.getLogger("httpx").setLevel(standard_logging.WARNING)
+        logging.info("Loading the models; drawing works at once, photos after up to a minute.")
         page.launch(page.build(client, title(models)), host=_HOST.value, port=_PORT.value, megabytes=_MEGABYTES.value,
                     auth=auth, share=_SHARE.value, root_path=_ROOT_PATH.value)
 

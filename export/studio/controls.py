@@ -8,8 +8,9 @@ import gradio as gr
 from attr2image_tf.data.schema import AttributeSchema
 from export.studio import attributes
 
-# One of the server's queues: the models take all processors for one request.
-MODELS = "models"
+# What goes one after the other, since a request takes all processors. Who draws does not wait for photos, which take
+# longer.
+DRAWING, PHOTOS = "drawing", "photos"
 
 
 def button(label: str, **options) -> gr.Button:

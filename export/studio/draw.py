@@ -82,9 +82,9 @@ def build(models: Models, page: gr.Blocks):
             amounts = [controls.slider(schema, name, first.get(name, 0.0), ("draw", name)) for name in names]
             drawn = gr.State(names)
             common = {"fn": answer, "inputs": [*settings, drawn, *amounts], "outputs": outputs,
-                      "concurrency_id": controls.MODELS, "api_visibility": "private"}
+                      "concurrency_id": controls.DRAWING, "api_visibility": "private"}
             gr.on([start.click, seed.submit, count.release, temperature.release, varied.input, correlated.input,
                    *(amount.release for amount in amounts)], trigger_mode="always_last", **common)
             other.click(controls.another_seed, outputs=seed, api_visibility="private").then(**common)
 
-    page.load(answer_first, outputs=outputs, concurrency_id=controls.MODELS, api_visibility="private")
+    page.load(answer_first, outputs=outputs, concurrency_id=controls.DRAWING, api_visibility="private")

@@ -132,9 +132,9 @@ def build(models: Models, page: gr.Blocks, shared: gr.State):
             yield gr.Gallery(small, visible=True), gr.Gallery(large, visible=True)
 
     common = {"outputs": [taken, note, editor, gallery, whole], "api_visibility": "private"}
-    file.upload(open_photo, file, concurrency_id=controls.MODELS, show_progress_on=[file], **common)
-    drawn.click(open_drawn, concurrency_id=controls.MODELS, show_progress_on=[file], **common)
-    page.load(open_drawn, concurrency_id=controls.MODELS, **common)
+    file.upload(open_photo, file, concurrency_id=controls.PHOTOS, show_progress_on=[file], **common)
+    drawn.click(open_drawn, concurrency_id=controls.PHOTOS, show_progress_on=[file], **common)
+    page.load(open_drawn, concurrency_id=controls.PHOTOS, **common)
     same.click(take_same, shared, **common)
-    start.click(answer, [taken, editor, answers, seed], [gallery, whole], concurrency_id=controls.MODELS,
+    start.click(answer, [taken, editor, answers, seed], [gallery, whole], concurrency_id=controls.PHOTOS,
                 show_progress_on=[answers], api_visibility="private")

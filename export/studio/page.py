@@ -1,9 +1,6 @@
 """The page: its tabs together, its looks, and how it is served."""
 
 import html
-import os
-import pathlib
-import tempfile
 
 import gradio as gr
 
@@ -87,10 +84,3 @@ def launch(page: gr.Blocks, *, host: str = "127.0.0.1", port: int | None = None,
         print(f"The page is at {address} (Ctrl+C ends it).", flush=True)
         page.block_thread()
     return address
-
-
-def temporary_folder() -> tempfile.TemporaryDirectory:
-    """A folder that Gradio keeps its files in, which nobody else can read, removed at the end; before `build`."""
-    folder = tempfile.TemporaryDirectory(prefix="attr2image_studio_")
-    os.environ["GRADIO_TEMP_DIR"] = str(pathlib.Path(folder.name).resolve())
-    return folder

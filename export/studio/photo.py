@@ -118,7 +118,7 @@ def build(models: Models, shared: gr.State):
         return files.enlarged(small), files.jpeg(photo, "photo_changed.jpg")
 
     outputs = [shared, looked, note, whole, face, steps, results, before, after, result, chart]
-    common = {"outputs": outputs, "concurrency_id": controls.MODELS, "api_visibility": "private"}
+    common = {"outputs": outputs, "concurrency_id": controls.PHOTOS, "api_visibility": "private"}
     file.upload(open_photo, file, show_progress_on=[file], **common)
     drawn.click(open_drawn, show_progress_on=[file], **common)
     camera.input(open_photo, camera, show_progress_on=[file], **common)
@@ -133,7 +133,6 @@ def build(models: Models, shared: gr.State):
             token = round(float(seen.found.energy), 3)
             amounts = [controls.slider(schema, name, round(as_found[name], 1), ("photo", name, token))
                        for name in names]
-            # What is not touched stays exactly as it was found.
             gr.on([change.click, correlated.input, *(amount.release for amount in amounts)], answer,
                   [shared, correlated, gr.State(names), *amounts], [after, result], trigger_mode="always_last",
-                  show_progress_on=[after], concurrency_id=controls.MODELS, api_visibility="private")
+                  show_progress_on=[after], concurrency_id=controls.PHOTOS, api_visibility="private")

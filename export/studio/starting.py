@@ -1,6 +1,8 @@
 """What the main needs before there is a page: who may see it, Gradio, a name for the models."""
 
+import os
 import pathlib
+import tempfile
 
 # Holds USER:PASSWORD.
 ENVIRONMENT = "ATTR2IMAGE_STUDIO_AUTH"
@@ -36,8 +38,18 @@ def users(text: str | None, file: str | None, environment: str | None) -> list[t
     return pairs or None
 
 
+def temporary_folder() -> tempfile.TemporaryDirectory:
+    """A folder for what visitors upload and get, which nobody else can read and which is removed at the end.
+
+    Gradio reads where it is when it is imported, and later.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="attr2image_studio_", ignore_cleanup_errors=True)
+    os.environ["GRADIO_TEMP_DIR"] = str(pathlib.Path(folder.name).resolve())
+    return folder
+
+
 def import_page():
-    """The module of the page.
+    """The module of the page; after `temporary_folder`.
 
     Raises:
         ValueError: Gradio is not installed.

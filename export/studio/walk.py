@@ -77,7 +77,7 @@ def build(models: Models, page: gr.Blocks, shared: gr.State):
                 files.animation([files.enlarged(frame) for frame in frames], "walk.webp"))
 
     common = {"fn": answer, "inputs": [name, source, steps, seed, correlated, temperature, shared],
-              "outputs": [strip, animated], "concurrency_id": controls.MODELS, "api_visibility": "private"}
+              "outputs": [strip, animated], "concurrency_id": controls.DRAWING, "api_visibility": "private"}
     gr.on([start.click, name.input, correlated.input, source.input, steps.release, temperature.release, seed.submit],
           trigger_mode="always_last", **common)
     other.click(controls.another_seed, outputs=seed, api_visibility="private").then(**common)

@@ -1,16 +1,17 @@
 """The page in a real browser, on a tiny exported model: all tabs, by clicks and keys, without a request to outside."""
 
 import json
+import pathlib
 import shutil
-import sys
-import types
+import signal
+import socket
+import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from attr2image_tf.client import connect
-from attr2image_tf.client.photos import Square
+from tests import processes
 from tests.export import tiny_models
 
 pytestmark = pytest.mark.slow
@@ -24,11 +25,11 @@ from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 CHROMEDRIVER = shutil.which("chromedriver")
-WAIT_SECONDS = 60
+WAIT_SECONDS = 120
 # While the page changes: another try finds the element that took the place of an old one.
 PASSING = (exceptions.StaleElementReferenceException, exceptions.ElementClickInterceptedException,
            exceptions.ElementNotInteractableException)
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+WATCHED = pathlib.Path(__file__).with_name("watched_page.py")
 # What has no name that a screen reader could say.
 NAMELESS = """
 return [...document.querySelectorAll('input, textarea, select, button')].filter(element => element.checkVisibility() &&
@@ -39,35 +40,24 @@ return [...document.querySelectorAll('input, textarea, select, button')].filter(
 
 
 @pytest.fixture
-def outside(monkeypatch):
-    """Addresses beyond this machine that Python looks up or connects to."""
-    found, watched = [], True
+def page():
+    """The address of the page, and a function that ends it and returns what it wrote."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = processes.Process(WATCHED, f"--models={tiny_models.exported()}", f"--port={port}")
 
-    def hook(event, arguments):
-        if watched and event in ("socket.connect", "socket.getaddrinfo"):
-            host = arguments[0] if event == "socket.getaddrinfo" else arguments[1]
-            host = host[0] if isinstance(host, tuple) else host
-            # Sockets of this machine have paths.
-            if host is not None and host not in LOOPBACK and not str(host).startswith(("/", "\0")):
-                found.append((event, host))
+    def end():
+        process.send_signal(signal.SIGTERM)
+        return process.communicate()
 
-    sys.addaudithook(hook)
-    yield found
-    watched = False
-
-
-@pytest.fixture
-def address(monkeypatch, outside):
-    """Of the page, with two faces in every photo."""
-    from export.studio import loading, page, subject
-    faces = [types.SimpleNamespace(box=(left, 5, left + 30, 45), region=Square(left, 5, 40)) for left in (5, 50)]
-    for module in (loading, subject):
-        monkeypatch.setattr(module, "check_installed", lambda: None)
-        monkeypatch.setattr(module, "find_faces", lambda picture: faces)
-    with page.temporary_folder():
-        blocks = page.build(connect(str(tiny_models.exported())), "tiny")
-        yield page.launch(blocks, block=False)
-        blocks.close()
+    def there():
+        assert process.poll() is None, process.communicate()
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", port)) == 0
+    wait_until(there, "the page does not start")
+    yield f"http://127.0.0.1:{port}/", end
+    end()
 
 
 @pytest.fixture
@@ -83,6 +73,13 @@ def browser(tmp_path):
     driver = webdriver.Chrome(options, webdriver.ChromeService(CHROMEDRIVER))
     yield Browser(driver)
     driver.quit()
+
+
+def wait_until(condition, what):
+    end = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.1)
 
 
 class Browser:
@@ -126,8 +123,8 @@ class Browser:
                 if message["method"] == "Network.requestWillBeSent"]
 
 
-def test_all_tabs_work_by_clicks_and_keys_and_nothing_leaves_the_machine(browser, address, outside, tmp_path):
-    driver = browser.driver
+def test_all_tabs_work_by_clicks_and_keys_and_nothing_leaves_the_machine(browser, page, tmp_path):
+    driver, (address, end) = browser.driver, page
     driver.get(address)
 
     first = browser.wait_for_pictures("#drawn", count=8)
@@ -143,8 +140,13 @@ def test_all_tabs_work_by_clicks_and_keys_and_nothing_leaves_the_machine(browser
     browser.click("[data-testid=toast-close]")
     pixels = np.random.default_rng(0).integers(0, 256, (60, 100, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "photo.png")
-    browser.click("#photo_file button[aria-label=Clear], #photo_file button[title=Clear]")
-    browser.until(lambda: driver.find_elements("css selector", "#photo_file input[type=file]"), "no place for a file")
+
+    def cleared():
+        # One takes the word "Error" away, one the file.
+        for clear in driver.find_elements("css selector", "#photo_file button[aria-label=Clear]"):
+            clear.click()
+        return driver.find_elements("css selector", "#photo_file input[type=file]")
+    browser.until(cleared, "the file cannot be taken away")
     driver.find_element("css selector", "#photo_file input[type=file]").send_keys(str(tmp_path / "photo.png"))
     first = browser.wait_for_pictures("#photo_before")
     assert "2 faces were found" in browser.find("#photo_note").text
@@ -192,4 +194,5 @@ def test_all_tabs_work_by_clicks_and_keys_and_nothing_leaves_the_machine(browser
     asked = browser.requested()
     assert len(asked) > 20
     assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
-    assert outside == []
+    output, _ = end()
+    assert address in output and "OUTSIDE" not in output

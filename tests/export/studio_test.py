@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attr2image_tf.client import ServerError, connect
+from attr2image_tf.client import Client, ServerError
 from attr2image_tf.client.photos import PictureError, Square
 from attr2image_tf.data.schema import AttributeSchema
 from export.studio import attributes, files, starting, subject
@@ -26,7 +26,7 @@ SIZE = 32
 
 @pytest.fixture(scope="module")
 def client():
-    return connect(str(tiny_models.exported()))
+    return Client(tiny_models.local())
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ It needs Gradio and what finds faces: pip install ".[studio,photos]". Nothing is
 
 import logging as standard_logging
 import os
+import signal
 
 from absl import flags, logging
 
@@ -36,6 +37,8 @@ _SHARE = flags.DEFINE_bool("share", False, "Let Gradio's servers give the page a
 
 def main(values):
     auth = users(_AUTH.value, _AUTH_FILE.value, os.environ.get(ENVIRONMENT))
+    # Whoever ends it, by Ctrl+C or as a service, wants its files removed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with temporary_folder():
         page = import_page()
         models = str(as_path(_MODELS.value)) if as_path(_MODELS.value).is_dir() else _MODELS.value

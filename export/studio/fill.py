@@ -79,8 +79,8 @@ def build(models: Models, page: gr.Blocks, shared: gr.State):
                 file = gr.File(label="Your photo", file_types=["image"], height=120, min_width=140,
                                elem_id="fill_file")
                 with gr.Column(min_width=140):
-                    same = gr.Button("Use “Your photo”", elem_id="fill_same")
-                    drawn = gr.Button("Use a drawn picture", elem_id="fill_drawn")
+                    same = gr.Button("Use “Your photo”", size="md", elem_id="fill_same")
+                    drawn = gr.Button("Use a drawn picture", size="md", elem_id="fill_drawn")
             note = gr.Markdown("Take a photo, then brush over what is to be filled in.", elem_id="fill_note")
             editor = gr.ImageEditor(label="Brush over a part", type="numpy", sources=[], transforms=[], layers=False,
                                     brush=gr.Brush(colors=["#ffb000"], color_mode="fixed", default_size=24),

@@ -61,7 +61,7 @@ def build(models: Models, shared: gr.State):
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             file = gr.File(label="Your photo", file_types=["image"], height=120, elem_id="photo_file")
-            drawn = gr.Button("Use a drawn picture", elem_id="photo_drawn")
+            drawn = gr.Button("Use a drawn picture", size="md", elem_id="photo_drawn")
             with gr.Accordion("Camera", open=False):
                 camera = gr.Image(sources=["webcam"], type="numpy", label="Camera", buttons=[])
             note = gr.Markdown("A photo stays on the machine that this page comes from, and is forgotten when you "

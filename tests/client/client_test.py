@@ -93,6 +93,51 @@ def test_whole_numbers_of_numpy_are_whole_numbers(client):
     np.testing.assert_array_equal(client.generate(seed=np.int64(7), count=np.int32(1)), client.generate(seed=7))
 
 
+def test_layers_are_those_of_the_pictures(client):
+    arguments = {"seed": 7, "count": 2, "varied": False}
+    drawn = client.generate_layers({"Smiling": 1}, **arguments)
+    np.testing.assert_array_equal(drawn["images"], client.generate({"Smiling": 1}, **arguments))
+    # In [-1, 1] the picture is x_F + g * x_B; each of the three is rounded to a level.
+    fore, back = (drawn[name] / 127.5 - 1.0 for name in ("foregrounds", "backgrounds"))
+    composed = np.clip(fore + drawn["gates"] / 255.0 * back, -1.0, 1.0)
+    clipped = (drawn["foregrounds"] % 255 == 0) | (drawn["backgrounds"] % 255 == 0)
+    np.testing.assert_allclose(np.where(clipped, 0.0, composed),
+                               np.where(clipped, 0.0, drawn["images"] / 127.5 - 1.0), atol=0.02)
+
+
+def test_at_temperature_0_all_seeds_draw_the_same(client):
+    cold, same = (client.generate(seed=seed, varied=False, temperature=0)[0] for seed in (1, 2))
+    np.testing.assert_array_equal(cold, same)
+    warm, other = (client.generate(seed=seed, varied=False, temperature=1.0)[0] for seed in (1, 2))
+    assert (warm != other).any()
+    np.testing.assert_allclose(warm.astype(int), client.generate(seed=1, varied=False)[0], atol=1)
+    for wrong in (-1, float("nan"), "warm"):
+        with pytest.raises(ValueError, match=f"temperature={wrong!r}: expected a number of at least 0"):
+            client.generate(temperature=wrong)
+
+
+def test_a_progression_is_one_picture_at_several_amounts(client):
+    walked = client.progression("Senior", [-1, 0.5, "max"], seed=7, varied=False)
+    for picture, amount in zip(walked, (-1, 0.5, "max"), strict=True):
+        alone = client.generate({"Senior": amount}, seed=7, varied=False, correlated=False)[0]
+        np.testing.assert_allclose(picture.astype(int), alone, atol=1)
+    along = client.progression("Senior", [2.0], seed=7, varied=False, correlated=True)
+    np.testing.assert_allclose(along[0].astype(int), client.generate({"Senior": 2.0}, seed=7, varied=False)[0], atol=1)
+    with pytest.raises(ValueError, match="amounts: expected at least one"):
+        client.progression("Senior", [])
+
+
+def test_what_is_not_correlated_is_drawn_as_if_nothing_had_been_asked(clients, monkeypatch):
+    client, sent = clients["folder"], []
+    call = client.models.call
+    monkeypatch.setattr(client.models, "call", lambda *names, **inputs: sent.append(inputs) or call(*names, **inputs))
+    client.generate(seed=3, count=2)
+    client.generate({"Male": 2.0}, seed=3, count=2, correlated=False)
+    free, asked = (inputs["attributes"] for inputs in sent)
+    np.testing.assert_array_equal(free[:, [0, 2]], asked[:, [0, 2]])
+    np.testing.assert_allclose(asked[:, 1], client.schema.value("Male", 2.0), rtol=1e-6)
+
+
 def test_inputs_of_another_type_are_converted_or_refused_by_name_everywhere(client):
     right = {"attributes": np.full((2, 3), 0.5, np.float32), "seed": np.array([[7, 0], [7, 1]], np.int32)}
     expected = client.models.call("generator", "generate", **right)["images"]

@@ -25,7 +25,8 @@ from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 CHROMEDRIVER = shutil.which("chromedriver")
-WAIT_SECONDS = 120
+# The machine may have much else to do.
+WAIT_SECONDS = 300
 # While the page changes: another try finds the element that took the place of an old one.
 PASSING = (exceptions.StaleElementReferenceException, exceptions.ElementClickInterceptedException,
            exceptions.ElementNotInteractableException)
@@ -192,7 +193,8 @@ def test_all_tabs_work_by_clicks_and_keys_and_nothing_leaves_the_machine(browser
     driver.set_window_size(500, 1000)  # the narrowest that a window of Chromium can be
     assert driver.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
     asked = browser.requested()
-    assert len(asked) > 20
-    assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
+    assert len([url for url in asked if url.startswith(address)]) > 20
+    # Others are of the browser itself (chrome:) or in its memory (data:, blob:).
+    assert [url for url in asked if url.startswith(("http", "ws")) and not url.startswith(address)] == []
     output, _ = end()
     assert address in output and "OUTSIDE" not in output

@@ -101,8 +101,6 @@ def build(models: Models, page: gr.Blocks, shared: gr.State):
 
     @in_words
     def open_photo(progress=gr.Progress(), path=None):
-        if path is None:
-            raise ValueError("There is no photo yet.")
         return on_canvas(photo.read_photo(models, path, progress))
 
     @in_words

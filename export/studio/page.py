@@ -72,13 +72,21 @@ def launch(page: gr.Blocks, *, host: str = "127.0.0.1", port: int | None = None,
         share: whether Gradio's company makes a public address for it.
         root_path: what a proxy puts before the page's paths, such as "/studio", or its whole address.
         block: whether to stay until the process is stopped.
+
+    Raises:
+        ValueError: nothing can be served at this host and port.
     """
     page.queue(max_size=QUEUE, default_concurrency_limit=1, api_open=False)
     system = gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
-    page.launch(server_name=host, server_port=port, auth=auth, share=share, root_path=root_path,
-                max_file_size=f"{megabytes}mb", theme=system, css=CSS, footer_links=[], run_history=False,
-                enable_monitoring=False, state_session_capacity=SESSIONS, ssr_mode=False, pwa=False, mcp_server=False,
-                show_error=False, quiet=True, prevent_thread_lock=True)
+    try:
+        page.launch(server_name=host, server_port=port, auth=auth, share=share, root_path=root_path,
+                    max_file_size=f"{megabytes}mb", theme=system, css=CSS, footer_links=[], run_history=False,
+                    enable_monitoring=False, state_session_capacity=SESSIONS, ssr_mode=False, pwa=False,
+                    mcp_server=False, show_error=False, quiet=True, prevent_thread_lock=True)
+    except OSError as error:
+        # Its own message speaks of Gradio's settings.
+        raise ValueError(f"port={port or '7860 to 7959'} of host={host!r} is taken or not this machine's; name "
+                         "others.") from error
     address = page.share_url or page.local_url
     if block:
         print(f"The page is at {address} (Ctrl+C ends it).", flush=True)

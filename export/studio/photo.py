@@ -97,8 +97,8 @@ def build(models: Models, shared: gr.State):
 
     @in_words
     def open_photo(progress=gr.Progress(), taken=None):
-        if taken is None:
-            raise ValueError("There is no photo yet.")
+        if taken is None:  # the camera's picture was taken away
+            return [gr.skip()] * len(outputs)
         return shown(read_photo(models, taken, progress), 0, progress)
 
     @in_words

@@ -5,13 +5,15 @@ import re
 
 import pytest
 
+import attr2image_tf
+from attr2image_tf.client import connect
 from tests.export import tiny_models
 
 pytestmark = pytest.mark.slow
 
 ROOT = pathlib.Path(__file__).parents[2]
 SIZE = 32
-CLIENT, TENSORFLOW = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+NOTEBOOK, CLIENT, TENSORFLOW = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 BUILD, = re.findall(r"```python\n(.*?)```", (ROOT / "BUILD.md").read_text(), re.DOTALL)
 ADDRESSES = {"REST": "http://localhost:8501", "gRPC": "grpc://localhost:8500"}
 
@@ -52,6 +54,14 @@ def test_the_client(way, server):
     assert said == 1
     assert names["older"].shape == names["faces"].shape[1:] and (names["older"] != names["faces"][0]).any()
     assert set(names["found"].attributes) == set(tiny_models.NAMES)
+
+
+@pytest.mark.usefixtures("place")
+def test_the_notebook(monkeypatch):
+    assert NOTEBOOK.count('attr2image_tf.load("pretrained:faces-64")') == 1
+    monkeypatch.setattr(attr2image_tf, "load", lambda name: connect("models"))
+    names, said = run(NOTEBOOK)
+    assert said == 1 and (names["older"] != names["faces"][0]).any()
 
 
 @pytest.mark.usefixtures("place")

@@ -68,7 +68,9 @@ class Generator(tf.Module):
         is wanted.
         """
         read = {variable.ref(): variable for function in functions.values() for variable in function.graph.variables}
-        self._variables = list(read.values())
+        captured = {id(outside) for function in functions.values() for outside, _ in function.graph.captures}
+        self._stored = [kernel for kernel in self._model.value.stored_kernels if id(kernel.resource_handle) in captured]
+        self._variables = [*read.values(), *(kernel.stored for kernel in self._stored)]
 
     def generate(self, attributes, seed):
         with tf.control_dependencies(_checks(attributes=attributes, seed=seed)):

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from attr2image_tf.models.randomness import stateless_normal
+from attr2image_tf.models.stored import StoredKernel
 
 # A coupling scales by at most exp(1.5); without a bound one far latent makes training diverge.
 _LARGEST_LOG_SCALE = 1.5
@@ -58,10 +59,11 @@ class CouplingFlow(tf.Module):
             log_determinant -= tf.reduce_sum(log_scale, -1)
         return values, log_determinant
 
-    def store(self, dtype):
-        """Keeps the kernels in another type, each cast when it is used; for inference."""
+    def store(self, dtype) -> list[StoredKernel]:
+        """Keeps the kernels in another type on disk, and returns them; for inference."""
         for network in self._networks:
-            network.kernels = [tf.Variable(tf.cast(kernel, dtype), trainable=False) for kernel in network.kernels]
+            network.kernels = [StoredKernel(kernel, dtype, tf.float32) for kernel in network.kernels]
+        return [kernel for network in self._networks for kernel in network.kernels]
 
     def _coupling(self, values, condition, order, network, dropout=0.0, seed=None):
         """The half that stays and the half that moves, and how far."""
@@ -83,8 +85,8 @@ class _Network(tf.Module):
 
     def __call__(self, values, dropout, seed):
         for layer, (kernel, bias) in enumerate(zip(self.kernels[:-1], self.biases[:-1], strict=True)):
-            values = tf.nn.relu(tf.matmul(values, tf.cast(kernel, tf.float32)) + bias)
+            values = tf.nn.relu(tf.matmul(values, kernel) + bias)
             if dropout:
                 values = tf.nn.experimental.stateless_dropout(
                     values, dropout, seed=seed + tf.constant([64 * self._index + layer, 0]), rng_alg="philox")
-        return tf.matmul(values, tf.cast(self.kernels[-1], tf.float32)) + self.biases[-1]
+        return tf.matmul(values, self.kernels[-1]) + self.biases[-1]

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from attr2image_tf.models.narrow import NarrowConv2D, convolve_narrow, rotated_kernel
 from attr2image_tf.models.networks import ConvBlock
+from attr2image_tf.models.stored import StoredKernel
 from attr2image_tf.models.upsampling import (
     convolve_polyphase,
     convolve_upsampled,
@@ -22,8 +23,7 @@ def fold(model, storage: tf.DType | None = None, gradients: bool = True):
     Args:
         model: AttributeModel, its weights final.
         storage: tf.float16 or tf.bfloat16 to keep the kernels of convolution blocks, dense layers and the prior's flow,
-            nearly all of the model, in half the space, each cast to float32 when it is used. By default they stay as
-            they are.
+            nearly all of the model, in half the space on disk (`StoredKernel`). By default they stay as they are.
         gradients: whether gradients for the latents are wanted; False keeps less where pictures are drawn and nothing
             else.
 
@@ -37,21 +37,23 @@ def fold(model, storage: tf.DType | None = None, gradients: bool = True):
     if before is not None:
         raise ValueError(f"fold: the model is folded already, with {dict(before)}, and cannot be with {folding}; load "
                          "it anew.")
+    stored = []
     for network in model.layers:
         blocks = conv_blocks(network)
         blocks[:] = [FoldedConvBlock(block, storage, gradients) for block in blocks]
+        stored += [kernel for block in blocks for kernel in block.stored]
         for name in ("head", "heads"):
             if isinstance(getattr(network, name, None), NarrowConv2D):
                 setattr(network, name, FoldedNarrowConv2D(getattr(network, name)))
         for weight in network.weights if storage else ():
             if len(weight.shape) == 2:
-                # A matrix product of Keras casts the narrower of its arguments. There is no public way to change the
-                # type of a variable.
-                weight._value = tf.Variable(tf.cast(weight.value, storage), trainable=False)
+                # There is no public way to put something else into the place of a variable.
+                weight._value = StoredKernel(weight.value, storage, weight.value.dtype)
+                stored.append(weight._value)
     for part in model.prior.parts if storage else ():
         if part.flow is not None:
-            part.flow.store(storage)
-    model.folding = folding
+            stored += part.flow.store(storage)
+    model.folding, model.stored_kernels = folding, tuple(stored)
     return model
 
 
@@ -65,7 +67,7 @@ class FoldedConvBlock:
 
     Args:
         block: ConvBlock, trained.
-        storage: dtype of stored kernels, the compute dtype by default.
+        storage: dtype of kernels on disk, the compute dtype by default.
         gradients: bool. Whether upsampled convolutions keep what their gradients need.
     """
 
@@ -79,9 +81,10 @@ class FoldedConvBlock:
         if block.upsample:
             kernels = [*polyphase_kernels(kernel), *([transposed_kernel(kernel)] if gradients else [])]
             self._convolve = convolve_upsampled if gradients else convolve_polyphase
-        # Variables, so that a SavedModel keeps them once for all signatures.
-        self._weights = [tf.Variable(tf.cast(part, dtype or self._dtype), trainable=False)
-                         for part, dtype in (*((kernel, storage) for kernel in kernels), (bias, None))]
+        # Not constants, so that a SavedModel keeps them once for all signatures.
+        self.stored = [StoredKernel(kernel, storage, self._dtype) for kernel in kernels] if storage else []
+        others = [bias] if storage else [*kernels, bias]
+        self._weights = self.stored + [tf.Variable(tf.cast(part, self._dtype), trainable=False) for part in others]
 
     def __call__(self, inputs, training=False):
         if training:

@@ -6,6 +6,7 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
+from attr2image_tf.client.checks import as_whole
 from export.studio import attributes, controls, files, photo, subject
 from export.studio.errors import in_words
 from export.studio.loading import Models
@@ -51,16 +52,20 @@ def fill(client, taken: subject.Photo, hidden: np.ndarray, answers: int,
         seed: of all but the first.
 
     Raises:
-        ValueError: all that the model sees is hidden, or nothing of it.
+        ValueError: all that the model sees is hidden, or nothing of it; a seed that is none.
     """
+    seed = as_whole("seed", seed, 0)
     region = region_of(taken, hidden, client.image_size)
-    observed = region.observed(hidden, client.image_size)
+    touched = region.touched(hidden, client.image_size)
+    if touched.all() or not touched.any():
+        raise ValueError("All that the model sees is brushed over: leave some of it." if touched.any() else
+                         "Nothing that the model sees is brushed over: brush over a part of a face, or of the middle.")
     small = region.cut(taken.pixels, client.image_size, hidden)
-    found = client.infer(small, hidden=~observed)
+    found = client.infer(small, hidden=touched)
     amounts = attributes.deviations(client.schema, found.vector)
     given = dict(zip(client.schema.names, amounts.tolist(), strict=True))
     for number in range(answers):
-        filled = client.complete(small, ~observed, seed=None if number == 0 else seed + number, attributes=given)
+        filled = client.complete(small, touched, seed=(seed + number) % 2**31 if number else None, attributes=given)
         yield filled, region.put_back(taken.pixels, small, filled, hidden)
 
 

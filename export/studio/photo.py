@@ -64,8 +64,8 @@ def build(models: Models, shared: gr.State):
             drawn = gr.Button("Use a drawn picture", size="md", elem_id="photo_drawn")
             with gr.Accordion("Camera", open=False):
                 camera = gr.Image(sources=["webcam"], type="numpy", label="Camera", buttons=[])
-            note = gr.Markdown("A photo stays on the machine that this page comes from, and is forgotten when you "
-                               "close the page.", elem_id="photo_note")
+            note = gr.Markdown("A photo stays on the machine that this page comes from, and is forgotten within "
+                               "two hours.", elem_id="photo_note")
             whole = controls.picture("What is looked at", visible=False, buttons=[], elem_id="photo_marked")
             face = gr.Radio([], label="Which face", visible=False, elem_id="photo_face")
             chart = gr.HTML(elem_id="photo_chart")
@@ -92,8 +92,7 @@ def build(models: Models, shared: gr.State):
         return [seen, uuid.uuid4().hex, controls.sentence(photo.note),
                 gr.Image(subject.marked(photo, place), visible=True),
                 gr.Radio(names, value=place, visible=count > 1), gr.Column(visible=False), gr.Column(visible=True),
-                small, small,
-                files.jpeg(photo.pixels, "photo.jpg"), attributes.chart(schema, seen.found.vector)]
+                small, small, files.jpeg(photo.pixels, "photo.jpg"), attributes.chart(schema, seen.found.vector)]
 
     @in_words
     def open_photo(progress=gr.Progress(), taken=None):

@@ -175,9 +175,14 @@ def test_nothing_brushed_over_is_said(editor):
         fill.brushed(editor, (60, 90))
 
 
-def test_a_face_that_is_hidden_as_a_whole_is_refused(client, photo):
-    with pytest.raises(ValueError, match="covers all"):
-        next(fill.fill(client, photo, np.ones(photo.pixels.shape[:2], bool), 1, 0))
+def test_all_or_nothing_of_a_face_cannot_be_filled_in(client, photo):
+    everything, corner = np.ones((2, *photo.pixels.shape[:2]), bool)
+    corner[5:] = False
+    for hidden, said in ((everything, "leave some of it"), (corner, "Nothing that the model sees")):
+        with pytest.raises(ValueError, match=said):
+            next(fill.fill(client, photo, hidden, 1, 0))
+    with pytest.raises(ValueError, match="seed=None: expected a whole number"):
+        next(fill.fill(client, photo, corner, 1, None))
 
 
 def test_a_walk_goes_from_the_least_to_the_most_of_training(client, seen):

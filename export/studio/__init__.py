@@ -2,10 +2,11 @@
 
 It knows models by `attr2image_tf.client` alone, and needs Gradio (pip install ".[studio]").
 
-    attributes.py   names in groups, ranges, the chart
-    subject.py      a photo: its faces, what was found behind one of them
-    walk.py draw.py fill.py photo.py      a tab each: its functions, and how it looks
-    page.py         the tabs together, and how they are served
+    attributes.py                       names in groups, ranges, the chart
+    subject.py files.py                 photos and what was found in them; pictures as files
+    draw.py photo.py fill.py walk.py    a tab each: its functions, and how it looks
+    controls.py errors.py loading.py    what tabs share
+    page.py starting.py                 the tabs together and how they are served; what comes before
 """
 
 import os

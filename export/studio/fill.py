@@ -6,6 +6,7 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
+from attr2image_tf.client import photos
 from attr2image_tf.client.checks import as_whole
 from export.studio import attributes, controls, files, photo, subject
 from export.studio.errors import in_words
@@ -35,7 +36,7 @@ def brushed(editor: dict | None, size: tuple[int, int]) -> np.ndarray:
     return hidden
 
 
-def region_of(taken: subject.Photo, hidden: np.ndarray, size: int):
+def region_of(taken: subject.Photo, hidden: np.ndarray, size: int) -> photos.Region:
     """The part of a photo of which most is hidden."""
     return max(taken.regions, key=lambda region: region.touched(hidden, size).sum())
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import pathlib
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -21,14 +20,13 @@ class Photo:
 
     Attributes:
         pixels: uint8 [H, W, 3].
-        regions: the parts, the best first, at least one; each cuts a small picture and puts it back as
-            `photos.Square` does.
+        regions: the parts, the best first, at least one.
         boxes: left, top, right and bottom of each, in pixels.
         note: a sentence on how they were found.
     """
 
     pixels: np.ndarray
-    regions: tuple[Any, ...]
+    regions: tuple[photos.Region, ...]
     boxes: tuple[tuple[float, float, float, float], ...]
     note: str
 
@@ -45,7 +43,7 @@ class Subject:
     """
 
     photo: Photo
-    region: Any
+    region: photos.Region
     small: np.ndarray
     found: Found
 

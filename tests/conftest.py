@@ -53,6 +53,7 @@ def pytest_collection_modifyitems(items):
         return places.get(group(file), len(places)), file.startswith("tests/benchmarks/")
 
     items.sort(key=place)
+    processes.leave_graphs_as_they_are()
 
 
 @pytest.fixture(scope="session")

@@ -11,3 +11,6 @@ import attr2image_tf.evaluation.regressor_training  # noqa: F401
 import attr2image_tf.evaluation.report  # noqa: F401
 import export.publishing  # noqa: F401
 import trainers.loop  # noqa: F401
+from tests.processes import leave_graphs_as_they_are
+
+leave_graphs_as_they_are()

@@ -22,6 +22,16 @@ _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["tests.preloaded"])
 
 
+def leave_graphs_as_they_are():
+    """Switches off what rewrites a graph before it first runs: a third of the time of tests, in which graphs run once.
+
+    Results differ by rounding. What is started as a user starts it has it on (tests/readme_walk_test.py,
+    tests/export/plain_process.py, tests/pretrained_test.py).
+    """
+    import tensorflow as tf
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
 class Process:
     """As much of subprocess.Popen as the tests need, for a module or a file of Python.
 

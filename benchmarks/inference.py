@@ -29,6 +29,7 @@ from attr2image_tf.models.folding import fold
 from attr2image_tf.run_folder import RunFolder
 from benchmarks.memory import peak_gib
 from benchmarks.peer import PEER, measure_peer
+from export.publishing import load_reader
 from trainers.flags import define_dataset_flags, define_path, load_dataset, run
 
 define_dataset_flags()
@@ -36,6 +37,8 @@ _RUN = define_path("run", None, "Folder of a trained run.")
 _PICTURES = flags.DEFINE_integer("pictures", 256, "Test pictures, evenly over the split.", lower_bound=1)
 _BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["1", "16", "64"], "Batch sizes that are timed.")
 _METHODS = flags.DEFINE_list("methods", ["50", "100"], "Step limits of the fast method that are tried.")
+_REGRESSOR = define_path("regressor", None, "Folder of an attribute regressor, to measure attributes that it reads "
+                         "beside those that the generator alone finds.")
 _OUTPUT = define_path("output", None, "Folder for results.")
 
 REFERENCE = OptimizerConfig.paper()
@@ -81,13 +84,26 @@ def measure_energies(model, pictures, attributes, folder, batch_size=16):
     return results
 
 
-def measure_attributes(model, schema, pictures, attributes, batch_size=16):
-    """Correlation of the attributes found with the true ones: standardised scores of all pictures and attributes."""
-    optimizer = create(model, OptimizerConfig(), schema)
-    found = [optimizer.infer_attributes(pictures[first:first + batch_size])["attributes"].numpy()
-             for first in range(0, len(pictures), batch_size)]
-    scores = [((part - schema.mean) / schema.scale).ravel() for part in (np.concatenate(found), attributes.numpy())]
-    return float(np.corrcoef(*scores)[0, 1])
+def measure_attributes(model, schema, pictures, attributes, regressor=None, batch_size=16):
+    """What is found where attributes are unknown.
+
+    Returns:
+        correlation: of the attributes found with the true ones, standardised scores of all pictures and attributes.
+        reconstruction_energy: its mean.
+        seconds: of all batches but the first, which traces.
+    """
+    optimizer = model_optimizer(model, schema=schema, reader=regressor and regressor.read,
+                                error_covariance=regressor and regressor.error_covariance)
+    found, started = [], None
+    for first in range(0, len(pictures), batch_size):
+        found.append(optimizer.infer_attributes(pictures[first:first + batch_size]))
+        started = started or time.monotonic()
+    seconds = time.monotonic() - started
+    parts = {name: np.concatenate([part[name].numpy() for part in found])
+             for name in ("attributes", "reconstruction_energy")}
+    scores = [((part - schema.mean) / schema.scale).ravel() for part in (parts["attributes"], attributes.numpy())]
+    return {"correlation": float(np.corrcoef(*scores)[0, 1]), "seconds": seconds,
+            "reconstruction_energy": float(parts["reconstruction_energy"].mean())}
 
 
 def measure_times(model, pictures, attributes, batch_size):
@@ -180,15 +196,21 @@ def main(values):
                                     lambda size=size: compare_with_peer(model.config, pictures, attributes, size))
         logging.info("Batch %d: timed beside the peer.", size)
     energies = measure_energies(model, pictures, attributes, folder)
-    correlation = measure_attributes(model, dataset.schema, pictures, attributes)
+    unknown = {"by the generator": measure_attributes(model, dataset.schema, pictures, attributes)}
+    if _REGRESSOR.value:
+        unknown["read by the regressor"] = measure_attributes(
+            model, dataset.schema, pictures, attributes,
+            load_reader(_REGRESSOR.value, dataset.schema, model.config.image_size))
     text = table(energies, times, peers)
     write_text(folder / "inference.json", json.dumps(
         {"run": _RUN.value, "pictures": len(pictures), "seconds": times, "peer_seconds": peers,
-         "peak_memory_gib": memory, "attribute_correlation": correlation,
+         "peak_memory_gib": memory, "unknown_attributes": unknown,
          "energies": {name: found["energy"].tolist() for name, found in energies.items()}}))
     write_text(folder / "inference.md", text)
-    print(f"{text}\n\n{len(pictures)} pictures; {max(memory.values()):.2f} GiB of memory at the most. The attributes "
-          f"found correlate with the true ones by {correlation:.3f}.")
+    print(f"{text}\n\n{len(pictures)} pictures; {max(memory.values()):.2f} GiB of memory at the most. Attributes "
+          "that are not given:", *(f"{way}: correlation with the true ones {{correlation:.3f}}, reconstruction energy "
+                                   "{{reconstruction_energy:.1f}}, {{seconds:.0f}} s".format(**found)
+                                   for way, found in unknown.items()), sep="\n")
 
 
 if __name__ == "__main__":

@@ -8,15 +8,14 @@ Its model card, NAME.md beside it, is written by hand.
 """
 
 import json
-import lzma
-import tarfile
 import tempfile
 
 from absl import flags
 
 from attr2image_tf import pretrained
-from attr2image_tf.files import as_path, replacing, write_text
+from attr2image_tf.files import as_path, write_text
 from export.litert_file import export_litert
+from export.packing import pack
 from export.publishing import export_run, picture_difference
 from trainers.flags import define_path, require, run
 
@@ -25,23 +24,6 @@ define_path("regressor", None, "Folder of the attribute regressor that reads att
 flags.DEFINE_string("name", None, "Of the model, such as faces-64.")
 flags.DEFINE_integer("significant_bits", 6, "To which kernels are rounded; bfloat16 has 8.", lower_bound=2,
                      upper_bound=24)
-
-
-def pack(folder, archive):
-    """Packs a folder, the same one always to the same bytes. Weights that two models share are kept once."""
-    def neutral(member):
-        member.mtime = member.uid = member.gid = 0
-        member.uname = member.gname = ""
-        member.mode = 0o755 if member.isdir() else 0o644
-        return member
-
-    # The dictionary reaches over both models; numbers are of four bytes.
-    filters = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": 2**27, "lc": 2, "lp": 2,
-                "pb": 2}]
-    with (replacing(archive) as beside, lzma.open(beside, "wb", filters=filters) as stream,
-          tarfile.open(fileobj=stream, mode="w") as packed):
-        for path in sorted(as_path(folder).rglob("*")):
-            packed.add(path, path.relative_to(folder), recursive=False, filter=neutral)
 
 
 def main(values):

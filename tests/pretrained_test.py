@@ -13,7 +13,7 @@ import pytest
 import attr2image_tf
 from attr2image_tf import pretrained
 from attr2image_tf.client import connect
-from export.pretrained import pack
+from export.packing import pack
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 

@@ -220,7 +220,7 @@ class FineTuningConfig(Config):
     largest_change: float = 1.5
     background: bool = False
     discriminator_width: float = 1.0
-    discriminator_rate: float = 1e-4
+    discriminator_rate: float = 5e-5
     penalty: float = 1.0
     penalty_interval: int = 8
 

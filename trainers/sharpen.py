@@ -37,7 +37,8 @@ define_path("output", None, "Run folder of the result; an unfinished one of the 
 define_path("regressor", "", "Folder of the regressor of the attribute terms, other than all that judge the result.")
 define_source_flags()
 # Of the rest the run decides.
-flags.DEFINE_integer("epochs", 10, "Passes over the training split.", lower_bound=1)
+flags.DEFINE_integer("epochs", 2, "Passes over the training split. After some the discriminator is far ahead, and "
+                     "faces get lines as of a pen.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 16, "Pictures of one step over all replicas together, two a replica or more; "
                      "beside each a sample is drawn.", lower_bound=2)
 flags.DEFINE_float("learning_rate", 1e-4, "Of the decoders' Adam, above 0.")

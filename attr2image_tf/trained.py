@@ -108,9 +108,16 @@ class TrainedModel:
             callbacks: Keras'.
 
         Raises:
-            ValueError: batches without what the model needs, or of another size.
+            ValueError: batches without what the model needs, or of another size, or without an end.
         """
         self._check(dataset.element_spec)
+        count = int(dataset.cardinality())
+        if count == tf.data.INFINITE_CARDINALITY:
+            raise ValueError("dataset: it never ends; `take` as many batches as an epoch shall have.")
+        if count == tf.data.UNKNOWN_CARDINALITY:
+            # Keras would take the end of the first epoch for a mistake.
+            count = int(dataset.reduce(np.int64(0), lambda seen, _: seen + 1))
+            dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
         batches = dataset.map(self._batch, num_parallel_calls=tf.data.AUTOTUNE)
         self.model.compile(optimizer=keras.optimizers.Adam(learning_rate))
         history = self.model.fit(batches.prefetch(1), epochs=epochs, shuffle=False, callbacks=list(callbacks))

@@ -57,6 +57,10 @@ def test_a_model_of_ones_own_is_trained_and_gets_its_prior():
     model = attr2image_tf.create("cvae", NAMES, ATTRIBUTES, image_size=SIZE, width=1 / 32, latent_size=4)
     before = model.generate(seed=1)
     batches = tf.data.Dataset.from_tensor_slices({"image": pictures, "attributes": ATTRIBUTES}).batch(20)
+    with pytest.raises(ValueError, match="it never ends"):
+        model.fit(batches.repeat())
+    # Of a set that does not say how long it is.
+    batches = batches.filter(lambda batch: True)
     history = model.fit(batches, epochs=8, learning_rate=1e-2).history
     assert history["loss"][-1] < history["loss"][0] and model.model.prior.kind == "gaussian"
     assert (model.generate(seed=1) != before).any()

@@ -26,7 +26,7 @@ def leave_graphs_as_they_are():
     """Switches off what rewrites a graph before it first runs: a third of the time of tests, in which graphs run once.
 
     Results differ by rounding. What is started as a user starts it has it on (tests/readme_walk_test.py,
-    tests/export/plain_process.py, tests/pretrained_test.py).
+    tests/pretrained_test.py).
     """
     import tensorflow as tf
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})

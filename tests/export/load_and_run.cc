@@ -46,8 +46,10 @@ tf::Status ReadRequests(const std::string& path, std::vector<std::pair<std::stri
 
 tf::Status Run(const std::string& model, const std::string& requests_path, const std::string& answers_path) {
   tf::SavedModelBundle bundle;
-  TF_RETURN_IF_ERROR(
-      tf::LoadSavedModel(tf::SessionOptions(), tf::RunOptions(), model, {"serve"}, &bundle));
+  tf::SessionOptions options;
+  // As in the tests that compare: a descent carries the rounding of rewritten graphs on.
+  options.config.mutable_graph_options()->mutable_rewrite_options()->set_disable_meta_optimizer(true);
+  TF_RETURN_IF_ERROR(tf::LoadSavedModel(options, tf::RunOptions(), model, {"serve"}, &bundle));
   std::vector<std::pair<std::string, Inputs>> requests;
   TF_RETURN_IF_ERROR(ReadRequests(requests_path, &requests));
   std::unique_ptr<tf::WritableFile> file;

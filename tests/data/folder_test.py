@@ -601,7 +601,6 @@ def test_a_killed_run_goes_on_with_the_chunk_it_was_at(own, tmp_path, monkeypatc
         from attr2image_tf.data.folder import chunks as folder_chunks
         from attr2image_tf.data.folder.check import check_folder
         from attr2image_tf.data.folder.table import read_table
-from attr2image_tf.data.lfw.files import FACE_PLACES
         folder_chunks.CHUNK, small, calls = 8, folder_chunks.make_small, []
 
         def small_or_die(*arguments):

@@ -7,6 +7,7 @@ import typing
 from collections.abc import Callable
 
 PRIORS = ("standard", "gaussian", "flow")
+SCHEDULES = ("constant", "cosine")
 OBSERVATION_NOISES = ("fixed", "learned", "running", "validation")
 
 
@@ -249,7 +250,9 @@ class RunConfig(Config):
         model: ModelConfig.
         epochs: passes over the training split; the one key that may be raised when a run is continued.
         batch_size: examples of one step over all replicas together.
-        learning_rate: of Adam, above 0.
+        learning_rate: of Adam, above 0; its largest where a schedule changes it.
+        schedule: "constant" (the release's), or "cosine": it rises over the first twentieth of all steps and falls to 0
+            by half a cosine. More epochs for a run that had ended let it rise again to where they put it.
         l2: coefficient of the L2 penalty on kernels, at least 0. 0.004 is the release's, whose loss is a sum over 32
             examples; here it is their mean, beside which the penalty is 32 times as strong.
         clip_norm: largest global norm of the gradients; 0 switches clipping off.
@@ -262,7 +265,8 @@ class RunConfig(Config):
         fine_tuning: how the decoders of another run were tuned (`trainers.sharpen`); None in a run trained from the
             start.
         version: of this format. 1, whose files do not say so, had one standard deviation for both likelihoods of
-            DisCVAE, no fitted prior, and a blur in sharpening that made it two thirds as strong; 2 no fine-tuning.
+            DisCVAE, no fitted prior, and a blur in sharpening that made it two thirds as strong; 2 no fine-tuning;
+            3 no schedule.
     """
 
     dataset: str
@@ -270,6 +274,7 @@ class RunConfig(Config):
     epochs: int = 20
     batch_size: int = 32
     learning_rate: float = 3e-4
+    schedule: str = choice("constant", SCHEDULES)
     l2: float = 0.004
     clip_norm: float = 0.0
     average_decay: float = 0.999
@@ -279,7 +284,7 @@ class RunConfig(Config):
     sharpening: float = 1.5
     prior_steps: int = 2000
     fine_tuning: FineTuningConfig | None = None
-    version: int = 3
+    version: int = 4
 
     @classmethod
     def from_dict(cls, values: dict):
@@ -308,7 +313,7 @@ class RunConfig(Config):
 
     def __post_init__(self):
         super().__post_init__()
-        self.require(1 <= self.version <= 3, "version", "1 to 3; a newer one needs a newer version of this package")
+        self.require(1 <= self.version <= 4, "version", "1 to 4; a newer one needs a newer version of this package")
         for name in ("epochs", "batch_size"):
             self.require(getattr(self, name) >= 1, name, "at least 1")
         self.require(self.learning_rate > 0, "learning_rate", "above 0")

@@ -95,5 +95,5 @@ def test_a_run_of_version_1_keeps_what_it_was():
     assert (read.version, read.l2, read.model.shared_observation_noise, read.model.prior) == (1, 0.5, True, "standard")
     # Written and read again it is the same run.
     assert RunConfig.from_json(read.to_json()) == read
-    with pytest.raises(ConfigError, match="version=4: expected 1 to 3; a newer one needs a newer version"):
-        RunConfig.from_dict(new | {"version": 4})
+    with pytest.raises(ConfigError, match="version=5: expected 1 to 4; a newer one needs a newer version"):
+        RunConfig.from_dict(new | {"version": 5})

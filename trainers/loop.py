@@ -18,7 +18,7 @@ from attr2image_tf.config import RunConfig
 from attr2image_tf.data.batches import BatchReader
 from attr2image_tf.models.latent_prior import STANDARD
 from attr2image_tf.models.observation_noise import IMAGE
-from attr2image_tf.models.optimizer import Adam, WeightAverage
+from attr2image_tf.models.optimizer import Adam, WeightAverage, learning_rate
 from attr2image_tf.models.prior_fitting import Posteriors, encoder, fit_gaussian
 from attr2image_tf.run_folder import RunFolder
 
@@ -38,6 +38,7 @@ class BoundLearner:
 
     Args:
         config: RunConfig.
+        steps: int. Of the whole run.
 
     Attributes:
         model: AttributeModel.
@@ -51,10 +52,11 @@ class BoundLearner:
 
     terms, shown, tunes = (), "lower_bound", False
 
-    def __init__(self, config: RunConfig):
+    def __init__(self, config: RunConfig, steps: int):
         self.model = models.create(config.model)
         self.optimizer = Adam(
-            [variable.value for variable in self.model.trainable_variables], config.learning_rate, l2=config.l2,
+            [variable.value for variable in self.model.trainable_variables],
+            learning_rate(config.schedule, config.learning_rate, steps), l2=config.l2,
             clip_norm=config.clip_norm, scale_loss=config.model.precision == "mixed_float16")
         self.iterations, self.skipped = self.optimizer.iterations, self.optimizer.skipped
         self.state = {"optimizer": self.optimizer}
@@ -82,7 +84,8 @@ class Loop:
         steps_per_execution: int, at least 1. Steps between returns to Python.
         checkpoint_seconds: float. Time between checkpoints; each epoch ends with one too.
         on_epoch: function of (loop, epoch, row of log.csv), called with the averaged weights in place.
-        learner: function of the configuration that makes what is trained; see BoundLearner.
+        learner: function of the configuration and the steps of the whole run that makes what is trained; see
+            BoundLearner.
     """
 
     def __init__(self, config: RunConfig, reader: BatchReader, strategy: tf.distribute.Strategy, folder: RunFolder, *,
@@ -92,7 +95,7 @@ class Loop:
         self.chief, self.on_epoch = chief, on_epoch
         self.steps_per_execution, self.checkpoint_seconds = steps_per_execution, checkpoint_seconds
         with strategy.scope():
-            self.learner = learner(config)
+            self.learner = learner(config, config.epochs * reader.steps_per_epoch)
             self.model = self.learner.model
             self._variables = [variable.value for variable in self.model.variables]
             self.average = WeightAverage(self._variables, config.average_decay)

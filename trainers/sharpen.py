@@ -92,8 +92,8 @@ def main(values):
         regressor = load_regressor(config, schema)
     dataset = load_run_dataset(values, config, schema)
 
-    def learner(config):
-        return Sharpener(source.load_model(), config, regressor)
+    def learner(config, steps):
+        return Sharpener(source.load_model(), config, steps, regressor)
 
     loop = make_loop(values, config, dataset, strategy, folder, learner=learner)
     if loop.chief and source.prior.exists() and not folder.prior.exists():

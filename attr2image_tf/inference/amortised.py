@@ -1,10 +1,10 @@
-"""A start for the descent from the encoder, nearer to the minimum than the prior's mean."""
+"""A guess of the posterior from the encoder: a start nearer to the minimum than the prior's mean, and its scale."""
 
 import tensorflow as tf
 
 
 def amortised_start(model, images, attributes, observed):
-    """The mean of q(z | x, y), with what inference does not know taken from the model's own drawing.
+    """Mean and standard deviation of q(z | x, y), with what inference does not know taken from the model's own drawing.
 
     Hidden pixels and the foreground's mask come from the picture at e = 0 of the prior. A second round, from the
     picture at the first guess, was measured and gains nothing.
@@ -16,10 +16,11 @@ def amortised_start(model, images, attributes, observed):
         observed: float32 [B, H, W, 1], 0 where hidden.
 
     Returns:
-        float32 [B, Z].
+        float32 [B, Z] and float32 [B, Z].
     """
     typical = model.latents_from_noise(tf.zeros([tf.shape(images)[0], model.latent_size]), attributes)
     drawn = model.decode(typical, attributes)
     shown = tf.where(observed > 0.0, images, drawn["images"])
     masks = 1.0 - drawn["gates"] if "gates" in drawn else tf.ones_like(shown[..., :1])
-    return model.encode(shown, masks, attributes).mean()
+    posterior = model.encode(shown, masks, attributes)
+    return posterior.mean(), posterior.stddev()

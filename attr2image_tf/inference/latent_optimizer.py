@@ -55,11 +55,13 @@ class LatentOptimizer:
         z* = argmin_z E(z; x, y),   E = L(mu(z, y), x; observed) + lambda * R(z)                           (eq. 9)
 
     The generator mu is known by its call alone, and so is the prior p(z | y) of its latents, as an invertible function
-    z = f(e; y) of e ~ N(0, I). The descent is over e, in which R is ||e||^2 / 2 whatever the prior. Unknown attributes
-    are found along with e, in the whitened coordinates of AttributePrior, whose negative log-density joins R; with a
-    reader it starts from what that reads in the picture, and moves as far as its errors allow. All
-    methods take batches in which every row is a problem of its own: its result does not depend on the other rows, up to
-    rounding. They can be called inside a tf.function, and hold no Python in their loops.
+    z = f(e; y) of e ~ N(0, I), so that R is ||e||^2 / 2 whatever the prior. The descent is over v, z = m + s v, with m
+    and s a guess of the posterior's mean and standard deviation: there a step of 1 matters alike in all directions, as
+    it would not in z or in e. Without a guess it is over e. Unknown attributes are found along, in the whitened
+    coordinates of AttributePrior, whose negative log-density joins R; with a reader it starts from what that reads in
+    the picture, and moves as far as its errors allow. All methods take batches in which every row is a problem of its
+    own: its result does not depend on the other rows, up to rounding. They can be called inside a tf.function, and hold
+    no Python in their loops.
 
     Args:
         generator: function of latents float32 [B, Z] and attributes float32 [B, A], differentiable, row by row. It
@@ -72,8 +74,8 @@ class LatentOptimizer:
         prior: whatever has `latents_from_noise` and `noise_from_latents`, functions of float32 [B, Z] and attributes
             [B, A] that invert each other, such as AttributeModel. None is N(0, I): z = e.
         attribute_prior: AttributePrior, needed where attributes are unknown.
-        start: function of images, attributes and observed to latents float32 [B, Z] from which the descent starts,
-            such as `amortised_start` of a model. None is the prior's mean.
+        start: function of images, attributes and observed to m float32 [B, Z], from which the descent starts, and s
+            float32 [B, Z], above 0, such as `amortised_start` of a model. None starts from the prior's mean, in e.
 
     All results have, by row,
         latents: float32 [B, Z].
@@ -166,8 +168,8 @@ class LatentOptimizer:
             self._require_prior()
         else:
             attributes = check_attributes("attributes", attributes, images, self.attribute_size)
-        best, points = self._solve(images, observed, attributes)
-        results = [best] + [self._sample(images, observed, attributes, fold_in(seeds, number), points)
+        best, *found = self._solve(images, observed, attributes)
+        results = [best] + [self._sample(images, observed, attributes, fold_in(seeds, number), *found)
                             for number in range(1, samples + 1)]
         for result in results:
             result["images"] = fill_in(images, result["images"], observed)
@@ -200,7 +202,7 @@ class LatentOptimizer:
         new_attributes = check_attributes("new_attributes", new_attributes, images, self.attribute_size)
         result = {}
         if latents is None:
-            result, _ = self._solve(images, observed, attributes)
+            result, *_ = self._solve(images, observed, attributes)
             latents = result["latents"]
         latents = check_latents("latents", latents, images, self.latent_size)
         edited, before = self._edit(images, latents, attributes, new_attributes)
@@ -243,30 +245,26 @@ class LatentOptimizer:
             raise ValueError(f"LatentOptimizer: the generator gives {images.dtype.name}, not float32.")
         return shape[1], shape[2]
 
-    # What follows runs inside of a graph. A point is [e] or, where attributes are unknown, [e, w].
+    # What follows runs inside of a graph.
 
     def _solve_rows(self, images, observed, attributes):
         reading = self._read(images, observed) if attributes is None else None
         problem = _Problem(self, images, observed, attributes, reading)
         first = tf.zeros([tf.shape(images)[0], problem.size])
-        likely = attributes
-        if attributes is None:
-            likely = self.attribute_prior.to_attributes(first[:, self.latent_size:], reading)
         if self.start is not None:
-            latents = self.start(images, likely, observed)
-            first = tf.concat([self.to_noise(latents, likely), first[:, self.latent_size:]], -1)
+            problem.guess = self.start(images, problem.attributes_at(first), observed)
         found = self._descend(problem, first)
-        return problem.result(found), found.points
+        return problem.result(found), found.points, problem.guess, reading
 
-    def _sample_rows(self, images, observed, attributes, seeds, best):
+    def _sample_rows(self, images, observed, attributes, seeds, best, guess, reading):
         """A draw around the best points; see `complete`."""
-        reading = self._read(images, observed) if attributes is None else None
-        problem = _Problem(self, images, observed, attributes, reading)
+        problem = _Problem(self, images, observed, attributes, reading, guess)
         center = normal_by_example(fold_in(seeds, 0), [problem.size])
         noise = self.energy.observation_variance**0.5 * normal_by_example(fold_in(seeds, 1), images.shape[1:])
         noisy = images + noise / tf.sqrt(tf.maximum(observed, 1e-12))
         # Latents that the observed pixels say nothing about end at `center`; the others are soon put right.
-        found = self._descend(_Problem(self, noisy, observed, attributes, reading, center), best + center)
+        first = problem.from_whitened(problem.whitened(best) + center)
+        found = self._descend(_Problem(self, noisy, observed, attributes, reading, guess, center), first)
         return problem.result(found)
 
     def _read(self, images, observed):
@@ -297,11 +295,12 @@ class LatentOptimizer:
 class _Problem:
     """The energies of the rows of one batch, as a function of points.
 
-    A point is [e], or [e, w] where attributes are unknown; `center` moves the mean of both.
+    A point is [v], or [v, w] where attributes are unknown, with v = e where there is no guess. Whitened, it is [e, w],
+    whose mean `center` moves.
     """
 
-    def __init__(self, optimizer, images, observed, attributes, reading=None, center=None):
-        self.optimizer, self.energy, self.reading = optimizer, optimizer.energy, reading
+    def __init__(self, optimizer, images, observed, attributes, reading=None, guess=None, center=None):
+        self.optimizer, self.energy, self.reading, self.guess = optimizer, optimizer.energy, reading, guess
         self.latent_size = optimizer.latent_size
         self.size = optimizer.latent_size + (optimizer.attribute_prior.size if attributes is None else 0)
         self.images, self.observed, self.attributes = images, observed, attributes
@@ -333,16 +332,50 @@ class _Problem:
                   "stopped": found.stopped}
         return result if self.attributes is not None else {**result, "attributes": attributes}
 
+    def attributes_at(self, points, rows=None):
+        """y of points, float32 [b, A]; of all rows, or of those numbered."""
+        if self.attributes is not None:
+            return _take(self.attributes, rows)
+        reading = self.reading and Reading(*(_take(part, rows) for part in self.reading))
+        return self.optimizer.attribute_prior.to_attributes(points[:, self.latent_size:], reading)
+
+    def latents_at(self, points, attributes, rows=None):
+        """z of points, float32 [b, Z]."""
+        own = points[:, :self.latent_size]
+        if self.guess is None:
+            return self.optimizer.to_latents(own, attributes)
+        mean, deviation = (_take(part, rows) for part in self.guess)
+        return mean + deviation * own
+
+    def whitened(self, points):
+        """[e] or [e, w] of the points of all rows."""
+        if self.guess is None:
+            return points
+        attributes = self.attributes_at(points)
+        noise = self.optimizer.to_noise(self.latents_at(points, attributes), attributes)
+        return tf.concat([noise, points[:, self.latent_size:]], -1)
+
+    def from_whitened(self, whitened):
+        """The inverse of `whitened`."""
+        if self.guess is None:
+            return whitened
+        mean, deviation = self.guess
+        latents = self.optimizer.to_latents(whitened[:, :self.latent_size], self.attributes_at(whitened))
+        return tf.concat([(latents - mean) / deviation, whitened[:, self.latent_size:]], -1)
+
     def _parts(self, points, rows):
-        if self.attributes is None:
-            reading = self.reading and Reading(*(tf.gather(part, rows) for part in self.reading))
-            attributes = self.optimizer.attribute_prior.to_attributes(points[:, self.latent_size:], reading)
-        else:
-            attributes = tf.gather(self.attributes, rows)
-        latents, drawn = self.optimizer.draw(points[:, :self.latent_size], attributes)
+        attributes = self.attributes_at(points, rows)
+        latents = self.latents_at(points, attributes, rows)
+        drawn = self.optimizer.generator(latents, attributes)
         images = drawn["images"] if isinstance(drawn, dict) else drawn
         reconstruction = self.energy.reconstruction(images, tf.gather(self.images, rows),
                                                     tf.gather(self.observed, rows))
         # e and w alike: both have a standard normal prior.
-        prior = self.energy.regulariser(points - tf.gather(self.center, rows))
+        noise = points[:, :self.latent_size] if self.guess is None else self.optimizer.to_noise(latents, attributes)
+        whitened = tf.concat([noise, points[:, self.latent_size:]], -1)
+        prior = self.energy.regulariser(whitened - tf.gather(self.center, rows))
         return reconstruction, prior, latents, images, attributes
+
+
+def _take(values, rows):
+    return values if rows is None else tf.gather(values, rows)

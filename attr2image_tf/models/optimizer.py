@@ -1,6 +1,28 @@
-"""Adam for replicas that hold equal weights, and the moving average of weights."""
+"""Adam for replicas that hold equal weights, its schedule, and the moving average of weights."""
+
+import math
+from collections.abc import Callable
 
 import tensorflow as tf
+
+# The share of all steps over which a schedule's rate rises. Adam's first steps are as large as its later ones, and
+# would throw a network far from its start.
+WARM_UP = 0.05
+
+
+def cosine_schedule(largest: float, steps: int) -> Callable:
+    """A learning rate that rises from 0 to `largest` over the first twentieth of `steps` and falls back to 0 by half a
+    cosine (Loshchilov and Hutter 2017, without restarts), as a function of the steps that were seen."""
+    def rate(step):
+        done = tf.minimum(tf.cast(step, tf.float32) / float(steps), 1.0)
+        return largest * tf.minimum(done / WARM_UP, 1.0) * 0.5 * (1.0 + tf.cos(math.pi * done))
+
+    return rate
+
+
+def learning_rate(schedule: str, largest: float, steps: int) -> float | Callable:
+    """What `Adam` takes for a schedule of `config.SCHEDULES`."""
+    return cosine_schedule(largest, steps) if schedule == "cosine" else largest
 
 
 class Adam(tf.Module):
@@ -11,7 +33,7 @@ class Adam(tf.Module):
 
     Args:
         weights: list of tf.Variable to train. Slots are made at once, in the current distribution scope.
-        learning_rate: float, above 0.
+        learning_rate: float, above 0, or a function of `iterations`, such as `cosine_schedule`.
         l2: float. Its product with a kernel (rank 2 and up) is added to the kernel's gradient: a penalty of l2 / 2
             times the squared norm.
         clip_norm: float. The largest norm of all gradients together; 0 switches clipping off.
@@ -59,6 +81,7 @@ class Adam(tf.Module):
         if self.l2:
             gradients = [gradient + self.l2 * weight if weight.shape.rank > 1 else gradient
                          for gradient, weight in zip(gradients, weights, strict=True)]
+        rate = self.learning_rate(self.iterations) if callable(self.learning_rate) else self.learning_rate
         # Steps taken, not steps seen: the bias correction belongs to the moments.
         step = tf.cast(self.iterations - self.skipped + 1, tf.float32)
 
@@ -66,7 +89,7 @@ class Adam(tf.Module):
             for weight, gradient, first, second in zip(weights, gradients, self.first_moments, self.second_moments,
                                                        strict=True):
                 tf.raw_ops.ResourceApplyAdam(
-                    var=weight.handle, m=first.handle, v=second.handle, grad=gradient, lr=self.learning_rate,
+                    var=weight.handle, m=first.handle, v=second.handle, grad=gradient, lr=rate,
                     beta1=self.beta_1, beta2=self.beta_2, beta1_power=self.beta_1**step,
                     beta2_power=self.beta_2**step, epsilon=self.epsilon)
             return tf.constant(True)

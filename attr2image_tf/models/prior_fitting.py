@@ -5,7 +5,6 @@ What is fitted depends on the model's weights, the pictures in their order and t
 
 import dataclasses
 import itertools
-import math
 import time
 from collections.abc import Callable, Iterable
 
@@ -16,11 +15,8 @@ from absl import logging
 from attr2image_tf.config import Config
 from attr2image_tf.models import lower_bound as bounds
 from attr2image_tf.models.latent_prior import FLOW, STANDARD, LatentPrior
-from attr2image_tf.models.optimizer import Adam
+from attr2image_tf.models.optimizer import WARM_UP, Adam, cosine_schedule
 from attr2image_tf.models.randomness import stateless_normal
-
-# Adam's first steps are as large as its later ones, and would throw the flow far from the identity.
-_WARM_UP = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,8 +161,7 @@ def fit_flow(prior: LatentPrior, training: Posteriors, validation: Posteriors, c
     step = -(-len(training) // config.largest)
     training = Posteriors(training.means[::step], training.deviations[::step], training.attributes[::step])
     batch_size = min(config.batch_size, len(training))
-    rate = tf.Variable(0.0, trainable=False)
-    optimizer = Adam(weights, rate)
+    optimizer = Adam(weights, cosine_schedule(config.learning_rate, config.steps))
     means, deviations, attributes = map(tf.constant, (training.means, training.deviations, training.attributes))
 
     @tf.function
@@ -187,7 +182,6 @@ def fit_flow(prior: LatentPrior, training: Posteriors, validation: Posteriors, c
     started, losses = time.monotonic(), []
     rows = _shuffled(len(training), batch_size, config.seed)
     for step in range(config.steps):
-        rate.assign(config.learning_rate * _schedule(step / config.steps))
         losses.append(train(tf.constant(next(rows)), tf.constant([config.seed, step])))
         if (step + 1) % config.checked and step + 1 < config.steps:
             continue
@@ -198,7 +192,7 @@ def fit_flow(prior: LatentPrior, training: Posteriors, validation: Posteriors, c
         losses.clear()
         if value < best:
             best, best_weights, waited = value, [weight.numpy() for weight in weights], 0
-        elif step > _WARM_UP * config.steps:
+        elif step > WARM_UP * config.steps:
             waited += 1
             if waited >= config.patience:
                 break
@@ -211,11 +205,6 @@ def _shuffled(count, batch_size, seed):
     for epoch in itertools.count():
         order = np.random.default_rng([seed, epoch]).permutation(count)
         yield from (order[start:start + batch_size] for start in range(0, count - batch_size + 1, batch_size))
-
-
-def _schedule(done):
-    """The share of the largest learning rate when a share of all steps is done."""
-    return min(done / _WARM_UP, 1.0) * 0.5 * (1.0 + math.cos(math.pi * done))
 
 
 def mean_kl_divergence(prior: LatentPrior, posteriors: Posteriors, seed: int = 0) -> float:

@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from attr2image_tf.config import RunConfig
 from attr2image_tf.models import AttributeModel, randomness
-from attr2image_tf.models.optimizer import Adam
+from attr2image_tf.models.optimizer import Adam, learning_rate
 from attr2image_tf.sharpening.discriminator import Discriminator
 from attr2image_tf.sharpening.varying import vary
 
@@ -39,6 +39,7 @@ class Sharpener:
         model: AttributeModel with the weights and the prior of the trained run. Its decoders are changed, with their
             batch normalisation as in inference.
         config: RunConfig with `fine_tuning`.
+        steps: int. Of the whole run.
         regressor: network of an AttributeRegressor of the same attributes, other than all that judge the result; None
             where its terms have weight 0.
 
@@ -50,7 +51,7 @@ class Sharpener:
 
     terms, shown, tunes = TERMS, "reconstruction_loss", True
 
-    def __init__(self, model: AttributeModel, config: RunConfig, regressor: keras.Model | None):
+    def __init__(self, model: AttributeModel, config: RunConfig, steps: int, regressor: keras.Model | None):
         self.model, self.config, self.tuning, self.regressor = model, config, config.fine_tuning, regressor
         tuned = model.decoders if self.tuning.background else model.decoders[:1]
         self._weights = [weight.value for decoder in tuned for weight in decoder.trainable_variables]
@@ -58,9 +59,11 @@ class Sharpener:
                                            seed=1000 * config.model.seed)
         self.discriminator.build_networks(config.model.image_size)
         self._discriminator_weights = [weight.value for weight in self.discriminator.trainable_variables]
-        self._optimizer = Adam(self._weights, config.learning_rate, l2=config.l2, clip_norm=config.clip_norm,
+        rate, discriminator_rate = (learning_rate(config.schedule, largest, steps)
+                                    for largest in (config.learning_rate, self.tuning.discriminator_rate))
+        self._optimizer = Adam(self._weights, rate, l2=config.l2, clip_norm=config.clip_norm,
                                scale_loss=config.model.precision == "mixed_float16", **_BETAS)
-        self._discriminator_optimizer = Adam(self._discriminator_weights, self.tuning.discriminator_rate, **_BETAS)
+        self._discriminator_optimizer = Adam(self._discriminator_weights, discriminator_rate, **_BETAS)
         self.iterations, self.skipped = self._optimizer.iterations, self._optimizer.skipped
         self.state = {"optimizer": self._optimizer, "discriminator": self._discriminator_weights,
                       "discriminator_optimizer": self._discriminator_optimizer}

@@ -73,26 +73,49 @@ def pictures(generator, rows, seed=0, noise=0.0):
     return np.clip(images, -1, 1), latents, attributes
 
 
+class Leaning:
+    """The prior N(y C, L L^T) of latents, with a factor far from the identity."""
+
+    def __init__(self, seed=1):
+        rng = np.random.default_rng(seed)
+        self.weights = rng.normal(size=(ATTRIBUTES, LATENTS)).astype(np.float32)
+        self.factor = np.tril(rng.normal(size=(LATENTS, LATENTS)) + 2 * np.eye(LATENTS)).astype(np.float32)
+
+    def latents_from_noise(self, noise, attributes):
+        return attributes @ self.weights + noise @ self.factor.T
+
+    def noise_from_latents(self, latents, attributes):
+        return (latents - attributes @ self.weights) @ np.linalg.inv(self.factor).T
+
+
+def rough_guess(images, attributes, observed):
+    """A mean that is wrong, and deviations a hundred times apart."""
+    mean = tf.fill([tf.shape(images)[0], LATENTS], 0.5)
+    return mean, tf.ones_like(mean) * tf.constant(np.geomspace(0.02, 2, LATENTS), tf.float32)
+
+
 @functools.cache
-def make(generator, config=PRECISE, *, unknown=False, variance=SIGMA**2, start=None):
+def make(generator, config=PRECISE, *, unknown=False, variance=SIGMA**2, start=None, latent_prior=None):
     """An optimiser, made once, since tracing takes longer than running it."""
     # Attributes that are uniform in [-1, 1].
     prior = AttributePrior(-np.ones(ATTRIBUTES), np.zeros(ATTRIBUTES), np.ones(ATTRIBUTES), np.eye(ATTRIBUTES) / 3)
     return LatentOptimizer(generator, Energy(variance), config, latent_size=LATENTS, attribute_size=ATTRIBUTES,
-                           attribute_prior=prior if unknown else None, start=start)
+                           attribute_prior=prior if unknown else None, start=start, prior=latent_prior)
 
 
 def numbers(result):
     return {name: value.numpy() for name, value in result.items()}
 
 
-def posterior(generator, images, attributes, observed):
+def posterior(generator, images, attributes, observed, prior=None):
     """Mean [B, Z] and covariance [Z, Z] of z for the linear generator; `observed` is equal in all rows."""
+    center, factor = (attributes @ prior.weights, prior.factor) if prior else (np.zeros((1, LATENTS)), np.eye(LATENTS))
     seen = np.broadcast_to(observed[0], images.shape[1:]).reshape(-1) > 0
     weights = generator.weights[:, seen].astype(np.float64)
     rest = images.reshape(len(images), -1) - attributes @ generator.effects - generator.offset
-    covariance = np.linalg.inv(weights @ weights.T / SIGMA**2 + np.eye(LATENTS))
-    return rest[:, seen] @ weights.T / SIGMA**2 @ covariance, covariance
+    precision = np.linalg.inv(factor.astype(np.float64) @ factor.T)
+    covariance = np.linalg.inv(weights @ weights.T / SIGMA**2 + precision)
+    return (rest[:, seen] @ weights.T / SIGMA**2 + center @ precision) @ covariance, covariance
 
 
 @pytest.fixture(scope="module")
@@ -111,12 +134,17 @@ def half_observed(rows):
     return observed
 
 
+# N(0, I) in its own coordinates, and a fitted prior in those of a guess.
+COORDINATES = pytest.mark.parametrize("prior, start", [(None, None), (Leaning(), rough_guess)], ids=["e", "v"])
+
+
+@COORDINATES
 @pytest.mark.parametrize("half", [False, True])
-def test_the_result_is_the_maximum_of_the_posterior_of_a_linear_gaussian_model(linear, half):
+def test_the_result_is_the_maximum_of_the_posterior_of_a_linear_gaussian_model(linear, half, prior, start):
     images, _, attributes = pictures(linear, 5, noise=SIGMA)
     observed = half_observed(5) if half else np.ones((5, SIZE, SIZE, 1), np.float32)
-    found = numbers(make(linear).infer(images, attributes, observed))
-    np.testing.assert_allclose(found["latents"], posterior(linear, images, attributes, observed)[0], atol=5e-3)
+    found = numbers(make(linear, start=start, latent_prior=prior).infer(images, attributes, observed))
+    np.testing.assert_allclose(found["latents"], posterior(linear, images, attributes, observed, prior)[0], atol=5e-3)
     assert (found["stopped"] == CONVERGED).all()
 
 
@@ -163,7 +191,8 @@ def test_a_start_that_is_right_saves_work(layered):
     images, latents, attributes = pictures(layered, 4)
     config = OptimizerConfig(tolerance=1e-3, patience=3)
     cold = numbers(make(layered, config).infer(images, attributes))
-    warm = numbers(make(layered, config, start=lambda *_: tf.constant(latents)).infer(images, attributes))
+    right = (tf.constant(latents), tf.ones_like(latents))
+    warm = numbers(make(layered, config, start=lambda *_: right).infer(images, attributes))
     assert warm["evaluations"].sum() < cold["evaluations"].sum()
 
 
@@ -183,6 +212,19 @@ def test_an_example_by_itself_equals_that_example_in_a_batch(layered, unknown):
         alone = run(slice(row, row + 1))
         np.testing.assert_allclose(alone["energy"][0], together["energy"][row], rtol=1e-3)
         np.testing.assert_allclose(alone["latents"][0], together["latents"][row], atol=2e-2)
+
+
+@pytest.mark.slow
+def test_a_guess_changes_the_way_and_not_the_energy(linear):
+    """Also where attributes are unknown, which both the prior of latents and its coordinates depend on."""
+    images, _, _ = pictures(linear, 4, noise=SIGMA)
+    prior = Leaning()
+    plain, guided = (numbers(make(linear, unknown=True, latent_prior=prior, start=start).infer_attributes(images))
+                     for start in (None, rough_guess))
+    np.testing.assert_allclose(guided["energy"], plain["energy"], rtol=1e-3)
+    noise = prior.noise_from_latents(guided["latents"], guided["attributes"])
+    unknown = guided["prior_energy"] / SIGMA**2 - 0.5 * np.square(noise).sum(1)
+    assert (unknown > 0).all() and (unknown < 3 * ATTRIBUTES).all()
 
 
 def test_an_example_that_diverges_is_reported_and_poisons_no_other(linear):
@@ -251,16 +293,17 @@ def test_completion_keeps_observed_pixels_and_puts_back_what_was_hidden(linear):
         assert done["attributes"].shape == (3, 1, ATTRIBUTES) and done["latents"].shape == (3, 1, LATENTS)
 
 
+@COORDINATES
 @pytest.mark.slow
-def test_samples_of_completion_are_draws_from_the_posterior_of_a_linear_gaussian_model(linear):
+def test_samples_of_completion_are_draws_from_the_posterior_of_a_linear_gaussian_model(linear, prior, start):
     images, _, attributes = pictures(linear, 1, noise=SIGMA)
     observed = half_observed(1)
     # One picture with many seeds is many draws.
     count = 400
     rows = [np.repeat(part, count, 0) for part in (images, observed, attributes)]
     seeds = np.stack([np.arange(count), np.zeros(count)], 1).astype(np.int32)
-    done = numbers(make(linear).complete(*rows, seeds=seeds, samples=1))
-    mean, covariance = posterior(linear, images, attributes, observed)
+    done = numbers(make(linear, start=start, latent_prior=prior).complete(*rows, seeds=seeds, samples=1))
+    mean, covariance = posterior(linear, images, attributes, observed, prior)
     draws, deviations = done["latents"][:, 1], np.sqrt(np.diag(covariance))
     np.testing.assert_allclose((draws.mean(0) - mean[0]) / deviations, 0.0, atol=4 / np.sqrt(count))
     scaled = np.cov(draws / deviations, rowvar=False) - covariance / np.outer(deviations, deviations)

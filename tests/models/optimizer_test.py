@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attr2image_tf.models.optimizer import Adam, WeightAverage
+from attr2image_tf.models.optimizer import Adam, WeightAverage, learning_rate
 
 SHAPES = ((4, 3), (3,), (2, 2, 3, 2))
 STEPS = 6
@@ -66,3 +66,20 @@ def test_average_follows_the_definition():
                     for mean, weight in zip(expected, weights, strict=True)]
     for mean, wanted in zip(average.averages, expected, strict=True):
         np.testing.assert_allclose(mean, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_a_cosine_rises_and_falls_and_adam_follows_it():
+    """The rate at a step is the length of Adam's move there, whose gradients are all equal."""
+    largest, steps = 0.01, 40
+    weight = [tf.Variable(tf.zeros([2, 3]))]
+    follower = Adam(weight, learning_rate("cosine", largest, steps), epsilon=0.0)
+    moves = []
+    for _ in range(steps + 2):
+        before = weight[0].numpy()
+        follower.apply([tf.ones([2, 3])], weight)
+        moves.append(float((before - weight[0].numpy()).max()))
+    step = np.arange(steps + 2)
+    expected = np.where(step < 2, step / 2, 1.0) * largest * (1 + np.cos(np.pi * np.minimum(step / steps, 1.0))) / 2
+    np.testing.assert_allclose(moves, expected, atol=1e-6)
+    assert max(moves) > 0.9 * largest > 0.0 == moves[0]
+    assert learning_rate("constant", largest, steps) == largest

@@ -24,7 +24,7 @@ def make_sharpener(name="cvae", regressor=None, **changes):
     model = make_model(name)
     config = RunConfig(dataset="emblems", model=model.config, batch_size=4, l2=0.0,
                        fine_tuning=dataclasses.replace(TUNING, **changes))
-    return Sharpener(model, config, regressor)
+    return Sharpener(model, config, 100, regressor)
 
 
 def values(variables):

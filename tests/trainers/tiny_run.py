@@ -58,8 +58,8 @@ def main():
                                   discriminator_width=1 / 16, penalty_interval=2)
         config = dataclasses.replace(config, fine_tuning=tuning)
 
-        def learner(config):
-            return Sharpener(RunFolder(arguments.sharpened).load_model(), config, None)
+        def learner(config, steps):
+            return Sharpener(RunFolder(arguments.sharpened).load_model(), config, steps, None)
 
     reader = BatchReader(dataset, batch_size=8, seed=0, augmentation=AugmentationConfig(flip_probability=0.0))
     folder = RunFolder(arguments.run)

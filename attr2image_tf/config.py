@@ -201,8 +201,10 @@ class FineTuningConfig(Config):
         attribute_weight: of the squared error of the attributes that the regressor finds in samples.
         change_weight: of the squared error of the change that it finds where one attribute alone was changed.
         largest_change: of one attribute, in standard deviations, above 0.
-        background: whether a layered model's decoder of backgrounds is tuned too. Left as it is, backgrounds stay as
-            soft as they are; tuned, it draws glaring colours where the gate hides them, which show along its edge.
+        background: whether a layered model's decoder of backgrounds is tuned too; left as it is, backgrounds stay as
+            soft as they are.
+        hidden_background_weight: of the squared change of backgrounds where the gate hides them, in nats a value of the
+            picture. Nothing else holds them there, and what they become shows along the gate's edge.
         discriminator_width: factor on the channels of the discriminator.
         discriminator_rate: its learning rate, above 0.
         penalty: weight of its squared gradient on real pictures (R1), at least 0.
@@ -220,6 +222,7 @@ class FineTuningConfig(Config):
     change_weight: float = 0.05
     largest_change: float = 1.5
     background: bool = False
+    hidden_background_weight: float = 1.0
     discriminator_width: float = 1.0
     discriminator_rate: float = 5e-5
     penalty: float = 1.0
@@ -228,7 +231,7 @@ class FineTuningConfig(Config):
     def __post_init__(self):
         super().__post_init__()
         for name in ("reconstruction_weight", "patch_weight", "global_weight", "feature_weight", "attribute_weight",
-                     "change_weight", "penalty"):
+                     "change_weight", "hidden_background_weight", "penalty"):
             self.require(getattr(self, name) >= 0, name, "at least 0")
         for name in ("largest_change", "discriminator_width", "discriminator_rate"):
             self.require(getattr(self, name) > 0, name, "above 0")

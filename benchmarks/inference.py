@@ -42,6 +42,7 @@ _REGRESSOR = define_path("regressor", None, "Folder of an attribute regressor, t
 _OUTPUT = define_path("output", None, "Folder for results.")
 
 REFERENCE = OptimizerConfig.paper()
+KEPT = ("energy", "reconstruction_energy", "evaluations", "stopped")
 
 
 def methods():
@@ -75,8 +76,7 @@ def measure_energies(model, pictures, attributes, folder, batch_size=16):
                 rows = slice(first, first + batch_size)
                 found = optimizer.infer(pictures[rows], attributes[rows])
                 with replacing(path) as beside:
-                    np.savez(beside, **{key: found[key].numpy() for key in ("energy", "reconstruction_energy", "evaluations",
-                                                                     "stopped")})
+                    np.savez(beside, **{key: found[key].numpy() for key in KEPT})
                 logging.info("%s: %d of %d pictures, %.0f s so far.", name, min(first + batch_size, len(pictures)),
                              len(pictures), time.monotonic() - started)
             with np.load(path) as file:

@@ -14,7 +14,7 @@ import shutil
 
 from absl import flags
 
-from attr2image_tf.config import FineTuningConfig, RunConfig
+from attr2image_tf.config import SCHEDULES, FineTuningConfig, RunConfig
 from attr2image_tf.errors import check_writable
 from attr2image_tf.evaluation import attribute_regressor
 from attr2image_tf.files import check_no_pattern, replacing
@@ -41,7 +41,8 @@ flags.DEFINE_integer("epochs", 2, "Passes over the training split. After some th
                      "faces get lines as of a pen.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 16, "Pictures of one step over all replicas together, two a replica or more; "
                      "beside each a sample is drawn.", lower_bound=2)
-flags.DEFINE_float("learning_rate", 1e-4, "Of the decoders' Adam, above 0.")
+flags.DEFINE_float("learning_rate", 1e-4, "Of the decoders' Adam, above 0; the largest where a schedule changes it.")
+flags.DEFINE_enum("schedule", "constant", SCHEDULES, "Of this rate and the discriminator's.")
 define_config(FineTuningConfig, skip=("source", "source_step", "regressor"))
 define_loop_flags()
 
@@ -58,8 +59,9 @@ def sharpened_config(values, source: RunFolder) -> RunConfig:
                          f"{before.fine_tuning.source!r}.")
     tuning = config_from_flags(FineTuningConfig, values, source=str(source.path), source_step=source.step())
     return RunConfig(dataset=before.dataset, model=before.model, epochs=values.epochs, batch_size=values.batch_size,
-                     learning_rate=values.learning_rate, l2=0.0, flip=before.flip, rotation=before.rotation,
-                     crop=before.crop, sharpening=0.0, prior_steps=before.prior_steps, fine_tuning=tuning)
+                     learning_rate=values.learning_rate, schedule=values.schedule, l2=0.0, flip=before.flip,
+                     rotation=before.rotation, crop=before.crop, sharpening=0.0, prior_steps=before.prior_steps,
+                     fine_tuning=tuning)
 
 
 def load_regressor(config: RunConfig, schema):

@@ -26,7 +26,7 @@ from attr2image_tf.sharpening.varying import vary
 
 # The means of the terms of a step, by their names in the log.
 TERMS = ("reconstruction_loss", "patch_loss", "global_loss", "feature_loss", "attribute_loss", "change_loss",
-         "discriminator_loss", "gradient_penalty", "real_logit", "drawn_logit")
+         "hidden_background_loss", "discriminator_loss", "gradient_penalty", "real_logit", "drawn_logit")
 _SMALLEST_CHANGE = 0.5
 # Less memory of past gradients than in plain training: what the discriminator asks for changes.
 _BETAS = {"beta_1": 0.5, "beta_2": 0.99}
@@ -54,6 +54,12 @@ class Sharpener:
     def __init__(self, model: AttributeModel, config: RunConfig, steps: int, regressor: keras.Model | None):
         self.model, self.config, self.tuning, self.regressor = model, config, config.fine_tuning, regressor
         tuned = model.decoders if self.tuning.background else model.decoders[:1]
+        self._background_before = None
+        if self.tuning.background and model.layered:
+            before = type(model)(config.model)
+            for new, old in zip(before.variables, model.variables, strict=True):
+                new.assign(old)
+            self._background_before = before.background_decoder
         self._weights = [weight.value for decoder in tuned for weight in decoder.trainable_variables]
         self.discriminator = Discriminator(config.model.attribute_count, width=self.tuning.discriminator_width,
                                            seed=1000 * config.model.seed)
@@ -82,9 +88,10 @@ class Sharpener:
         seed = tf.stack([self.config.model.seed, tf.cast(self.iterations, tf.int32)])
         latent_seed, noise_seed, request_seed, light_seed, place_seed = randomness.split_seed(seed, 5)
         attributes = self.model.standardise(batch["attributes"])
-        latents = self._posterior_draw(batch, latent_seed)
+        inferred = self._posterior_draw(batch, latent_seed)
         requests, moved, change = self._requests(attributes, request_seed)
         sampled = self.model.prior.latents(self._paired_noise(rows, noise_seed), requests)
+        latents = tf.concat([inferred, sampled], 0)
         uniforms = randomness.replica_uniform(rows, 6, light_seed)
         place = tf.random.stateless_uniform([2], place_seed, alg="philox")
         # Real pictures, reconstructions, samples.
@@ -92,13 +99,13 @@ class Sharpener:
         light = tf.concat(tf.split(uniforms, 3, -1), 0)
 
         with tf.GradientTape(persistent=True) as tape:
-            layers = self.model.decode(tf.concat([latents, sampled], 0),
-                                       self._raw(tf.concat([attributes, requests], 0)))
+            layers = self.model.decode(latents, self._raw(tf.concat([attributes, requests], 0)))
             reconstructed = {name: layer[:rows] for name, layer in layers.items()}
             drawn = layers["images"]
             judged = self.discriminator(vary(tf.concat([batch["image"], drawn], 0), light, place), wanted)
             terms = self._decoder_terms(batch, reconstructed, judged, rows)
             terms |= self._regressor_terms(drawn[rows:], requests, moved, change)
+            terms["hidden_background_loss"] = 0.5 * tf.add_n(tf.split(self._hidden_change(latents, layers), 2, 0))
             loss = sum(tf.reduce_sum(terms[name]) * weight for name, weight in self._term_weights().items())
             loss *= self._optimizer.loss_scale / everything
             hinge, penalty = self._discriminator_terms(judged, rows), self._penalty(batch["image"], attributes)
@@ -122,7 +129,8 @@ class Sharpener:
         tuning = self.tuning
         return {"reconstruction_loss": tuning.reconstruction_weight, "patch_loss": tuning.patch_weight,
                 "global_loss": tuning.global_weight, "feature_loss": tuning.feature_weight,
-                "attribute_loss": tuning.attribute_weight, "change_loss": tuning.change_weight}
+                "attribute_loss": tuning.attribute_weight, "change_loss": tuning.change_weight,
+                "hidden_background_loss": tuning.hidden_background_weight}
 
     def _raw(self, attributes):
         """Standardised attributes in the data set's units, as `decode` takes them."""
@@ -166,6 +174,16 @@ class Sharpener:
                 "patch_loss": -0.5 * (patches[rows:2 * rows] + patches[2 * rows:]),
                 "global_loss": -0.5 * (whole[rows:2 * rows] + whole[2 * rows:]),
                 "feature_loss": sum(differences) / len(differences)}
+
+    def _hidden_change(self, latents, layers):
+        """How far backgrounds have moved where they are hidden, in nats a value of the picture, float32 [B]."""
+        if self._background_before is None:
+            return tf.zeros([tf.shape(latents)[0]])
+        before = self._background_before(self.model.split(latents)[1])
+        # The gate must not open or close for the sake of this.
+        hidden = tf.stop_gradient(1.0 - layers["gates"])
+        change = tf.reduce_mean(hidden * tf.square(layers["backgrounds"] - before), [1, 2, 3])
+        return 0.5 * change / tf.square(self.model.observation_standard_deviation)
 
     def _regressor_terms(self, drawn, requests, moved, change):
         if self.regressor is None:

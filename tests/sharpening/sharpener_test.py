@@ -122,6 +122,32 @@ def test_the_change_term_is_0_where_the_change_asked_for_is_found_and_nothing_el
     np.testing.assert_allclose(change_loss([0.5, 0.5, 0.5]), [1.0, 1.0], rtol=1e-5)
 
 
+def test_backgrounds_are_held_where_they_are_hidden():
+    """A gate that hides nothing costs nothing; one that hides all costs the change, and is not pushed away by it."""
+    sharpener = make_sharpener("discvae", background=True)
+    latents = tf.random.stateless_normal([4, sharpener.model.latent_size], [1, 2])
+    attributes = make_batch()["attributes"]
+    layers = sharpener.model.decode(latents, attributes)
+    np.testing.assert_allclose(sharpener._hidden_change(latents, layers), 0.0, atol=1e-9)
+    layers["backgrounds"] += 0.1
+    for gate, share in ((0.0, 1.0), (0.75, 0.25), (1.0, 0.0)):
+        layers["gates"] = tf.fill(layers["gates"].shape, gate)
+        with tf.GradientTape() as tape:
+            tape.watch(layers["gates"])
+            change = sharpener._hidden_change(latents, layers)
+        deviation = float(sharpener.model.observation_standard_deviation)
+        np.testing.assert_allclose(change, 0.5 * share * 0.01 / deviation**2, rtol=1e-3, atol=1e-9)
+        assert tape.gradient(change, layers["gates"]) is None
+
+    def moved(weight):
+        sharpener = make_sharpener("discvae", background=True, **ALONE | {"global_weight": 1.0},
+                                   hidden_background_weight=weight)
+        step(sharpener, make_batch(), 8)
+        return float(tf.reduce_mean(sharpener._hidden_change(latents, sharpener.model.decode(latents, attributes))))
+
+    assert 0.0 < moved(100.0) < 0.7 * moved(0.0)
+
+
 def test_the_discriminator_learns_to_tell_what_is_drawn():
     sharpener = make_sharpener(discriminator_rate=1e-3, **ALONE)
     batch = make_batch()

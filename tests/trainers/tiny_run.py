@@ -47,7 +47,8 @@ def main():
     strategy = strategies.create(arguments.strategy)
     dataset = open_emblems(image_size=32, train=40, validation=10, test=2)
     config = RunConfig(
-        dataset="emblems", epochs=arguments.epochs, batch_size=8, learning_rate=arguments.learning_rate, flip=False,
+        dataset="emblems", epochs=arguments.epochs, batch_size=8, learning_rate=arguments.learning_rate,
+        schedule="cosine", flip=False,
         model=ModelConfig(model=arguments.model, image_size=32, width=1 / 16, latent_size=8, foreground_latent_size=8,
                           background_latent_size=4, attribute_mean=tuple(dataset.schema.mean.tolist()),
                           attribute_standard_deviation=tuple(dataset.schema.standard_deviation.tolist()),

@@ -1,13 +1,14 @@
-"""A guess of the posterior from the encoder: a start nearer to the minimum than the prior's mean, and its scale."""
+"""A guess from the encoder: a start nearer to the minimum than the prior's mean, and the scale of the way there."""
 
 import tensorflow as tf
 
 
 def amortised_start(model, images, attributes, observed):
-    """Mean and standard deviation of q(z | x, y), with what inference does not know taken from the model's own drawing.
+    """Mean of q(z | x, y) and a scale for each latent, with what is not known taken from the model's own drawing.
 
     Hidden pixels and the foreground's mask come from the picture at e = 0 of the prior. A second round, from the
-    picture at the first guess, was measured and gains nothing.
+    picture at the first guess, was measured and gains nothing. The scale is the square root of q's standard deviation,
+    half way between z and z in its units: a descent ends lower there than in either (docs/INFERENCE.md).
 
     Args:
         model: AttributeModel.
@@ -23,4 +24,4 @@ def amortised_start(model, images, attributes, observed):
     shown = tf.where(observed > 0.0, images, drawn["images"])
     masks = 1.0 - drawn["gates"] if "gates" in drawn else tf.ones_like(shown[..., :1])
     posterior = model.encode(shown, masks, attributes)
-    return posterior.mean(), posterior.stddev()
+    return posterior.mean(), tf.sqrt(posterior.stddev())

@@ -55,11 +55,11 @@ class LatentOptimizer:
         z* = argmin_z E(z; x, y),   E = L(mu(z, y), x; observed) + lambda * R(z)                           (eq. 9)
 
     The generator mu is known by its call alone, and so is the prior p(z | y) of its latents, as an invertible function
-    z = f(e; y) of e ~ N(0, I), so that R is ||e||^2 / 2 whatever the prior. The descent is over v, z = m + s v, with m
-    and s a guess of the posterior's mean and standard deviation: there a step of 1 matters alike in all directions, as
-    it would not in z or in e. Without a guess it is over e. Unknown attributes are found along, in the whitened
-    coordinates of AttributePrior, whose negative log-density joins R; with a reader it starts from what that reads in
-    the picture, and moves as far as its errors allow. All methods take batches in which every row is a problem of its
+    z = f(e; y) of e ~ N(0, I), so that R is ||e||^2 / 2 whatever the prior. The descent is over v, z = m + s v, with a
+    guess m and scales s: there a step of 1 matters more alike in all directions than it does in e, which a fitted prior
+    stretches where the generator answers most. Without a guess it is over e. Unknown attributes are found along, in the
+    whitened coordinates of AttributePrior, whose negative log-density joins R; with a reader it starts from what that
+    reads in the picture, and moves as far as its errors allow. All methods take batches in which every row is a problem of its
     own: its result does not depend on the other rows, up to rounding. They can be called inside a tf.function, and hold
     no Python in their loops.
 
@@ -344,8 +344,8 @@ class _Problem:
         own = points[:, :self.latent_size]
         if self.guess is None:
             return self.optimizer.to_latents(own, attributes)
-        mean, deviation = (_take(part, rows) for part in self.guess)
-        return mean + deviation * own
+        mean, scale = (_take(part, rows) for part in self.guess)
+        return mean + scale * own
 
     def whitened(self, points):
         """[e] or [e, w] of the points of all rows."""
@@ -359,9 +359,9 @@ class _Problem:
         """The inverse of `whitened`."""
         if self.guess is None:
             return whitened
-        mean, deviation = self.guess
+        mean, scale = self.guess
         latents = self.optimizer.to_latents(whitened[:, :self.latent_size], self.attributes_at(whitened))
-        return tf.concat([(latents - mean) / deviation, whitened[:, self.latent_size:]], -1)
+        return tf.concat([(latents - mean) / scale, whitened[:, self.latent_size:]], -1)
 
     def _parts(self, points, rows):
         attributes = self.attributes_at(points, rows)

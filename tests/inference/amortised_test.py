@@ -43,9 +43,9 @@ def test_without_layers_and_hidden_pixels_it_is_the_encoder(pictures):
                                       attribute_mean=(0.0, 0.0), attribute_standard_deviation=(1.0, 1.0)))
     images, attributes, observed = pictures
     posterior = model.encode(images, observed, attributes)
-    mean, deviation = amortised_start(model, images, attributes, np.ones_like(observed))
+    mean, scale = amortised_start(model, images, attributes, np.ones_like(observed))
     np.testing.assert_allclose(mean, posterior.mean(), atol=1e-6)
-    np.testing.assert_allclose(deviation, posterior.stddev(), atol=1e-6)
+    np.testing.assert_allclose(tf.square(scale), posterior.stddev(), atol=1e-6)
 
 
 def test_the_descent_starts_there(model, pictures):

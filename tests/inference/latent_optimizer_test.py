@@ -89,7 +89,7 @@ class Leaning:
 
 
 def rough_guess(images, attributes, observed):
-    """A mean that is wrong, and deviations a hundred times apart."""
+    """A start that is wrong, and scales a hundred times apart."""
     mean = tf.fill([tf.shape(images)[0], LATENTS], 0.5)
     return mean, tf.ones_like(mean) * tf.constant(np.geomspace(0.02, 2, LATENTS), tf.float32)
 

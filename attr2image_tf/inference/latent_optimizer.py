@@ -59,9 +59,9 @@ class LatentOptimizer:
     guess m and scales s: there a step of 1 matters more alike in all directions than it does in e, which a fitted prior
     stretches where the generator answers most. Without a guess it is over e. Unknown attributes are found along, in the
     whitened coordinates of AttributePrior, whose negative log-density joins R; with a reader it starts from what that
-    reads in the picture, and moves as far as its errors allow. All methods take batches in which every row is a problem of its
-    own: its result does not depend on the other rows, up to rounding. They can be called inside a tf.function, and hold
-    no Python in their loops.
+    reads in the picture, and moves as far as its errors allow. All methods take batches in which every row is a problem
+    of its own: its result does not depend on the other rows, up to rounding. They can be called inside a tf.function,
+    and hold no Python in their loops.
 
     Args:
         generator: function of latents float32 [B, Z] and attributes float32 [B, A], differentiable, row by row. It

@@ -206,7 +206,7 @@ class FineTuningConfig(Config):
         hidden_background_weight: of the squared change of backgrounds where the gate hides them, in nats a value of the
             picture. Nothing else holds them there, and what they become shows along the gate's edge.
         discriminator_width: factor on the channels of the discriminator.
-        discriminator_rate: its learning rate, above 0.
+        discriminator_rate: its learning rate, above 0; the largest where a schedule changes it.
         penalty: weight of its squared gradient on real pictures (R1), at least 0.
         penalty_interval: steps between two of these penalties, each so many times as strong.
     """
@@ -221,10 +221,10 @@ class FineTuningConfig(Config):
     attribute_weight: float = 0.05
     change_weight: float = 0.05
     largest_change: float = 1.5
-    background: bool = False
+    background: bool = True
     hidden_background_weight: float = 1.0
     discriminator_width: float = 1.0
-    discriminator_rate: float = 5e-5
+    discriminator_rate: float = 1e-4
     penalty: float = 1.0
     penalty_interval: int = 8
 

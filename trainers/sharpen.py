@@ -41,8 +41,8 @@ flags.DEFINE_integer("epochs", 2, "Passes over the training split. After some th
                      "faces get lines as of a pen.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 16, "Pictures of one step over all replicas together, two a replica or more; "
                      "beside each a sample is drawn.", lower_bound=2)
-flags.DEFINE_float("learning_rate", 1e-4, "Of the decoders' Adam, above 0; the largest where a schedule changes it.")
-flags.DEFINE_enum("schedule", "constant", SCHEDULES, "Of this rate and the discriminator's.")
+flags.DEFINE_float("learning_rate", 2e-4, "Of the decoders' Adam, above 0; the largest where a schedule changes it.")
+flags.DEFINE_enum("schedule", "cosine", SCHEDULES, "Of this rate and the discriminator's.")
 define_config(FineTuningConfig, skip=("source", "source_step", "regressor"))
 define_loop_flags()
 

@@ -218,8 +218,8 @@ class FineTuningConfig(Config):
     patch_weight: float = 0.02
     global_weight: float = 0.08
     feature_weight: float = 0.25
-    attribute_weight: float = 0.05
-    change_weight: float = 0.05
+    attribute_weight: float = 0.2
+    change_weight: float = 0.1
     largest_change: float = 1.5
     background: bool = True
     hidden_background_weight: float = 1.0

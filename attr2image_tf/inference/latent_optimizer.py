@@ -349,11 +349,13 @@ class _Problem:
 
     def whitened(self, points):
         """[e] or [e, w] of the points of all rows."""
+        attributes = self.attributes_at(points)
+        return self._whitened(points, self.latents_at(points, attributes), attributes)
+
+    def _whitened(self, points, latents, attributes):
         if self.guess is None:
             return points
-        attributes = self.attributes_at(points)
-        noise = self.optimizer.to_noise(self.latents_at(points, attributes), attributes)
-        return tf.concat([noise, points[:, self.latent_size:]], -1)
+        return tf.concat([self.optimizer.to_noise(latents, attributes), points[:, self.latent_size:]], -1)
 
     def from_whitened(self, whitened):
         """The inverse of `whitened`."""
@@ -371,8 +373,7 @@ class _Problem:
         reconstruction = self.energy.reconstruction(images, tf.gather(self.images, rows),
                                                     tf.gather(self.observed, rows))
         # e and w alike: both have a standard normal prior.
-        noise = points[:, :self.latent_size] if self.guess is None else self.optimizer.to_noise(latents, attributes)
-        whitened = tf.concat([noise, points[:, self.latent_size:]], -1)
+        whitened = self._whitened(points, latents, attributes)
         prior = self.energy.regulariser(whitened - tf.gather(self.center, rows))
         return reconstruction, prior, latents, images, attributes
 

@@ -213,7 +213,7 @@ def main(values):
     write_text(folder / "inference.md", text)
     print(f"{text}\n\n{len(pictures)} pictures; {max(memory.values()):.2f} GiB of memory at the most. Attributes "
           "that are not given:", *(f"{way}: correlation with the true ones {{correlation:.3f}}, reconstruction energy "
-                                   "{{reconstruction_energy:.1f}}, {{seconds:.0f}} s".format(**found)
+                                   "{reconstruction_energy:.1f}, {seconds:.0f} s".format(**found)
                                    for way, found in unknown.items()), sep="\n")
 
 

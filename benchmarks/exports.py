@@ -5,7 +5,11 @@ An app that imports TensorFlow alone has oneDNN where TensorFlow takes it by def
 """
 
 import dataclasses
+import json
 import pathlib
+import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -23,6 +27,8 @@ from export.generator import Generator
 from export.publishing import STORAGE, publish
 
 KERAS, FLOAT32 = "plain Keras export", "float32"
+# A program of its own: nothing of this package may be needed to serve.
+_LOAD = pathlib.Path(__file__).with_name("load_form.py")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +102,14 @@ def litert_form(path: pathlib.Path, latent_size: int, threads: int) -> Form:
         return generate(noise=noise, attributes=attributes)["images"]
 
     return Form(path, draw, largest_batch=1)
+
+
+def measure_load(form: Form, times: int) -> dict[str, float]:
+    """Medians of load_seconds, first_seconds and memory_gib over so many fresh processes; needs Linux."""
+    answers = [json.loads(subprocess.run([sys.executable, "-I", str(_LOAD), str(form.path)], check=True,
+                                         stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
+               for _ in range(times)]
+    return {name: statistics.median(answer[name] for answer in answers) for name in answers[0]}
 
 
 def _saved_model(path):

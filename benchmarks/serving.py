@@ -10,9 +10,6 @@ of the paper's size, as the peer's is. Needs Linux and ai-edge-litert (pip insta
 import json
 import os
 import pathlib
-import statistics
-import subprocess
-import sys
 import tempfile
 
 import numpy as np
@@ -27,16 +24,6 @@ from trainers.flags import define_path, run
 
 _RUN = define_path("run", None, "Folder of a trained run; optional.")
 _LOADS = flags.DEFINE_integer("loads", 3, "Times that each form is loaded.", lower_bound=1)
-# A program of its own: nothing of this package may be needed to serve.
-_LOAD = pathlib.Path(__file__).with_name("load_form.py")
-
-
-def measure_load(form: exports.Form) -> dict[str, float]:
-    """Medians of load_seconds, first_seconds and memory_gib over fresh processes."""
-    answers = [json.loads(subprocess.run([sys.executable, "-I", str(_LOAD), str(form.path)], check=True,
-                                         capture_output=True, text=True).stdout.splitlines()[-1])
-               for _ in range(_LOADS.value)]
-    return {name: statistics.median(answer[name] for answer in answers) for name in answers[0]}
 
 
 def differences(forms: dict[str, exports.Form], schema, samples: int = 32) -> dict[str, float]:
@@ -67,7 +54,7 @@ def main(values):
     cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
         forms = exports.make_forms(create_model, schema, pathlib.Path(folder), threads=cores)
-        loads = {name: measure_load(form) for name, form in forms.items()}
+        loads = {name: exports.measure_load(form, _LOADS.value) for name, form in forms.items()}
         changed = differences(forms, schema)
         sizes = {name: form.size for name, form in forms.items()}
         seconds = generation.measure_all(forms, len(schema))

@@ -1,4 +1,4 @@
-"""Loads one exported generator in a process of its own and draws once; started by benchmarks/serving.py.
+"""Loads one exported generator in a process of its own and draws once; started by benchmarks/exports.py.
 
     python -I load_form.py PATH
 

@@ -42,6 +42,13 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """Pixels of height and width, number of attributes, and the features besides image, mask and attributes."""
         raise NotImplementedError(f"{type(self).__name__} does not define features.")
 
+    def is_prepared(self):
+        """Whether the set is there. One that another process has prepared since this builder was made is read."""
+        prepared = super().is_prepared()
+        if prepared and not self.info.initialized:
+            self.info.read_from_directory(self.data_path)
+        return prepared
+
     def _info(self):
         size, count, others = self.features()
         images = {name: tfds.features.Image(shape=(size, size, channels), encoding_format="png")

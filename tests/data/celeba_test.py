@@ -18,7 +18,7 @@ from attr2image_tf.data.celeba import builder as celeba
 from attr2image_tf.data.celeba import files as celeba_files
 from attr2image_tf.data.dataset import SPLITS
 from attr2image_tf.data.errors import DataError
-from tests.data.official import one_sentence
+from tests.data.official import one_sentence, prepares_meanwhile
 
 SIZE = 32
 COUNTS = {"train": 8, "validation": 3, "test": 4}
@@ -341,6 +341,13 @@ def test_a_wrong_checksum_in_the_archive_ends_in_one_sentence_and_leaves_nothing
         opened(source, tmp_path)
     assert not [path for path in (tmp_path / "prepared").rglob("*") if "tfrecord" in path.name]
     assert opened(source.write(), tmp_path).counts == COUNTS
+
+
+def test_what_another_process_prepares_meanwhile_is_taken(tmp_path, monkeypatch):
+    source = Source(tmp_path).write()
+    prepares_meanwhile(monkeypatch, lambda: opened(source, tmp_path))
+    waited, again = opened(source, tmp_path), opened(source, tmp_path)
+    assert (waited.counts, waited.schema.to_json()) == (again.counts, again.schema.to_json())
 
 
 def test_a_prepared_celeb_a_needs_no_files(tmp_path, small):

@@ -17,7 +17,7 @@ from attr2image_tf.data.cub import builder as cub
 from attr2image_tf.data.cub import files as cub_files
 from attr2image_tf.data.dataset import SPLITS
 from attr2image_tf.data.errors import DataError
-from tests.data.official import one_sentence, write_archive
+from tests.data.official import one_sentence, prepares_meanwhile, write_archive
 
 SIZE = 32
 BORDERED = 36
@@ -159,6 +159,17 @@ def test_without_labels_of_pictures_the_species_are_taken_and_said_once(tmp_path
     assert len([line for line in said if "no image_attribute_labels.txt" in line]) == 1
     # Again, now without the archive.
     assert opened(None, tmp_path / "prepared").name == "cub:class"
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_what_another_process_prepares_meanwhile_is_taken(labelled, tmp_path, monkeypatch):
+    source = Source(tmp_path)
+    source = (source.label() if labelled else source).write()
+    prepares_meanwhile(monkeypatch, lambda: opened(source.folder, tmp_path / "prepared"))
+    waited = opened(source.folder, tmp_path / "prepared")
+    again = opened(None, tmp_path / "prepared")
+    assert (waited.name, waited.counts) == (again.name, again.counts)
+    assert waited.schema.to_json() == again.schema.to_json()
 
 
 def test_birds_fill_the_crop_and_masks_lie_on_them(small):

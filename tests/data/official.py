@@ -6,6 +6,7 @@ import tarfile
 
 import pytest
 
+from attr2image_tf.data import preparing
 from attr2image_tf.data.errors import DataError
 
 
@@ -26,3 +27,15 @@ def one_sentence(words):
     for word in words:
         assert word in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def prepares_meanwhile(monkeypatch, prepare):
+    """Lets another process, which does `prepare()`, be at it when the next one wants to prepare a set."""
+    only_one = preparing.only_one
+
+    def wait(builder):
+        monkeypatch.setattr(preparing, "only_one", only_one)
+        prepare()
+        return only_one(builder)
+
+    monkeypatch.setattr(preparing, "only_one", wait)

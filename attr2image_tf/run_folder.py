@@ -1,6 +1,7 @@
 """RunFolder: the files of a training run, all that resuming, evaluation and export need."""
 
 import csv
+import dataclasses
 import os
 
 import tensorflow as tf
@@ -74,17 +75,21 @@ class RunFolder:
     def read_schema(self) -> AttributeSchema:
         return AttributeSchema.from_json(self._read("schema.json"))
 
-    def load_model(self) -> models.AttributeModel:
+    def load_model(self, precision: str = "float32") -> models.AttributeModel:
         """The model of the last checkpoint, with the averaged weights and the prior that was last fitted.
 
         A run without a fitted prior draws from N(0, I).
+
+        Args:
+            precision: one of PRECISIONS; the weights are float32 whatever the run computed in. In bfloat16 a processor
+                without its instructions takes many times as long to draw.
 
         Raises:
             ConfigError: no run, or no checkpoint yet.
         """
         config = self.read_config()
         latest = self._latest_checkpoint()
-        model = models.create(config.model)
+        model = models.create(dataclasses.replace(config.model, precision=precision))
         variables = [variable.value for variable in model.variables]
         average = WeightAverage(variables, config.average_decay)
         tf.train.Checkpoint(average=average).restore(latest).assert_existing_objects_matched().expect_partial()

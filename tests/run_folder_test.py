@@ -5,11 +5,14 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from attr2image_tf.config import ConfigError, FineTuningConfig, ModelConfig, RunConfig
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.errors import check_writable
+from attr2image_tf.models.optimizer import WeightAverage
 from attr2image_tf.run_folder import RunFolder, changes
+from tests.tiny import make_model
 
 
 @pytest.fixture
@@ -89,6 +92,20 @@ def test_a_run_of_version_2_goes_on_as_it_began(tmp_path):
     # Today's defaults are what a new command means: this version had them all.
     with pytest.raises(ConfigError, match=r"sharpening: 0.5 before, 1.5 now"):
         folder.check(new)
+
+
+def test_whatever_a_run_was_trained_in_it_draws_in_float32(tmp_path):
+    folder, trained, same = RunFolder(tmp_path), make_model(precision="mixed_bfloat16"), make_model()
+    folder.write(RunConfig(dataset="emblems", model=trained.config), AttributeSchema.measure(
+        list("abc"), np.random.default_rng(0).normal(size=(5, 3))))
+    average = WeightAverage([variable.value for variable in trained.variables], 0.999)
+    tf.train.CheckpointManager(tf.train.Checkpoint(average=average), str(folder.checkpoints), 1).save(1)
+    trained.prior.save(folder.prior, step=1)
+    request = tf.zeros([2, 3]), tf.constant([[0, 0], [0, 1]])
+    drawn, coarse = (folder.load_model(*precision).generate(*request)["images"]
+                     for precision in ((), ("mixed_bfloat16",)))
+    np.testing.assert_allclose(drawn, same.generate(*request)["images"], atol=1e-6)
+    assert 0.0 < np.abs(coarse - drawn).max() < 0.5
 
 
 def test_a_log_of_other_terms_goes_on(tmp_path):

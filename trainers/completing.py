@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from absl import flags, logging
 
-from attr2image_tf import pixels
+from attr2image_tf import pixels, runtime
 from attr2image_tf.config import RunConfig
 from attr2image_tf.data import AttributeDataset
 from attr2image_tf.data.augmentation import AugmentationConfig
@@ -57,6 +57,9 @@ def make_loop(values, config: RunConfig, dataset: AttributeDataset, strategy: tf
     if config.batch_size % strategy.num_replicas_in_sync:
         raise ValueError(f"batch_size={config.batch_size} cannot be shared by {strategy.num_replicas_in_sync} "
                          "replicas; use a multiple.")
+    if config.model.precision == "mixed_bfloat16" and runtime.has_bfloat16() is False:
+        logging.warning("This processor has no instructions for bfloat16 and takes many times as long as in float32; "
+                        "train without --precision.")
     chief = strategies.is_chief()
     if chief and write:
         folder.write(config, dataset.schema)

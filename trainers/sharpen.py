@@ -95,7 +95,7 @@ def main(values):
     dataset = load_run_dataset(values, config, schema)
 
     def learner(config, steps):
-        return Sharpener(source.load_model(), config, steps, regressor)
+        return Sharpener(source.load_model(config.model.precision), config, steps, regressor)
 
     loop = make_loop(values, config, dataset, strategy, folder, learner=learner)
     if loop.chief and source.prior.exists() and not folder.prior.exists():

@@ -71,6 +71,15 @@ def test_gradients_in_half_precision(case, dtype):
         np.testing.assert_allclose(tf.cast(one, tf.float32), other, atol=0.03 * np.abs(other).max())
 
 
+def test_no_gradient_has_explicit_padding(case):
+    """oneDNN does not take a kernel's gradient with it."""
+    *sources, cotangent = case
+    graph = tf.function(lambda: compute_gradients(upsampled, sources, cotangent)).get_concrete_function().graph
+    paddings = {each.type: each.get_attr("padding") for each in graph.get_operations()
+                if each.type in ("Conv2DBackpropFilter", "Conv2DBackpropInput")}
+    assert paddings == {"Conv2DBackpropFilter": b"VALID"}
+
+
 def test_kernels_may_be_variables(case):
     inputs, kernel, bias, cotangent = case
     weights = [tf.Variable(each) for each in (*polyphase_kernels(kernel), transposed_kernel(kernel), bias)]

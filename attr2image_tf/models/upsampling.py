@@ -1,6 +1,7 @@
 """UpsampleConv2D: nearest upsampling by 2 and a k x k convolution, in ways that cost less than that."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from attr2image_tf.models.narrow import rotated_kernel
@@ -12,8 +13,12 @@ def polyphase_kernels(kernel):
     In a picture whose pixels were spread apart with zeros between, these are the parts of the kernel that do not meet
     zeros: at even rows and even columns, even rows and odd columns, odd and even, odd and odd.
     """
-    even = (kernel.shape[0] - 1) // 2 % 2
-    return [kernel[row::2, column::2] for row in (even, 1 - even) for column in (even, 1 - even)]
+    size, *channels = kernel.shape
+    # Gathered whole, which copies memory; slices with steps go value by value.
+    places, pairs = np.arange(size**2).reshape([size, size]), tf.reshape(kernel, [size**2, *channels[1:]])
+    even = (size - 1) // 2 % 2
+    parts = [places[row::2, column::2] for row in (even, 1 - even) for column in (even, 1 - even)]
+    return [tf.gather(pairs, part) for part in parts]
 
 
 def convolve_polyphase(inputs, even_even, even_odd, odd_even, odd_odd, bias):

@@ -72,12 +72,11 @@ class Adam(tf.Module):
         context = tf.distribute.get_replica_context()
         if context.num_replicas_in_sync > 1:
             gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-        gradients = [gradient / self.loss_scale for gradient in gradients]
-        norm = tf.linalg.global_norm(gradients)
+        norm = tf.linalg.global_norm(gradients) / self.loss_scale
         finite = tf.math.is_finite(norm)
-        if self.clip_norm:
-            factor = tf.minimum(1.0, self.clip_norm / norm)
-            gradients = [gradient * factor for gradient in gradients]
+        # One pass over the gradients for both.
+        factor = (tf.minimum(1.0, self.clip_norm / norm) if self.clip_norm else 1.0) / self.loss_scale
+        gradients = [gradient * factor for gradient in gradients]
         if self.l2:
             gradients = [gradient + self.l2 * weight if weight.shape.rank > 1 else gradient
                          for gradient, weight in zip(gradients, weights, strict=True)]
@@ -126,7 +125,7 @@ class WeightAverage(tf.Module):
         step = tf.cast(step, tf.float32)
         share = 1.0 - tf.minimum(self.decay, step / (step + 9.0))
         for average, variable in zip(self.averages, variables, strict=True):
-            average.assign(average + share * (variable - average))
+            tf.raw_ops.ResourceApplyGradientDescent(var=average.handle, alpha=share, delta=average - variable)
 
     def exchange(self, variables):
         """Swaps the average and `variables`; a second call swaps them back. Call in replica context."""

@@ -13,9 +13,9 @@ def polyphase_kernels(kernel):
     In a picture whose pixels were spread apart with zeros between, these are the parts of the kernel that do not meet
     zeros: at even rows and even columns, even rows and odd columns, odd and even, odd and odd.
     """
-    size, *channels = kernel.shape
+    size = kernel.shape[0]
     # Gathered whole, which copies memory; slices with steps go value by value.
-    places, pairs = np.arange(size**2).reshape([size, size]), tf.reshape(kernel, [size**2, *channels[1:]])
+    places, pairs = np.arange(size**2).reshape([size, size]), tf.reshape(kernel, [size**2, *kernel.shape[2:]])
     even = (size - 1) // 2 % 2
     parts = [places[row::2, column::2] for row in (even, 1 - even) for column in (even, 1 - even)]
     return [tf.gather(pairs, part) for part in parts]

@@ -149,9 +149,46 @@ def test_bound_is_the_sum_of_its_parts(model, training):
     divergences = sum(value for term, value in terms.items() if term.startswith("kl_"))
     assert np.all(divergences >= 0)
     np.testing.assert_allclose(terms["lower_bound"], likelihoods - divergences, rtol=1e-5)
-    gate = terms.get("log_likelihood_gate", 0.0)
-    np.testing.assert_allclose(terms["objective"], terms["lower_bound"] + (model.config.gate_weight - 1) * gate,
-                               rtol=1e-5)
+    np.testing.assert_allclose(terms["lower_bound_image"], terms["log_likelihood_image"] - divergences, rtol=1e-5)
+    if not model.layered:
+        np.testing.assert_array_equal(terms["objective"], terms["lower_bound"])
+        np.testing.assert_array_equal(terms["lower_bound_image"], terms["lower_bound"])
+
+
+def test_the_deviation_of_the_foreground_maximises_its_likelihood_and_outside_it_shall_be_0(made):
+    batch = make_batch()
+    with put_back(made["discvae"]) as model:
+        noise = model.observation_noise
+
+        def evaluate():
+            terms = model.lower_bound(batch, SEED)
+            return terms, {name: float(tf.reduce_mean(term)) for name, term in terms.items()}
+
+        _, means = evaluate()
+        best = noise.squared_errors(means)
+        likelihoods = []
+        for factor in (0.8, 1.0, 1.25):
+            noise.assign({name: factor * float(error) for name, error in best.items()})
+            _, scaled = evaluate()
+            likelihoods.append([scaled[f"log_likelihood_{name}"] for name in best])
+        assert np.all(np.array(likelihoods[1]) > np.maximum(likelihoods[0], likelihoods[2]))
+        # What training asks for beside the bound: x_F at 0 where the background shows.
+        terms, _ = evaluate()
+        layers = model.decode(_latents_drawn(model, batch), batch["attributes"])
+        spilled = np.sum((1.0 - batch["mask"]) * np.square(layers["foregrounds"]), (1, 2, 3))
+        expected = (terms["lower_bound"] + (model.config.gate_weight - 1) * terms["log_likelihood_gate"]
+                    - 0.5 * spilled / float(noise.standard_deviation("foreground")) ** 2)
+        np.testing.assert_allclose(terms["objective"], expected, rtol=1e-4)
+
+
+def _latents_drawn(model, batch):
+    """The latents that `lower_bound` draws with SEED."""
+    seeds = randomness.split_seed(SEED, 4)
+    posterior = model.encode_foreground(batch["image"], batch["mask"], batch["attributes"])
+    foreground = posterior.mean() + posterior.stddev() * randomness.replica_normal(4, 8, seeds[1])
+    posterior = model.encode_background(batch["image"], batch["attributes"], foreground)
+    background = posterior.mean() + posterior.stddev() * randomness.replica_normal(4, 4, seeds[3])
+    return tf.concat([foreground, background], -1)
 
 
 @pytest.mark.slow

@@ -70,15 +70,16 @@ class AttributeModel(keras.Model):
         """log p of all that a batch shows given `decode`'s layers, by what is observed: float32 [B] in nats each."""
         raise NotImplementedError(f"{type(self).__name__} does not define log_likelihoods.")
 
-    def weighted_log_likelihood(self, likelihoods):
-        """The sum of `log_likelihoods`, float32 [B], as the objective weighs them."""
+    def reconstruction_objective(self, batch, layers, likelihoods):
+        """What training maximises beside the KL terms: the sum of `log_likelihoods` as it weighs them, float32 [B]."""
         return sum(likelihoods.values())
 
     def lower_bound(self, batch, seed, training=False, kl_weight=1.0):
         """The terms of the bound, each float32 [B] in nats, by name.
 
         Every dictionary has `lower_bound`, a bound on the log-likelihood of what the model observes, with all weights
-        1 and p(z) = N(0, I); `objective`, what training maximises; `log_weight`, log p(everything) - log q(latents) of
+        1 and p(z) = N(0, I); `lower_bound_image`, one on that of the picture alone, by which models are compared;
+        `objective`, what training maximises; `log_weight`, log p(everything) - log q(latents) of
         the draw, for the importance-weighted bound; `squared_error`, the mean squared pixel error, with its own unit;
         and, out of training and with a prior to be fitted, `prior_gain`: add it to the bound or to `log_weight` for
         those by the fitted prior.

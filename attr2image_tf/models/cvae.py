@@ -68,10 +68,11 @@ class CVAE(AttributeModel):
         prior = bounds.standard_normal(self.latent_size)
         kl = bounds.kl_divergence(posterior, prior)
         likelihoods = self.log_likelihoods(batch, layers)
-        log_likelihood = self.weighted_log_likelihood(likelihoods)
+        log_likelihood = likelihoods["log_likelihood_image"]
         return {
-            "objective": log_likelihood - kl_weight * kl,
+            "objective": self.reconstruction_objective(batch, layers, likelihoods) - kl_weight * kl,
             "lower_bound": log_likelihood - kl,
+            "lower_bound_image": log_likelihood - kl,
             "log_weight": log_likelihood + prior.log_prob(latents) - posterior.log_prob(latents),
             "kl_divergence": kl,
             **likelihoods,

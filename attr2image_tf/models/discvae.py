@@ -19,10 +19,12 @@ class DisCVAE(AttributeModel):
         g   ~ Bernoulli(gamma(y, z_F))
         x   ~ N(mu_F(y, z_F) + gamma(y, z_F) * mu_B(z_B), sigma^2 I)                          (eq. 4)
 
-        log p(x, x_F, g | y) >= E_q[log p(x_F | y, z_F) + alpha log p(g | y, z_F) + log p(x | y, z_F, z_B)]
+        log p(x, x_F, g | y) >= E_q[log p(x_F | g, y, z_F) + alpha log p(g | y, z_F) + log p(x | y, z_F, z_B)]
             - KL(q(z_F | x_F, g, y) || p(z_F)) - E_q[KL(q(z_B | z_F, x, y) || p(z_B))]
 
-    with alpha = 1 for the bound, `config.gate_weight` in the objective. The latents of an example are z = [z_F, z_B].
+    with alpha = 1 for the bound, `config.gate_weight` in the objective. Outside the mask x_F is 0 whatever the picture,
+    so the bound counts the pixels inside alone. The objective also asks mu_F to be 0 outside, as the paper's does.
+    The latents of an example are z = [z_F, z_B].
 
     Args:
         config: ModelConfig.
@@ -93,14 +95,18 @@ class DisCVAE(AttributeModel):
         return {
             "log_likelihood_foreground": bounds.gaussian_log_likelihood(
                 observed_foreground(image, mask), layers["foregrounds"],
-                self.observation_noise.standard_deviation(FOREGROUND)),
+                self.observation_noise.standard_deviation(FOREGROUND), mask),
             "log_likelihood_gate": bounds.bernoulli_log_likelihood(observed_gate(mask), layers["gate_logits"]),
             "log_likelihood_image": bounds.gaussian_log_likelihood(image, layers["images"],
                                                                    self.observation_standard_deviation)}
 
-    def weighted_log_likelihood(self, likelihoods):
-        return (likelihoods["log_likelihood_foreground"]
-                + self.config.gate_weight * likelihoods["log_likelihood_gate"] + likelihoods["log_likelihood_image"])
+    def reconstruction_objective(self, batch, layers, likelihoods):
+        gate = observed_gate(batch["mask"])
+        deviation = self.observation_noise.standard_deviation(FOREGROUND)
+        spilled = tf.reduce_sum(gate * tf.square(layers["foregrounds"] - observed_foreground(batch["image"],
+                                                                                            batch["mask"])), [1, 2, 3])
+        return (likelihoods["log_likelihood_foreground"] + self.config.gate_weight * likelihoods["log_likelihood_gate"]
+                + likelihoods["log_likelihood_image"] - 0.5 * spilled / tf.square(deviation))
 
     def lower_bound(self, batch, seed, training=False, kl_weight=1.0):
         image, mask, attributes = batch["image"], batch["mask"], batch["attributes"]
@@ -127,8 +133,9 @@ class DisCVAE(AttributeModel):
         log_ratio = (p_foreground.log_prob(foreground_latents) - q_foreground.log_prob(foreground_latents)
                      + p_background.log_prob(background_latents) - q_background.log_prob(background_latents))
         return {
-            "objective": self.weighted_log_likelihood(likelihoods) - kl_weight * kl,
+            "objective": self.reconstruction_objective(batch, layers, likelihoods) - kl_weight * kl,
             "lower_bound": log_likelihood - kl,
+            "lower_bound_image": likelihoods["log_likelihood_image"] - kl,
             "log_weight": log_likelihood + log_ratio,
             "kl_foreground": kl_foreground,
             "kl_background": kl_background,

@@ -29,15 +29,16 @@ def kl_divergence(posterior, prior):
     return tfd.kl_divergence(posterior, prior)
 
 
-def gaussian_log_likelihood(images, mean, standard_deviation):
-    """log N(x; mean, standard_deviation^2 I) in nats, [B].
+def gaussian_log_likelihood(images, mean, standard_deviation, mask=1.0):
+    """log N(x; mean, standard_deviation^2 I) of the pixels inside a mask, in nats, [B].
 
     Args:
         images: float32 [B, H, W, C] in [-1, 1].
         mean: float32 [B, H, W, C], the decoder's output.
         standard_deviation: float32 scalar, shared by all pixels.
+        mask: float32 [B, H, W, 1] in [0, 1], how far each pixel counts; by default all do.
     """
-    return tfd.Independent(tfd.Normal(mean, standard_deviation), 3).log_prob(images)
+    return tf.reduce_sum(mask * tfd.Normal(mean, standard_deviation).log_prob(images), [1, 2, 3])
 
 
 def bernoulli_log_likelihood(gates, logits):

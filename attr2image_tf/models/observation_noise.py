@@ -13,9 +13,8 @@ _SMALLEST_VARIANCE = 1e-6
 class ObservationNoise:
     """sigma of p(x | .) and, of a layered model, sigma_F of p(x_F | .), each shared by all pixels.
 
-    The maximum-likelihood sigma^2 is the mean squared error. x_F is constant 0 outside of the mask, where its error
-    says nothing, so sigma_F^2 is the mean squared error inside the mask. Layered runs of version 1 have one sigma for
-    both, which follows the mean of both errors.
+    The maximum-likelihood sigma^2 is the mean squared error of the pixels that the likelihood counts: all of x, and of
+    x_F those inside the mask. Layered runs of version 1 have one sigma for both, which follows the mean of both errors.
 
     Args:
         model: AttributeModel that the variables, logarithms of the variances, become weights of.

@@ -162,7 +162,8 @@ class Sharpener:
         return tf.reshape(both, [-1, count]), moved, change
 
     def _decoder_terms(self, batch, reconstructed, judged, rows):
-        likelihood = self.model.weighted_log_likelihood(self.model.log_likelihoods(batch, reconstructed))
+        likelihood = self.model.reconstruction_objective(batch, reconstructed,
+                                                         self.model.log_likelihoods(batch, reconstructed))
         values = batch["image"].shape[1] * batch["image"].shape[2] * batch["image"].shape[3]
         differences = []
         for features in judged["features"]:

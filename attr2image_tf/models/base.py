@@ -25,10 +25,12 @@ class AttributeModel(keras.Model):
     Attributes:
         latent_size: int. Z, all latents of one example together.
         prior: LatentPrior, as `config.prior` says; N(0, I) until it is fitted or loaded.
+        detail: DetailFlow, the second stage of a run that has one; None without.
     """
 
     latent_size: int
     layered = False
+    detail = None
 
     def __init__(self, config, **kwargs):
         super().__init__(dtype=config.precision, **kwargs)
@@ -60,6 +62,17 @@ class AttributeModel(keras.Model):
             training: bool. Whether batch normalisation uses the batch's statistics.
         """
         raise NotImplementedError(f"{type(self).__name__} does not define decode.")
+
+    def draw_posterior(self, images, masks, attributes, seed):
+        """Latents float32 [B, Z] drawn from q(z | x, y), rows of the global batch's draw; call in replica context.
+
+        Args:
+            images, masks, attributes: as `encode` takes them.
+            seed: int32 [2].
+        """
+        posterior = self.encode(images, masks, attributes)
+        return posterior.mean() + posterior.stddev() * randomness.replica_normal(
+            tf.shape(images)[0], self.latent_size, seed)
 
     @property
     def decoders(self) -> list[keras.layers.Layer]:

@@ -1,0 +1,109 @@
+"""DetailFlow: the detail of a picture, p(x | r, m x, m, y), as a rectified flow.
+
+r is the layered model's picture, enlarged; m in [0, 1] says where the photo itself is kept. What is drawn is the
+residual in units of its deviation s, u = (x - r) / s, from noise at time 0 to detail at time 1:
+
+    u_t = (1 - t) u_0 + t u_1,   u_0 ~ N(0, I),   u_1 = (x - r) / s
+    min over v of E || (1 - m) (v(m u_1 + (1 - m) u_t, r, m, t, y) - (u_1 - u_0)) ||^2,   t by a logit-normal
+
+    sample      m = 0 everywhere, r of (z, y)
+    completion  m = 1 where the photo is visible, r the completion that inference found
+    edit        m falls to 0 where the pictures before and after differ, r the one after
+
+Attributes are left out now and then, so that drawing can be guided by them: v = v(none) + w (v(y) - v(none)).
+
+References: Liu et al., ICLR 2023, and Lipman et al., ICLR 2023 (rectified flow, flow matching); Esser et al., ICML 2024
+(logit-normal time); Pandey et al., DiffuseVAE, TMLR 2022 (a VAE refined so); Saharia et al., Palette, SIGGRAPH 2022
+(one network, masks as input); Ho and Salimans, 2022 (classifier-free guidance).
+"""
+
+import tensorflow as tf
+
+from attr2image_tf.config import DetailConfig, ModelConfig
+from attr2image_tf.detail.network import DetailNetwork
+from attr2image_tf.models import randomness
+
+
+class DetailFlow(tf.Module):
+    """Draws detail, and says how far its network is from the flow.
+
+    Args:
+        model: ModelConfig of the model whose pictures get detail.
+        config: DetailConfig.
+
+    Attributes:
+        network: DetailNetwork.
+        deviation: float32 variable, s, in units of pixels in [-1, 1]; measured before training.
+        size: int. Height and width of the pictures.
+    """
+
+    def __init__(self, model: ModelConfig, config: DetailConfig):
+        super().__init__()
+        self.config, self.size = config, config.output_size
+        self.network = DetailNetwork(model, config)
+        self.deviation = self.network.add_weight(name="residual_deviation", shape=(), trainable=False, dtype="float32",
+                                                 autocast=False, initializer="ones", aggregation="only_first_replica")
+
+    def enlarge(self, coarse):
+        """Pictures float32 [B, H, W, C] at the size of the detail, bicubic."""
+        return tf.image.resize(coarse, [self.size, self.size], "bicubic") if coarse.shape[1] != self.size else coarse
+
+    def reduce(self, pictures, size: int):
+        """Pictures float32 [B, S, S, C] at the size of the model that sees them, Lanczos, as data sets are prepared."""
+        if pictures.shape[1] == size:
+            return pictures
+        return tf.image.resize(pictures, [size, size], "lanczos3", antialias=True)
+
+    def loss(self, images, coarse, kept, time, noise, attributes, told):
+        """The squared error of the velocity where nothing is kept, float32 [B], a mean over its values.
+
+        Args:
+            images: float32 [B, S, S, 3] in [-1, 1].
+            coarse: float32 [B, S, S, 3] in [-1, 1].
+            kept: float32 [B, S, S, 1] in [0, 1].
+            time: float32 [B] in [0, 1].
+            noise: float32 [B, S, S, 3].
+            attributes: float32 [B, A], standardised.
+            told: float32 [B], 0 where the attributes are left out.
+        """
+        residual = (images - coarse) / self.deviation.value
+        share = time[:, tf.newaxis, tf.newaxis, tf.newaxis]
+        on_the_way = (1.0 - share) * noise + share * residual
+        velocity = self.network(kept * residual + (1.0 - kept) * on_the_way, coarse, kept, time, attributes, told)
+        open_share = 3.0 * tf.reduce_sum(1.0 - kept, [1, 2, 3])
+        error = tf.reduce_sum((1.0 - kept) * tf.square(velocity - (residual - noise)), [1, 2, 3])
+        return error / tf.maximum(open_share, 1.0)
+
+    def draw(self, coarse, attributes, seeds, photo=None, kept=None):
+        """Pictures float32 [B, S, S, 3] in [-1, 1], each a function of its own row alone.
+
+        Args:
+            coarse: float32 [B, H, W, 3] in [-1, 1], of any size.
+            attributes: float32 [B, A], standardised.
+            seeds: int32 [B, 2]. Of the noise.
+            photo: float32 [B, S, S, 3] in [-1, 1], or None for samples.
+            kept: float32 [B, S, S, 1] in [0, 1], how far each pixel of the photo is kept; where it is 1 the result is
+                the photo. None with `photo` None.
+        """
+        coarse, rows = self.enlarge(coarse), tf.shape(coarse)[0]
+        noise = randomness.normal_by_example(seeds, self.size * self.size * 3)
+        drawn = tf.reshape(noise, [-1, self.size, self.size, 3])
+        if photo is None:
+            photo, kept = coarse, tf.zeros_like(coarse[..., :1])
+        known = (photo - coarse) / self.deviation.value
+        steps = self.config.steps
+        for step in range(steps):
+            time = tf.fill([rows], step / steps)
+            velocity = self._velocity(kept * known + (1.0 - kept) * drawn, coarse, kept, time, attributes)
+            drawn += velocity / steps
+        detailed = coarse + self.deviation.value * drawn
+        return tf.clip_by_value(kept * photo + (1.0 - kept) * detailed, -1.0, 1.0)
+
+    def _velocity(self, noisy, coarse, kept, time, attributes):
+        weight, rows = self.config.guidance, tf.shape(coarse)[0]
+        if weight == 1.0:
+            return self.network(noisy, coarse, kept, time, attributes, tf.ones([rows]))
+        twice = (tf.concat([each, each], 0) for each in (noisy, coarse, kept, time, attributes))
+        told = tf.concat([tf.ones([rows]), tf.zeros([rows])], 0)
+        guided, free = tf.split(self.network(*twice, told), 2, 0)
+        return free + weight * (guided - free)

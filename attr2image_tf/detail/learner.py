@@ -1,0 +1,87 @@
+"""DetailLearner: trains the second stage on pictures beside what the first stage makes of them."""
+
+import tensorflow as tf
+
+from attr2image_tf.config import RunConfig
+from attr2image_tf.detail import masks
+from attr2image_tf.models import AttributeModel, randomness
+from attr2image_tf.models.optimizer import Adam, learning_rate
+
+# Batches by which the residuals' deviation is measured.
+_MEASURED = 16
+
+
+class DetailLearner:
+    """Steps of training under any tf.distribute strategy; `trainers.loop.Loop` runs them and says what a learner has.
+
+    Pairs (x, r): r is decoded from a draw of the model's own posterior, so that the network sees the mistakes that the
+    model makes.
+
+    Args:
+        model: AttributeModel with the weights of the trained run and a `detail` whose network is trained.
+        config: RunConfig with `detail`.
+        steps: int. Of the whole run.
+    """
+
+    terms, shown = ("flow_loss",), "flow_loss"
+
+    def __init__(self, model: AttributeModel, config: RunConfig, steps: int):
+        self.model, self.flow, self.config = model, model.detail, config
+        self.variables = [variable.value for variable in self.flow.network.variables]
+        self._weights = [weight.value for weight in self.flow.network.trainable_variables]
+        self.optimizer = Adam(self._weights, learning_rate(config.schedule, config.learning_rate, steps), l2=config.l2,
+                              clip_norm=config.clip_norm, scale_loss=config.model.precision == "mixed_float16",
+                              beta_2=0.99)
+        self.iterations, self.skipped = self.optimizer.iterations, self.optimizer.skipped
+        self.state = {"optimizer": self.optimizer, "model": [variable.value for variable in model.variables]}
+
+    def training_step(self, batch):
+        """The sum of the loss over this replica's rows of a batch of detailed pictures, and `count`; call in replica
+        context."""
+        seed = tf.stack([self.config.model.seed, tf.cast(self.iterations, tf.int32)])
+        rows = tf.shape(batch["image"])[0] * tf.distribute.get_replica_context().num_replicas_in_sync
+        inputs = self._inputs(batch, seed)
+        with tf.GradientTape() as tape:
+            losses = self.flow.loss(*inputs)
+            loss = tf.reduce_sum(losses) / tf.cast(rows, tf.float32) * self.optimizer.loss_scale
+        self.optimizer.apply(tape.gradient(loss, self._weights), self._weights)
+        return {"flow_loss": tf.reduce_sum(losses), "count": tf.reduce_sum(batch["weight"])}
+
+    def evaluation_step(self, batch, seed):
+        """The weighted sum of the loss, and `count`; no training."""
+        losses = self.flow.loss(*self._inputs(batch, seed, told_all=True))
+        return {"flow_loss": tf.reduce_sum(losses * batch["weight"]), "count": tf.reduce_sum(batch["weight"])}
+
+    def measure(self, batches):
+        """Sets the flow's deviation to that of the residuals of some batches."""
+        @tf.function(reduce_retracing=True)
+        def squares(batch, seed):
+            error = tf.reduce_mean(tf.square(batch["image"] - self._coarse(batch, seed)), [1, 2, 3])
+            return tf.reduce_sum(error * batch["weight"]), tf.reduce_sum(batch["weight"])
+
+        sums = [squares(batch, tf.constant([number, 1])) for number, batch in enumerate(batches.take(_MEASURED))]
+        total, count = (float(sum(each)) for each in zip(*sums, strict=True))
+        self.flow.deviation.assign((total / count) ** 0.5)
+
+    def describe(self, row: dict) -> str:
+        """How it stands, from an epoch's row of the log."""
+        return "flow loss {train_flow_loss:.4f} in training, {validation_flow_loss:.4f} in validation".format(**row)
+
+    def _coarse(self, batch, seed):
+        """r at the size of the detail, of a draw of the posterior."""
+        size, attributes = self.model.config.image_size, batch["attributes"]
+        image = tf.clip_by_value(self.flow.reduce(batch["image"], size), -1.0, 1.0)
+        mask = tf.image.resize(batch["mask"], [size, size], antialias=True)
+        latents = self.model.draw_posterior(image, mask, attributes, seed)
+        return self.flow.enlarge(self.model.decode(latents, attributes)["images"])
+
+    def _inputs(self, batch, seed, told_all=False):
+        """What `DetailFlow.loss` takes, drawn anew for each seed."""
+        latent_seed, mask_seed, time_seed, noise_seed, told_seed = randomness.split_seed(seed, 5)
+        rows, size = tf.shape(batch["image"])[0], self.flow.size
+        time = tf.sigmoid(randomness.replica_normal(rows, 1, time_seed)[:, 0])
+        noise = tf.reshape(randomness.replica_normal(rows, size * size * 3, noise_seed), [-1, size, size, 3])
+        told = randomness.replica_uniform(rows, 1, told_seed)[:, 0] >= self.flow.config.attribute_dropout
+        told = tf.ones([rows]) if told_all else tf.cast(told, tf.float32)
+        return (batch["image"], self._coarse(batch, latent_seed), masks.draw(rows, size, mask_seed), time, noise,
+                self.model.standardise(batch["attributes"]), told)

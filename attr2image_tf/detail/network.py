@@ -1,0 +1,174 @@
+"""DetailNetwork: a small U-Net over pictures whose pixels are folded into channels, the largest grid being 32 x 32.
+
+Convolutions keep the magnitude of what they get (Karras et al., Analyzing and improving the training dynamics of
+diffusion models, CVPR 2024): a kernel is divided by its norm for each output, a sum by the root of its weights'
+squares. No normalisation of activations is needed then, which on a processor takes as long as the convolutions. There
+are no biases; the input has a channel of ones in their place.
+"""
+
+import itertools
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+LARGEST_GRID = 32
+# Half of a normal distribution is cut off by a ReLU; this gives its variance back.
+_RELU_GAIN = math.sqrt(2.0)
+# The share of a block's new part in its sum with what it got.
+_NEW = 0.3
+_FREQUENCIES = 32
+
+
+class Kernel(keras.layers.Layer):
+    """A convolution or, of kernel_size 0, a matrix product, whose outputs are of the magnitude of its inputs.
+
+    Args:
+        inputs, outputs: ints. Channels.
+        kernel_size: int, odd, or 0.
+        gain: bool. Whether the outputs are multiplied by a number that is learned, first 0.
+    """
+
+    def __init__(self, inputs, outputs, kernel_size=0, *, gain=False, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        shape = (*([kernel_size] * 2 if kernel_size else []), inputs, outputs)
+        self.kernel = self.add_weight(name="kernel", shape=shape, initializer=keras.initializers.RandomNormal(
+            stddev=1.0 / math.sqrt(math.prod(shape[:-1])), seed=seed))
+        self.gain = self.add_weight(name="gain", shape=(), initializer="zeros") if gain else None
+        self.built = True
+
+    def call(self, inputs):
+        kernel = tf.cast(self.kernel, tf.float32)
+        kernel *= tf.math.rsqrt(tf.reduce_sum(tf.square(kernel), range(len(kernel.shape) - 1)) + 1e-8)
+        if self.gain is not None:
+            kernel *= tf.cast(self.gain, tf.float32)
+        kernel = tf.cast(kernel, self.compute_dtype)
+        return tf.nn.conv2d(inputs, kernel, 1, "SAME") if len(kernel.shape) == 4 else inputs @ kernel
+
+
+class Block(keras.layers.Layer):
+    """Two convolutions beside the identity; time and attributes scale the channels between them."""
+
+    def __init__(self, inputs, outputs, condition, *, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        common = {"dtype": self.dtype_policy}
+        self.first = Kernel(inputs, outputs, 3, seed=seed, **common)
+        self.scale = Kernel(condition, outputs, gain=True, seed=seed + 1, **common)
+        self.second = Kernel(outputs, outputs, 3, seed=seed + 2, **common)
+        self.shortcut = Kernel(inputs, outputs, 1, seed=seed + 3, **common) if inputs != outputs else None
+        self.built = True
+
+    def call(self, inputs, condition):
+        x = self.first(_relu(inputs)) * (1.0 + self.scale(condition)[:, tf.newaxis, tf.newaxis])
+        x = self.second(_relu(x))
+        return _sum(inputs if self.shortcut is None else self.shortcut(inputs), x, _NEW)
+
+
+class Attention(keras.layers.Layer):
+    """Every place of a small grid looks at all others by the angles of queries and keys, in heads of 32 channels."""
+
+    def __init__(self, channels, *, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        self.heads = max(1, channels // 32)
+        self.project = Kernel(channels, 3 * channels, 1, seed=seed, dtype=self.dtype_policy)
+        self.out = Kernel(channels, channels, 1, seed=seed + 1, dtype=self.dtype_policy)
+        self.built = True
+
+    def call(self, inputs):
+        height, width, channels = inputs.shape[1:]
+        parts = tf.reshape(self.project(inputs), [-1, height * width, self.heads, 3, channels // self.heads])
+        query, key, value = tf.unstack(tf.cast(parts, tf.float32), axis=3)
+        query, key = tf.math.l2_normalize(query, -1), tf.math.l2_normalize(key, -1)
+        weights = tf.nn.softmax(math.sqrt(query.shape[-1]) * tf.einsum("bqhc,bkhc->bhqk", query, key))
+        seen = tf.reshape(tf.einsum("bhqk,bkhc->bqhc", weights, value), [-1, height, width, channels])
+        return _sum(inputs, self.out(tf.cast(seen, inputs.dtype)), _NEW)
+
+
+class DetailNetwork(keras.Model):
+    """The velocity of a residual on its way from noise to detail.
+
+    Args:
+        model: ModelConfig of the model whose pictures get detail.
+        config: DetailConfig.
+
+    Call inputs: noisy float32 [B, S, S, 3], the residual on its way, in units of its deviation; coarse float32
+    [B, S, S, 3] in [-1, 1]; kept float32 [B, S, S, 1] in [0, 1], 1 where `noisy` is the residual itself; time float32
+    [B] in [0, 1]; attributes float32 [B, A], standardised; told float32 [B], 0 where the attributes are left out.
+    Output: float32 [B, S, S, 3].
+    """
+
+    def __init__(self, model, config, **kwargs):
+        # Time must not be rounded to 16 bits on its way in.
+        super().__init__(dtype=model.precision, autocast=False, name="detail_network", **kwargs)
+        common, size, width = {"dtype": self.dtype_policy}, config.output_size, config.width
+        self.fold = max(2, size // LARGEST_GRID)
+        condition, seeds = 4 * width, itertools.count(1000 * model.seed, 10)
+        self.time = Kernel(2 * _FREQUENCIES, condition, seed=next(seeds), **common)
+        self.attributes = Kernel(model.attribute_count + 1, condition, seed=next(seeds), **common)
+        self.joint = Kernel(condition, condition, seed=next(seeds), **common)
+        self.enter = Kernel(7 * self.fold**2 + 1, width, 3, seed=next(seeds), **common)
+        widths = (width, 2 * width, 2 * width)
+
+        def block(inputs, outputs):
+            return Block(inputs, outputs, condition, seed=next(seeds), **common)
+
+        self.down = [[block(before, here), block(here, here)]
+                     for before, here in zip((width, *widths), widths, strict=False)]
+        self.attention = Attention(widths[-1], seed=next(seeds), **common)
+        self.middle = block(widths[-1], widths[-1])
+        self.up = [[block(below + here, here), block(2 * here, here)]
+                   for below, here in zip((widths[-1], *widths[::-1]), widths[::-1], strict=False)]
+        self.leave = Kernel(width, 3 * self.fold**2, 3, gain=True, seed=next(seeds), **common)
+        self.built = True
+
+    def call(self, noisy, coarse, kept, time, attributes, told):
+        folded = tf.nn.space_to_depth(tf.concat([noisy, 2.0 * coarse, 2.0 * kept - 1.0], -1), self.fold)
+        x = self.enter(tf.cast(tf.concat([folded, tf.ones_like(folded[..., :1])], -1), self.compute_dtype))
+        condition = self._condition(time, attributes, told)
+        skipped = []
+        for level, blocks in enumerate(self.down):
+            x = tf.nn.avg_pool2d(x, 2, 2, "VALID") if level else x
+            for each in blocks:
+                x = each(x, condition)
+                skipped.append(x)
+        x = self.middle(self.attention(x), condition)
+        for level, blocks in enumerate(self.up):
+            x = _enlarged(x) if level else x
+            for each in blocks:
+                x = each(_joined(x, skipped.pop()), condition)
+        return tf.nn.depth_to_space(tf.cast(self.leave(_relu(x)), tf.float32), self.fold)
+
+    def _condition(self, time, attributes, told):
+        """What scales the channels: float [B, C]."""
+        angles = time[:, tf.newaxis] * tf.constant(np.pi * np.geomspace(0.5, 64.0, _FREQUENCIES), tf.float32)
+        waves = math.sqrt(2.0) * tf.concat([tf.cos(angles), tf.sin(angles)], -1)
+        # The share left out is told apart from the mean, at which all attributes are 0.
+        known = tf.concat([told[:, tf.newaxis] * attributes, 3.0 * (1.0 - told[:, tf.newaxis])], -1)
+        both = _sum(self.time(tf.cast(waves, self.compute_dtype)), self.attributes(tf.cast(known, self.compute_dtype)),
+                    0.5)
+        return _relu(self.joint(_relu(both)))
+
+
+def _relu(x):
+    return tf.nn.relu(x) * tf.cast(_RELU_GAIN, x.dtype)
+
+
+def _sum(one, other, share):
+    """Of one magnitude as both were."""
+    norm = math.hypot(1.0 - share, share)
+    return one * tf.cast((1.0 - share) / norm, one.dtype) + other * tf.cast(share / norm, one.dtype)
+
+
+def _joined(one, other):
+    """Side by side, each with the same part in what follows."""
+    total = one.shape[-1] + other.shape[-1]
+    return tf.concat([part * tf.cast(math.sqrt(total / (2.0 * part.shape[-1])), part.dtype) for part in (one, other)],
+                     -1)
+
+
+def _enlarged(x):
+    """Every pixel twice in both directions."""
+    height, width, channels = x.shape[1:]
+    x = tf.broadcast_to(x[:, :, tf.newaxis, :, tf.newaxis], [tf.shape(x)[0], height, 2, width, 2, channels])
+    return tf.reshape(x, [-1, 2 * height, 2 * width, channels])

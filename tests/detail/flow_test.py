@@ -1,0 +1,123 @@
+"""Laws of the second stage: what is kept stays, a row is a row's own, a step of training is of the flow."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from attr2image_tf.config import DetailConfig, RunConfig
+from attr2image_tf.detail import DetailFlow, DetailLearner, masks
+from attr2image_tf.detail.network import Kernel
+from tests.tiny import make_model
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_detailed()
+
+
+def make_detailed(**changes):
+    model = make_model()
+    model.detail = DetailFlow(model.config, DetailConfig(output_size=SIZE, width=4, **changes))
+    # A gain that is learned begins at 0, where nothing depends on anything.
+    for variable in model.detail.network.trainable_variables:
+        if len(variable.shape) == 0:
+            variable.assign(1.0)
+    return model
+
+
+def inputs(rows=3, seed=0):
+    random = np.random.default_rng(seed)
+    values = {"coarse": random.uniform(-1, 1, (rows, 32, 32, 3)), "attributes": random.normal(size=(rows, 3)),
+              "photo": random.uniform(-1, 1, (rows, SIZE, SIZE, 3)),
+              "kept": random.integers(0, 2, (rows, SIZE, SIZE, 1))}
+    return {name: tf.constant(value, tf.float32) for name, value in values.items()} | {
+        "seeds": tf.stack([tf.fill([rows], 5), tf.range(rows)], -1)}
+
+
+def test_what_is_kept_of_a_photo_is_the_photo(model):
+    given = inputs()
+    drawn = model.detail.draw(**given)
+    kept = np.broadcast_to(given["kept"] == 1.0, drawn.shape)
+    np.testing.assert_array_equal(drawn.numpy()[kept], given["photo"].numpy()[kept])
+    assert np.abs(drawn - given["photo"])[~kept].mean() > 0.1
+    everything = model.detail.draw(**given | {"kept": tf.ones_like(given["kept"])})
+    np.testing.assert_array_equal(everything, given["photo"])
+
+
+def test_a_row_is_drawn_alike_in_any_batch_and_follows_its_seed(model):
+    given = inputs()
+    together = model.detail.draw(**given)
+    alone = model.detail.draw(**{name: value[1:2] for name, value in given.items()})
+    np.testing.assert_allclose(alone[0], together[1], atol=2e-5)
+    other = model.detail.draw(**given | {"seeds": given["seeds"] + 1})
+    assert np.abs(other - together).max() > 0.01
+
+
+def test_a_sample_needs_no_photo_and_is_as_if_nothing_were_kept(model):
+    given = inputs()
+    nothing = model.detail.draw(**given | {"kept": tf.zeros_like(given["kept"])})
+    del given["photo"], given["kept"]
+    np.testing.assert_allclose(model.detail.draw(**given), nothing, atol=1e-6)
+
+
+def test_guidance_of_1_is_the_network_and_of_0_forgets_the_attributes():
+    given = inputs()
+    plain, free = (make_detailed(guidance=weight) for weight in (1.0, 0.0))
+    moved = given | {"attributes": given["attributes"] + 1.0}
+    assert np.abs(plain.detail.draw(**moved) - plain.detail.draw(**given)).max() > 1e-3
+    np.testing.assert_allclose(free.detail.draw(**moved), free.detail.draw(**given), atol=1e-5)
+
+
+def test_the_loss_is_of_what_is_not_kept(model):
+    given = inputs()
+    images, coarse = given["photo"], model.detail.enlarge(given["coarse"])
+    noise = tf.random.stateless_normal(images.shape, [1, 2])
+    rest = (tf.fill([3], 0.3), noise, given["attributes"], tf.ones([3]))
+    loss = model.detail.loss(images, coarse, given["kept"], *rest)
+    velocity = model.detail.network(
+        given["kept"] * (images - coarse) + (1 - given["kept"]) * (0.7 * noise + 0.3 * (images - coarse)), coarse,
+        given["kept"], *(rest[place] for place in (0, 2, 3)))
+    error = np.square(velocity - (images - coarse - noise))
+    hidden = np.broadcast_to(given["kept"] == 0.0, error.shape)
+    np.testing.assert_allclose(loss, [row[hide].mean() for row, hide in zip(error, hidden, strict=True)], rtol=1e-4)
+    np.testing.assert_array_equal(model.detail.loss(images, coarse, tf.ones_like(given["kept"]), *rest), np.zeros(3))
+
+
+def test_kernels_keep_the_magnitude():
+    kernel = Kernel(48, 32, 3, seed=1)
+    kernel.kernel.assign(7.0 * kernel.kernel)
+    outputs = kernel(tf.random.stateless_normal([4, 16, 16, 48], [0, 1]))[:, 1:-1, 1:-1]
+    assert float(tf.math.reduce_std(outputs)) == pytest.approx(1.0, abs=0.1)
+
+
+def test_masks_keep_all_but_boxes_and_spots_or_nothing():
+    drawn = masks.draw(400, 32, tf.constant([3, 4])).numpy()
+    assert drawn.shape == (400, 32, 32, 1) and drawn.min() == 0.0 and drawn.max() == 1.0
+    shares = drawn.mean((1, 2, 3))
+    assert 0.3 < (shares == 0.0).mean() < 0.5
+    assert shares.max() < 1.0 and np.all(drawn.min((1, 2, 3)) < 1.0)
+    soft = ((drawn > 0.0) & (drawn < 1.0)).any((1, 2, 3)).mean()
+    assert 0.2 < soft < 0.4
+
+
+def test_steps_of_training_lower_the_loss_and_leave_the_model():
+    model = make_detailed()
+    config = RunConfig(dataset="emblems", model=model.config, detail=model.detail.config, batch_size=4, l2=0.0,
+                       learning_rate=0.05)
+    learner = DetailLearner(model, config, 100)
+    random = np.random.default_rng(1)
+    batch = {"image": random.uniform(-1, 1, (4, SIZE, SIZE, 3)), "mask": np.ones((4, SIZE, SIZE, 1)),
+             "attributes": random.normal(size=(4, 3)), "weight": np.ones(4)}
+    batch = {name: tf.constant(value, tf.float32) for name, value in batch.items()}
+    learner.measure(tf.data.Dataset.from_tensors(batch))
+    assert 0.3 < float(model.detail.deviation) < 1.0
+    before = [variable.numpy() for variable in model.variables]
+    step, seed = tf.function(learner.training_step), tf.constant([0, 1])
+    first = learner.evaluation_step(batch, seed)["flow_loss"]
+    sums = [step(batch) for _ in range(20)]
+    assert sums[0]["count"] == 4.0 and int(learner.iterations) == 20
+    assert learner.evaluation_step(batch, seed)["flow_loss"] < 0.95 * first
+    for old, variable in zip(before, model.variables, strict=True):
+        np.testing.assert_array_equal(variable, old)

@@ -1,6 +1,8 @@
 """AttributeDataset: pictures with masks and attributes, opened and ready to read."""
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 
 import tensorflow as tf
@@ -28,6 +30,8 @@ class AttributeDataset:
         bordered: the same with a larger picture and mask, of which `examples` gives the middle, so that training can
             crop at random; None where there is no border.
         has_masks: False where no picture has a mask and all masks are 0; a layered model cannot be trained on them.
+        prepared: text that changes where the pictures are prepared from other files or in another way, for sets whose
+            name does not say that.
     """
 
     name: str
@@ -37,3 +41,11 @@ class AttributeDataset:
     examples: Callable[[str], tf.data.Dataset]
     bordered: Callable[[str], tf.data.Dataset] | None = None
     has_masks: bool = True
+    prepared: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Text that changes with the pictures, their splits and the attributes, as far as that is known without reading
+        them all."""
+        about = [self.prepared, [self.counts[split] for split in SPLITS], list(self.schema.names)]
+        return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]

@@ -19,6 +19,9 @@ from attr2image_tf import pixels
 from attr2image_tf.data.errors import DataError
 from attr2image_tf.files import replacing_folder
 
+# Masks of larger pictures are predicted at this size and enlarged: their outlines are hardly finer, and would take four
+# times as long to learn.
+LARGEST_SIZE = 64
 # Pictures predicted at a time: 256 took a quarter less time, but 4 GB of memory instead of 1.
 _BATCH = 32
 
@@ -108,14 +111,17 @@ def train(images: np.ndarray, masks: np.ndarray, settings: Settings) -> keras.Mo
 def predict(network: keras.Model, images: np.ndarray) -> np.ndarray:
     """Soft masks uint8 [N, H, W, 1] (255 = surely foreground) of images uint8 [N, H, W, 3].
 
-    The mean over the picture and its mirror image.
+    The mean over the picture and its mirror image; at the network's size, and enlarged where pictures are larger.
     """
-    masks = []
+    masks, size = [], network.input_shape[1]
     for start in range(0, len(images), _BATCH):
         batch = pixels.model_range_from_uint8(images[start:start + _BATCH])
+        if batch.shape[1] != size:
+            batch = tf.image.resize(batch, [size, size], antialias=True)
         logits = network(tf.concat([batch, batch[:, :, ::-1]], 0), training=False)
         straight, mirrored = tf.split(tf.sigmoid(logits), 2)
-        masks.append(pixels.uint8_from_unit((straight + mirrored[:, :, ::-1]) / 2).numpy())
+        mask = (straight + mirrored[:, :, ::-1]) / 2
+        masks.append(pixels.uint8_from_unit(tf.image.resize(mask, images.shape[1:3])).numpy())
     return np.concatenate(masks) if masks else np.zeros(images.shape[:3] + (1,), np.uint8)
 
 
@@ -143,6 +149,12 @@ def save(network: keras.Model, folder: str | os.PathLike, settings: Settings, me
         (beside / "config.json").write_text(json.dumps({"image_size": network.input_shape[1],
                                                         "settings": dataclasses.asdict(settings)}, indent=2))
         (beside / "metrics.json").write_text(json.dumps(dict(metrics), indent=2))
+
+
+def network_dir(image_size: int, root: str | os.PathLike) -> pathlib.Path:
+    """Where the network for pictures of a size lies in a folder of prepared sets; it learns from the drawn masks of
+    LFW."""
+    return pathlib.Path(root) / "foreground" / f"lfw_attributes-{min(image_size, LARGEST_SIZE)}"
 
 
 def is_trained(folder: str | os.PathLike) -> bool:

@@ -18,7 +18,7 @@ from absl import logging
 from attr2image_tf.data.dataset import SPLITS
 from attr2image_tf.data.errors import DataError
 from attr2image_tf.data.source_files import OfficialFile, encode_png, problems_text
-from attr2image_tf.files import as_path
+from attr2image_tf.files import as_path, lock
 
 READ = tfds.ReadConfig(try_autocache=False, add_tfds_id=False)
 VALIDATION_SHARE = 0.1
@@ -140,20 +140,14 @@ def clear_disk_errors(path: str | os.PathLike, option: str = "--prepared_dir"):
 @contextlib.contextmanager
 def only_one(builder: tfds.core.DatasetBuilder):
     """Waits until no other process prepares sets of this builder in its folder, and keeps others out meanwhile."""
-    try:
-        import fcntl
-    except ImportError:  # Windows has no such lock; two processes would do the work twice.
-        yield
-        return
     root = pathlib.Path(builder.data_dir_root)
     root.mkdir(parents=True, exist_ok=True)
-    with open(root / f".{builder.name}.lock", "w") as lock:
-        # The system releases it when the process ends, however it ends.
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            logging.info("Another process is preparing %s in %s; waiting for it", builder.name, root)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    path = root / f".{builder.name}.lock"
+    held = lock(path)
+    if held is None:
+        logging.info("Another process is preparing %s in %s; waiting for it", builder.name, root)
+        held = lock(path, wait=True)
+    with held:
         yield
 
 
@@ -228,8 +222,3 @@ def examples_of(builder: tfds.core.DatasetBuilder):
                            num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
     return examples
-
-
-def network_dir(image_size: int, root: str | os.PathLike) -> pathlib.Path:
-    """Where the foreground network of a folder of prepared sets lies; it learns from the drawn masks of LFW."""
-    return pathlib.Path(root) / "foreground" / f"lfw_attributes-{image_size}"

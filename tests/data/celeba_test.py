@@ -193,7 +193,7 @@ def test_predicted_masks_are_the_networks(small):
     source, prepared, dataset = small
     settings = foreground.Settings(widths=(4, 8))
     network = foreground.build(SIZE, settings.widths)
-    foreground.save(network, preparing.network_dir(SIZE, prepared), settings, {"pixel_accuracy": 0.0})
+    foreground.save(network, foreground.network_dir(SIZE, prepared), settings, {"pixel_accuracy": 0.0})
     predicted = celeba.open_celeba(image_size=SIZE, prepared_dir=prepared, masks="predicted")
     by_name = {example["name"]: example for example in read(dataset, "test")}
     for example in read(predicted, "test"):
@@ -427,7 +427,7 @@ def test_predicted_masks_lack_what_the_pictures_lack_and_need_no_files(tmp_path,
     source.pictures[FILES[2]] = b"no picture"
     dataset = opened(source.write(), tmp_path)
     settings = foreground.Settings(widths=(4, 8))
-    foreground.save(foreground.build(SIZE, settings.widths), preparing.network_dir(SIZE, tmp_path / "prepared"),
+    foreground.save(foreground.build(SIZE, settings.widths), foreground.network_dir(SIZE, tmp_path / "prepared"),
                     settings, {"pixel_accuracy": 0.0})
     shutil.rmtree(source.folder)
     shutil.rmtree(tmp_path / "prepared" / "celeb_a")

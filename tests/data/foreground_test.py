@@ -200,3 +200,13 @@ def test_a_damaged_network_is_named(network, tmp_path, file, content):
 def test_a_size_that_cannot_be_halved_is_refused():
     with pytest.raises(ValueError, match="divisible by 4, got 50"):
         foreground.build(50, (4, 8, 8))
+
+
+def test_masks_of_larger_pictures_are_those_of_the_pictures_made_smaller(network):
+    small = discs(3)[0]
+    large = small.repeat(2, 1).repeat(2, 2)
+    masks = foreground.predict(network, large)
+    assert masks.shape == (3, 2 * SIZE, 2 * SIZE, 1)
+    reduced = masks.reshape(3, SIZE, 2, SIZE, 2).mean((2, 4))[..., np.newaxis]
+    assert np.abs(reduced - foreground.predict(network, small)).mean() < 12.0
+    assert foreground.network_dir(128, "a") == foreground.network_dir(64, "a") != foreground.network_dir(32, "a")

@@ -152,7 +152,7 @@ class CelebaAttributes(preparing.SourceBuilder):
         base = _builder(size, "none", self.source_dir, self.data_dir_root)
         if not base.is_prepared():
             preparing.prepare(base)
-        network = foreground.load(preparing.network_dir(size, self.data_dir_root))
+        network = foreground.load(foreground.network_dir(size, self.data_dir_root))
         self.info.metadata.update(dict(base.info.metadata))
         # What the aligned pictures lack is lacking here too.
         shutil.copy(pathlib.Path(base.data_dir) / "skipped.txt", self.data_dir)
@@ -209,8 +209,8 @@ def open_celeba(*, image_size: int = 64, source_dir: str | os.PathLike | None = 
 
 def _check(image_size, masks, source_dir, root):
     """Complains before any folder is made."""
-    if masks == "predicted" and not foreground.is_trained(preparing.network_dir(image_size, root)):
-        raise DataError(f"{preparing.network_dir(image_size, root)} holds no foreground network, which predicts the "
+    if masks == "predicted" and not foreground.is_trained(foreground.network_dir(image_size, root)):
+        raise DataError(f"{foreground.network_dir(image_size, root)} holds no foreground network, which predicts the "
                         "masks. Train one on the drawn masks of LFW: python -m trainers.train_foreground.")
     # What is prepared needs no files any more. A folder `celeb_a` alone says nothing: a failed run leaves an empty one.
     if (masks == "drawn" or source_dir is None or celeba_files.celeb_a_builder(None, root).is_prepared()

@@ -258,7 +258,10 @@ def open_folder(path: str | os.PathLike, *, image_size: int = 64) -> AttributeDa
                         "one of these, or run trainers.prepare again with the other.")
     builder = tfds.builder_from_directory(place / FolderPictures.name / str(image_size) / "1.0.0")
     metadata = builder.info.metadata
+    # The bytes of all pictures as PNG: others after any change of what is seen, the same where the same is prepared
+    # again, on another machine too.
+    sizes = ", ".join(str(builder.info.splits[split].num_bytes) for split in SPLITS)
     return AttributeDataset(name=f"folder:{path}", image_size=image_size,
                             schema=AttributeSchema.from_json(metadata["schema"]), has_masks=metadata["has_masks"],
                             counts={split: builder.info.splits[split].num_examples for split in SPLITS},
-                            examples=preparing.examples_of(builder))
+                            prepared=sizes, examples=preparing.examples_of(builder))

@@ -149,7 +149,7 @@ class LfwAttributes(preparing.SourceBuilder):
         if not base.is_prepared():
             raise DataError(f"{base.data_dir} is missing; predicted masks are made from it. Run python -m "
                             "trainers.train_foreground.")
-        network = foreground.load(network_dir(self.builder_config.image_size, self.data_dir_root))
+        network = foreground.load(foreground.network_dir(self.builder_config.image_size, self.data_dir_root))
         self.info.metadata.update(dict(base.info.metadata))
         preparing.check_space(self.data_dir, base.info.splits.total_num_examples, self.builder_config.image_size)
         return {split: self._predict_examples(base, split, network) for split in SPLITS}
@@ -242,6 +242,9 @@ def prepare_lfw(*, image_size: int = 64, source_dir: str | os.PathLike | None = 
             preparing.prepare(base)
         if predicted_masks:
             if not foreground.is_trained(folder):
+                if image_size > foreground.LARGEST_SIZE:
+                    prepare_lfw(image_size=foreground.LARGEST_SIZE, source_dir=source_dir, prepared_dir=prepared_dir,
+                                predicted_masks=False)
                 _train_foreground(image_size, prepared_dir, settings or foreground.Settings())
             if not predicted.is_prepared():
                 preparing.prepare(predicted)
@@ -270,6 +273,7 @@ def train_foreground(*, image_size: int = 64, prepared_dir: str | os.PathLike | 
 def _train_foreground(image_size, prepared_dir, settings):
     started = time.monotonic()
     folder = network_dir(image_size, prepared_dir)
+    image_size = min(image_size, foreground.LARGEST_SIZE)
     training = drawn_arrays("train", image_size=image_size, prepared_dir=prepared_dir)
     held_out = drawn_arrays("validation", image_size=image_size, prepared_dir=prepared_dir)
     logging.info("Training the foreground network on %d drawn masks (%d of other people are held out), %d epochs",
@@ -279,7 +283,9 @@ def _train_foreground(image_size, prepared_dir, settings):
     metrics |= {"examples": len(training[0]), "held_out_examples": len(held_out[0]),
                 "seconds": round(time.monotonic() - started, 1)}
     # In this order a run that is killed leaves no masks beside a network that did not predict them.
-    shutil.rmtree(_builder(image_size, True, None, prepared_dir).data_dir, ignore_errors=True)
+    for config in LfwAttributes.BUILDER_CONFIGS:
+        if config.predicted_masks and min(config.image_size, foreground.LARGEST_SIZE) == image_size:
+            shutil.rmtree(_builder(config.image_size, True, None, prepared_dir).data_dir, ignore_errors=True)
     with preparing.clear_disk_errors(folder):
         foreground.save(network, folder, settings, metrics)
     logging.info("Trained the foreground network in %.0f s: pixel accuracy %.4f and foreground IoU %.4f on held-out "
@@ -305,7 +311,7 @@ def drawn_arrays(split: str, *, image_size: int = 64, prepared_dir: str | os.Pat
 
 def network_dir(image_size: int = 64, prepared_dir: str | os.PathLike | None = None) -> pathlib.Path:
     """Where the foreground network of a prepared folder lies."""
-    return preparing.network_dir(image_size, _builder(image_size, False, None, prepared_dir).data_dir_root)
+    return foreground.network_dir(image_size, _builder(image_size, False, None, prepared_dir).data_dir_root)
 
 
 def _element(example):

@@ -1,7 +1,7 @@
 """Folding: a trained model becomes one for inference only, the same function with fewer operations.
 
-Batch normalisation is multiplied into the convolution before it, kernels are put once into the form that is computed
-with, and can be stored in 16 bits. Networks keep their structure; blocks of theirs are replaced.
+Batch normalisation is multiplied into the convolution before it, the prior's permutations are put into the kernels
+around them, kernels are put once into the form that is computed with, and can be stored in 16 bits. Networks keep their structure; blocks of theirs are replaced.
 """
 
 import tensorflow as tf
@@ -50,9 +50,7 @@ def fold(model, storage: tf.DType | None = None, gradients: bool = True):
                 # There is no public way to put something else into the place of a variable.
                 weight._value = StoredKernel(weight.value, storage, weight.value.dtype)
                 stored.append(weight._value)
-    for part in model.prior.parts if storage else ():
-        if part.flow is not None:
-            stored += part.flow.store(storage)
+    stored += model.prior.fold(storage)
     model.folding, model.stored_kernels = folding, tuple(stored)
     return model
 

@@ -29,6 +29,7 @@ from attr2image_tf.config import PRIORS, Config, ConfigError
 from attr2image_tf.files import replacing
 from attr2image_tf.models import lower_bound as bounds
 from attr2image_tf.models.coupling_flow import CouplingFlow
+from attr2image_tf.models.stored import StoredKernel
 
 STANDARD, GAUSSIAN, FLOW = PRIORS
 _VERSION = 1
@@ -95,6 +96,15 @@ class LatentPrior(tf.Module):
         """Takes the values of a prior of the same kind and blocks."""
         for variable, value in zip(self.variables, other.variables, strict=True):
             variable.assign(value)
+
+    def fold(self, storage: tf.DType | None = None) -> list[StoredKernel]:
+        """Makes the prior one for inference only, with fewer operations, and returns what is kept in fewer bits.
+
+        Args:
+            storage: dtype of a flow's kernels on disk; None keeps them as they are.
+        """
+        self.parts = [_FoldedPart(part, storage) for part in self.parts]
+        return [kernel for part in self.parts if part.flow is not None for kernel in part.flow.stored]
 
     def save(self, path: str | os.PathLike, **about):
         """Writes all of it to a file *.npz, with facts about it that JSON can hold."""
@@ -182,3 +192,39 @@ class _Part(tf.Module):
 
     def _mean(self, condition):
         return tf.matmul(condition, self.weight) if self.condition_size else 0.0
+
+
+class _FoldedPart(tf.Module):
+    """A _Part of inference: its triangular system solved beforehand, its flow folded."""
+
+    def __init__(self, part, storage):
+        super().__init__()
+        self.block, self._condition_size = part.block, part.condition_size
+        factor = part.factor.numpy().astype(np.float64)
+        self._log_determinant = -float(np.log(np.diag(factor)).sum())
+        self._shift, self._weight = (tf.Variable(each, trainable=False) for each in (part.shift, part.weight))
+        self.flow = part.flow and part.flow.fold(storage)
+        order = self.flow.order if self.flow else slice(None)
+        self._factor = tf.Variable(factor.T[order].astype(np.float32), trainable=False)
+        self._solved = tf.Variable(np.linalg.inv(factor).T[:, order].astype(np.float32), trainable=False)
+
+    condition = _Part.condition
+
+    def forward(self, noise, condition):
+        if self.flow is not None:
+            noise = self.flow.forward(noise, condition)
+        values = tf.nn.bias_add(tf.matmul(noise, self._factor), self._shift)
+        return values + tf.matmul(condition, self._weight) if self._condition_size else values
+
+    def inverse(self, latents, condition, dropout, seed):
+        del seed
+        if dropout:
+            raise ValueError("LatentPrior: a folded prior cannot be trained; fold the loaded model after training.")
+        values = latents - self._shift
+        if self._condition_size:
+            values = tf.add_n([values, tf.negative(tf.matmul(condition, self._weight))])
+        values = tf.matmul(values, self._solved)
+        if self.flow is None:
+            return values, self._log_determinant
+        noise, log_flow = self.flow.inverse(values, condition)
+        return noise, self._log_determinant + log_flow

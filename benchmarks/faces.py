@@ -17,12 +17,12 @@ import numpy as np
 from absl import flags, logging
 from PIL import Image
 
-from attr2image_tf.client import faces
 from attr2image_tf.client.local import LocalModels
-from attr2image_tf.client.photos import Square
-from attr2image_tf.client.turned_square import TurnedSquare
 from attr2image_tf.data.lfw import files as lfw_files
 from attr2image_tf.files import as_path, write_text
+from attr2image_tf.photos import faces
+from attr2image_tf.photos.square import Square
+from attr2image_tf.photos.turned_square import TurnedSquare
 from trainers.flags import define_path, define_source_flags, define_threads, require, run
 
 define_source_flags()

@@ -6,6 +6,7 @@ import tensorflow as tf
 from PIL import Image, ImageCms
 
 from attr2image_tf import pixels
+from attr2image_tf.photos import reading
 
 
 def test_every_level_survives_the_ranges():
@@ -103,7 +104,7 @@ def test_16_bits_become_8_by_their_share(tmp_path, file):
     levels = np.linspace(0, 65535, 64).round().astype(np.uint16).reshape(8, 8)
     Image.fromarray(levels).save(tmp_path / file)
     with Image.open(tmp_path / file) as picture:
-        seen = np.asarray(pixels.as_seen(picture))
+        seen = np.asarray(reading.as_seen(picture))
     np.testing.assert_array_equal(seen, np.repeat((levels / 257.0).round()[..., None], 3, -1))
 
 
@@ -111,13 +112,13 @@ def test_transparent_pixels_are_seen_as_white():
     picture = np.full([4, 4, 4], 100, np.uint8)
     picture[:2, :, 3] = 0
     picture[2:, :, 3] = 255
-    seen = np.asarray(pixels.as_seen(Image.fromarray(picture)))
+    seen = np.asarray(reading.as_seen(Image.fromarray(picture)))
     assert (seen[:2] == 255).all() and (seen[2:] == 100).all()
 
 
 def test_pixels_whose_white_nobody_knows_are_refused():
     with pytest.raises(ValueError, match="of another kind than 8 or 16 bits a channel; save it as PNG or JPEG"):
-        pixels.as_seen(Image.fromarray(np.zeros([4, 4], np.float32)))
+        reading.as_seen(Image.fromarray(np.zeros([4, 4], np.float32)))
 
 
 @pytest.mark.parametrize(("box", "size"), [((0, 0, 7, 5), (3, 4)), ((1.25, 0.5, 6.5, 4.75), (2, 3)),
@@ -164,7 +165,7 @@ MASKS = dict(masks())
 
 @pytest.mark.parametrize("kind", MASKS)
 def test_a_mask_is_bright_where_its_shape_is(kind):
-    drawn = pixels.as_drawn(MASKS[kind])
+    drawn = reading.as_drawn(MASKS[kind])
     assert drawn.shape == (40, 60, 3) and (drawn[:, :30] == 255).all() and (drawn[:, 30:] == 0).all()
 
 
@@ -182,7 +183,7 @@ def test_colours_of_another_profile_are_converted(tmp_path, mode):
     levels = np.tile(np.arange(256, dtype=np.uint8)[:, np.newaxis, np.newaxis], (1, 8, 3))
     Image.fromarray(levels).convert(mode).save(tmp_path / "a.png", icc_profile=profile(1.0))
     with Image.open(tmp_path / "a.png") as picture:
-        seen = np.asarray(pixels.as_seen(picture))
+        seen = np.asarray(reading.as_seen(picture))
     plain = np.asarray(Image.fromarray(levels).convert(mode).convert("RGB"))[..., 0].astype(float) / 255
     # Linear light as sRGB has it.
     expected = np.where(plain <= 0.0031308, 12.92 * plain, 1.055 * plain ** (1 / 2.4) - 0.055) * 255
@@ -196,4 +197,4 @@ def test_a_profile_that_says_nothing_changes_nothing(tmp_path, content):
     levels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
     Image.fromarray(levels).save(tmp_path / "a.png", icc_profile=content)
     with Image.open(tmp_path / "a.png") as picture:
-        np.testing.assert_array_equal(np.asarray(pixels.as_seen(picture)), levels)
+        np.testing.assert_array_equal(np.asarray(reading.as_seen(picture)), levels)

@@ -18,12 +18,12 @@ import time
 from absl import flags, logging
 
 from attr2image_tf import pixels
-from attr2image_tf.client.hiding import parse_hidden
 from attr2image_tf.client.local import LocalModels
 from attr2image_tf.data.folder.check import OTHERS, summary
 from attr2image_tf.errors import check_writable
 from attr2image_tf.files import as_path, write_text
 from attr2image_tf.inference.minimizers import STOP_REASONS
+from attr2image_tf.photos.hiding import parse_hidden
 from trainers.flags import define_path, define_paths, run
 from trainers.infer_flags import (
     NoFaceError,

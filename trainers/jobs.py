@@ -10,8 +10,9 @@ from absl import logging
 
 from attr2image_tf import pixels
 from attr2image_tf.client.local import LocalModels
-from attr2image_tf.client.photos import Region, read
 from attr2image_tf.inference.completion import fill_in
+from attr2image_tf.photos.reading import read
+from attr2image_tf.photos.square import Region
 
 
 @dataclasses.dataclass(frozen=True)

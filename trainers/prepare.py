@@ -20,7 +20,7 @@ import time
 import numpy as np
 from absl import flags, logging
 
-from attr2image_tf import picture_files, pixels
+from attr2image_tf import pixels
 from attr2image_tf.data.folder import builder as folder
 from attr2image_tf.data.folder import check as folder_check
 from attr2image_tf.data.folder import chunks as folder_chunks
@@ -29,6 +29,7 @@ from attr2image_tf.data.folder.table import read_table
 from attr2image_tf.errors import check_writable
 from attr2image_tf.evaluation import attribute_regressor
 from attr2image_tf.files import as_path, check_outputs, write_text
+from attr2image_tf.photos import files as photo_files
 from trainers.flags import define_path, run
 
 SHEET, REPORT = "contact_sheet.png", "report.txt"
@@ -80,7 +81,7 @@ def predict(images: str, output: str, regressor_folder: str, fit: str, without: 
     regressor = attribute_regressor.load(regressor_folder)
     if not as_path(images).is_dir():
         raise ValueError(f"images={images!r} is no folder; name the folder of the pictures.")
-    files, others = picture_files.find_pictures(as_path(images), [without])
+    files, others = photo_files.find_pictures(as_path(images), [without])
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["file", *regressor.schema.names])
@@ -106,7 +107,7 @@ def predict(images: str, output: str, regressor_folder: str, fit: str, without: 
     flush()
     if not written:
         raise ValueError(f"images={images!r} has no picture that decodes; expected files such as "
-                         f"{picture_files.COMMON_ENDINGS}, found {len(files)} of them and {len(others)} others.")
+                         f"{photo_files.COMMON_ENDINGS}, found {len(files)} of them and {len(others)} others.")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text.getvalue())
     logging.info("Wrote %s: %d attributes of %s pictures, as the regressor in %s sees them.", path,

@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from attr2image_tf.client.hiding import parse_hidden
 from attr2image_tf.config import Config, choice
+from attr2image_tf.photos.hiding import parse_hidden
 
 TASKS = ("encode", "infer", "infer_attributes", "score", "edit", "generate", "complete")
 # Those that ask what attributes a picture has, and do not find them themselves.

@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from attr2image_tf import picture_files
 from attr2image_tf.bulk.items import Item
 from attr2image_tf.data.folder.table import read_attributes, read_table
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.files import as_path
+from attr2image_tf.photos import files as photo_files
 
 # Every shard draws the attributes of all pictures of a request, since they are drawn together.
 LARGEST_COUNT = 10_000
@@ -72,7 +72,7 @@ def find_items(specs: Sequence[str], schema: AttributeSchema, *, takes_attribute
                 items.append(Item(path, name))
         if len(items) == before:
             raise ValueError(f"input={spec!r}: no picture there; expected {_EXPECTED}.")
-    items = [item._replace(name=os.path.splitext(item.name)[0]) if picture_files.is_picture(item.name) else item
+    items = [item._replace(name=os.path.splitext(item.name)[0]) if photo_files.is_picture(item.name) else item
              for item in items]
     items.sort(key=lambda item: (item.name, item.path, item.offset))
     _check_names(items)
@@ -120,7 +120,7 @@ def _expand(spec, output, files):
     remote = "://" in spec
     spec = spec if remote else str(as_path(spec))
     if not remote and os.path.isdir(spec):
-        found = picture_files.find_pictures(spec, [] if output is None else [output])
+        found = photo_files.find_pictures(spec, [] if output is None else [output])
         if found.pictures:
             return {name: str(path) for name, path in found.pictures.items()}
         return {name: os.path.join(spec, name) for name in found.others if ".tfrecord" in os.path.basename(name)}
@@ -147,7 +147,7 @@ def _kind(path):
         return "list"
     if ".tfrecord" in name:
         return "records"
-    return "picture" if picture_files.is_picture(name) else None
+    return "picture" if photo_files.is_picture(name) else None
 
 
 def _list(path, schema, takes_attributes, files) -> Iterator[Item]:

@@ -15,7 +15,6 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 import attr2image_tf
-from attr2image_tf import picture_files
 from attr2image_tf.bulk import items as item_tables
 from attr2image_tf.bulk.config import BulkConfig
 from attr2image_tf.bulk.inputs import Files, find_items, find_requests
@@ -25,6 +24,7 @@ from attr2image_tf.data.folder.check import check_share
 from attr2image_tf.data.preparing import clear_disk_errors
 from attr2image_tf.errors import check_writable
 from attr2image_tf.files import as_path, write_text
+from attr2image_tf.photos import files as photo_files
 
 PLAN, INPUTS, MANIFEST = "plan.json", "inputs.parquet", "manifest.json"
 SHARDS, PICTURES, UNREADABLE = "shards", "pictures", "unreadable"
@@ -147,7 +147,7 @@ def begin(config: BulkConfig, models: str | os.PathLike, inputs: Sequence[str], 
             raise ValueError(f"task={config.task} needs the attributes of the pictures: give a list that has them, "
                              "TFRecords of a prepared set, or a request for all, such as --attributes=Male=mean.")
     table = item_tables.to_table(found)
-    mask = [config.hide] if config.hide and picture_files.is_picture(config.hide) else []
+    mask = [config.hide] if config.hide and photo_files.is_picture(config.hide) else []
     inputs_sha256 = "-".join([item_tables.checksum(table), *map(sha256_of, [mask] if mask else [])])
     plan = Plan(output, config, models, versions, len(found), inputs_sha256)
     if (output / PLAN).is_file():

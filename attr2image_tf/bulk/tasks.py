@@ -9,8 +9,10 @@ from attr2image_tf import pixels
 from attr2image_tf.bulk.config import BulkConfig
 from attr2image_tf.bulk.inputs import Files
 from attr2image_tf.bulk.items import Item
-from attr2image_tf.client.hiding import parse_hidden
-from attr2image_tf.client.photos import Square, decode, from_png, to_png
+from attr2image_tf.photos.hiding import parse_hidden
+from attr2image_tf.photos.reading import decode
+from attr2image_tf.photos.square import Square
+from attr2image_tf.pixels import from_png, to_png
 
 # The exported model that a task calls.
 MODELS = {"encode": "generator", "generate": "generator", "infer": "latent_optimizer",

@@ -1,8 +1,8 @@
 """What an app uses: exported models in a folder or behind TF Serving, and photos for them."""
 
 from attr2image_tf.client.client import Client, Found, ServerError, connect
-from attr2image_tf.client.faces import Face, find_faces
-from attr2image_tf.client.photos import Square
-from attr2image_tf.client.turned_square import TurnedSquare
+from attr2image_tf.photos.faces import Face, find_faces
+from attr2image_tf.photos.square import Square
+from attr2image_tf.photos.turned_square import TurnedSquare
 
 __all__ = ["Client", "Face", "Found", "ServerError", "Square", "TurnedSquare", "connect", "find_faces"]

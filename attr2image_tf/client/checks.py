@@ -5,9 +5,9 @@ import operator
 import numpy as np
 from PIL import Image
 
-from attr2image_tf import pixels
-from attr2image_tf.client.faces import find_faces
-from attr2image_tf.client.photos import Region, Square
+from attr2image_tf.photos import reading
+from attr2image_tf.photos.faces import find_faces
+from attr2image_tf.photos.square import Region, Square
 
 
 def as_picture(picture) -> np.ndarray:
@@ -16,7 +16,7 @@ def as_picture(picture) -> np.ndarray:
     Raises:
         ValueError: it is none, or has no pixels.
     """
-    picture = np.asarray(pixels.as_seen(picture) if isinstance(picture, Image.Image) else picture)
+    picture = np.asarray(reading.as_seen(picture) if isinstance(picture, Image.Image) else picture)
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[-1] != 3 or not picture.size:
         raise ValueError(f"picture: expected uint8 [H, W, 3] with at least one pixel, got {picture.dtype} "
                          f"{list(picture.shape)}.")

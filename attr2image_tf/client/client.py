@@ -25,9 +25,10 @@ import numpy as np
 from attr2image_tf.client.checks import as_hidden, as_picture, as_region, as_whole
 from attr2image_tf.client.drawing import GeneratorClient
 from attr2image_tf.client.local import LocalModels
-from attr2image_tf.client.photos import Region, from_png, to_png
 from attr2image_tf.client.remote import GrpcModels, RestModels, ServerError
 from attr2image_tf.files import as_path
+from attr2image_tf.photos.square import Region
+from attr2image_tf.pixels import from_png, to_png
 
 __all__ = ["Client", "Found", "ServerError", "connect"]
 
@@ -57,7 +58,7 @@ class Found:
 class Client(GeneratorClient):
     """Exported models by what they do.
 
-    Pictures are uint8 [H, W, 3] arrays of any size, or Pillow's (`pixels.as_seen`). The model sees their central
+    Pictures are uint8 [H, W, 3] arrays of any size, or Pillow's (`reading.as_seen`). The model sees their central
     square, or the `region` that is named: a Square, that of a Face (`find_faces`), or "face" for the best face, which
     is then looked for in every call. What comes back has the model's size; `put_back` makes the whole photo of it.
     Requests are amounts by attribute name: standard deviations from the training mean, or "min", "mean", "max".

@@ -6,8 +6,8 @@ import numpy as np
 
 from attr2image_tf.client.checks import as_at_least_0, as_whole
 from attr2image_tf.client.local import Models
-from attr2image_tf.client.photos import from_png
 from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.pixels import from_png
 
 
 def requested_rows(schema: AttributeSchema, request, seed, count, varied, correlated) -> tuple[np.ndarray, np.ndarray]:

@@ -15,9 +15,10 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
+from attr2image_tf import pixels
 from attr2image_tf.data.dataset import SPLITS
 from attr2image_tf.data.errors import DataError
-from attr2image_tf.data.source_files import OfficialFile, encode_png, problems_text
+from attr2image_tf.data.source_files import OfficialFile, problems_text
 from attr2image_tf.files import as_path, lock
 
 READ = tfds.ReadConfig(try_autocache=False, add_tfds_id=False)
@@ -193,7 +194,7 @@ def registered(files: dict[str, OfficialFile]) -> dict[str, tfds.core.download.c
 
 def empty_mask(image_size: int) -> bytes:
     """A PNG of a mask without foreground, for pictures that have none."""
-    return encode_png(np.zeros([image_size, image_size, 1], np.uint8))
+    return pixels.to_png(np.zeros([image_size, image_size, 1], np.uint8))
 
 
 def held_out(keys: Iterable[str]) -> set[str]:

@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from attr2image_tf import pixels
 from attr2image_tf.data.errors import DataError
 from attr2image_tf.files import as_path
+from attr2image_tf.photos import reading
 
 # Space on each side of a tight box, as a share of its longer side: of 72 pixels the object takes 57.6, and every crop
 # of 64 shows it whole but for a fraction of a pixel.
@@ -92,17 +93,17 @@ def decode(content: bytes | str | os.PathLike) -> Image.Image:
         ValueError: it does not decode.
     """
     with clear_decoding(), _open(content) as picture:
-        return pixels.in_srgb(picture)
+        return reading.in_srgb(picture)
 
 
 def decode_mask(content: bytes | str | os.PathLike) -> Image.Image:
-    """A mask as `pixels.as_drawn` has it, of mode "L".
+    """A mask as `reading.as_drawn` has it, of mode "L".
 
     Raises:
         ValueError: it does not decode.
     """
     with clear_decoding(), _open(content) as picture:
-        return Image.fromarray(pixels.as_drawn(picture)).convert("L")
+        return Image.fromarray(reading.as_drawn(picture)).convert("L")
 
 
 def _open(content):
@@ -154,13 +155,6 @@ def small_mask(mask: np.ndarray, box: Sequence[float], size: int) -> np.ndarray:
 def mask_of_shares(shares: np.ndarray) -> np.ndarray:
     """Shares of foreground in [0, 1], float32 [H, W], as a mask uint8 [H, W, 1]."""
     return np.rint(255.0 * shares).astype(np.uint8)[..., np.newaxis]
-
-
-def encode_png(picture: np.ndarray) -> bytes:
-    """uint8 [H, W, 3] or [H, W, 1] as PNG."""
-    buffer = io.BytesIO()
-    Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(buffer, "png", compress_level=3)
-    return buffer.getvalue()
 
 
 def problems_text(problems: Mapping[str, list[str]]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image
 
-from attr2image_tf.client.photos import to_png
+from attr2image_tf.pixels import to_png
 
 SHOWN = 256
 

@@ -6,7 +6,7 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from attr2image_tf.client import photos
+from attr2image_tf import photos
 from attr2image_tf.client.checks import as_whole
 from export.studio import attributes, controls, files, photo, subject
 from export.studio.errors import in_words

@@ -8,7 +8,7 @@ import numpy as np
 from absl import logging
 
 from attr2image_tf.client import Client, ServerError
-from attr2image_tf.client.faces import check_installed, find_faces
+from attr2image_tf.photos.faces import check_installed, find_faces
 from export.studio import attributes
 
 

@@ -6,8 +6,9 @@ import pathlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from attr2image_tf.client import Client, Found, photos
-from attr2image_tf.client.faces import check_installed, find_faces
+from attr2image_tf import photos
+from attr2image_tf.client import Client, Found
+from attr2image_tf.photos.faces import check_installed, find_faces
 from export.studio import attributes
 
 # Of a photo with more pixels no more is kept: every visitor's photo stays in memory while they work on it.

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from attr2image_tf import bulk
-from attr2image_tf.client.photos import read
+from attr2image_tf.photos.reading import read
 from tests.export import tiny_models
 
 # Sorted as the runs sort them; one of another size than the models'.

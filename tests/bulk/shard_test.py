@@ -19,8 +19,10 @@ from attr2image_tf import bulk
 from attr2image_tf.bulk.config import BulkConfig
 from attr2image_tf.bulk.versions import fingerprint, load_models
 from attr2image_tf.client import Client
-from attr2image_tf.client.photos import Square, from_png, read, to_png
 from attr2image_tf.evaluation import attribute_regressor
+from attr2image_tf.photos.reading import read
+from attr2image_tf.photos.square import Square
+from attr2image_tf.pixels import from_png, to_png
 from tests.bulk import inputs
 from tests.bulk.inputs import CONFIG, NAMES, contents, do, rows
 from tests.evaluation import tiny

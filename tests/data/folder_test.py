@@ -11,9 +11,7 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image, ImageDraw
 
-from attr2image_tf import data, pixels
-from attr2image_tf.client import faces
-from attr2image_tf.client import photos as pictures
+from attr2image_tf import data
 from attr2image_tf.data.dataset import SPLITS
 from attr2image_tf.data.errors import DataError
 from attr2image_tf.data.folder import builder as folder
@@ -22,7 +20,7 @@ from attr2image_tf.data.folder import chunks as folder_chunks
 from attr2image_tf.data.folder import report as folder_report
 from attr2image_tf.data.folder.check import check_folder
 from attr2image_tf.data.folder.table import read_table
-from attr2image_tf.data.lfw.files import FACE_PLACES
+from attr2image_tf.photos import faces, reading
 from tests import processes
 
 SIZE = 32
@@ -296,8 +294,8 @@ def test_a_tiff_is_turned_once(tmp_path, mode):
     assert picture.size == (20, 40)
     expected = np.rot90(levels, -1)
     with Image.open(io.BytesIO(picture.path.read_bytes())) as opened:
-        np.testing.assert_allclose(np.asarray(pixels.as_seen(opened))[..., 0], expected, atol=1)
-    np.testing.assert_allclose(pictures.read(picture.path)[..., 0], expected, atol=1)
+        np.testing.assert_allclose(np.asarray(reading.as_seen(opened))[..., 0], expected, atol=1)
+    np.testing.assert_allclose(reading.read(picture.path)[..., 0], expected, atol=1)
     small, _ = folder_chunks.make_small(picture.path, picture.mask, 20, "middle")
     np.testing.assert_allclose(small[..., 0], expected[10:30], atol=1)
 
@@ -307,7 +305,7 @@ def test_a_mask_of_16_bits_has_the_foreground_that_it_shows(tmp_path):
     levels[:10, :10] = 65535
     Image.fromarray(levels).save(tmp_path / "mask.png")
     assert (np.asarray(folder_check.read_mask(tmp_path / "mask.png")) > 0).sum() == 100
-    assert pictures.read_hidden(tmp_path / "mask.png").sum() == 100
+    assert reading.read_hidden(tmp_path / "mask.png").sum() == 100
 
 
 def test_a_table_of_other_pictures_is_reported_with_examples(own):
@@ -352,7 +350,7 @@ def faced(monkeypatch):
         rows, columns = np.nonzero(picture[..., 0] > 200)
         if not len(rows):
             return []
-        points = (np.array(FACE_PLACES) - 0.5) * 60 + [columns.mean() + 0.5, rows.mean() + 0.5]
+        points = (np.array(faces.PLACES) - 0.5) * 60 + [columns.mean() + 0.5, rows.mean() + 0.5]
         return [faces.Face((0.0, 0.0, 1.0, 1.0), tuple(map(tuple, points.tolist())), 0.9)]
 
     monkeypatch.setattr(faces, "check_installed", lambda: None)

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from attr2image_tf.client import Client, ServerError
-from attr2image_tf.client.photos import PictureError, Square
 from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.photos.reading import PictureError
+from attr2image_tf.photos.square import Square
 from export.studio import attributes, files, starting, subject
 from tests import processes
 from tests.export import tiny_models

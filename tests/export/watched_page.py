@@ -9,8 +9,8 @@ import runpy
 import sys
 import types
 
-from attr2image_tf.client import faces
-from attr2image_tf.client.photos import Square
+from attr2image_tf.photos import faces
+from attr2image_tf.photos.square import Square
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

@@ -9,12 +9,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from attr2image_tf.client import faces
-from attr2image_tf.client.hiding import parse_hidden, parse_numbers
 from attr2image_tf.client.local import LocalModels
-from attr2image_tf.client.photos import PictureError, Square
-from attr2image_tf.data.lfw import files as lfw_files
 from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.photos import faces
+from attr2image_tf.photos.hiding import parse_hidden, parse_numbers
+from attr2image_tf.photos.reading import PictureError
+from attr2image_tf.photos.square import Square
 from tests import processes
 from tests.export import tiny_models
 from trainers.infer_flags import NoFaceError, find_pictures, known_attributes, name_results, parse_region
@@ -37,7 +37,7 @@ def named(names, output="out", inputs=(), **options):
 
 def face(x, y, side):
     """A face whose region has a middle and a side."""
-    points = (np.array(lfw_files.FACE_PLACES) - 0.5) * side + [x, y]
+    points = (np.array(faces.PLACES) - 0.5) * side + [x, y]
     return faces.Face((x - side / 3, y - side / 3, x + side / 3, y + side / 3), tuple(map(tuple, points.tolist())), 0.9)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from attr2image_tf import pixels
 from attr2image_tf.data import foreground, preparing, source_files
 from attr2image_tf.data.celeba import files as celeba_files
 from attr2image_tf.data.dataset import SPLITS, AttributeDataset
@@ -115,7 +116,7 @@ class CelebaAttributes(preparing.SourceBuilder):
             image = image.resize((size, size), Image.Resampling.LANCZOS, box=CROP)
             attributes = np.array([example["attributes"][name] for name in names], np.float32)
             rows.append(attributes)
-            yield name, {"image": source_files.encode_png(np.asarray(image)), "mask": no_mask, "name": name,
+            yield name, {"image": pixels.to_png(np.asarray(image)), "mask": no_mask, "name": name,
                          "attributes": attributes}
         self._finish(split, names, rows)
 
@@ -143,7 +144,7 @@ class CelebaAttributes(preparing.SourceBuilder):
                 self._unusable.leave_out(picture.name, error, picture.path.parent, "Unpack CelebAMask-HQ again.")
                 continue
             rows.append(picture.attributes)
-            yield picture.name, {"image": source_files.encode_png(image), "mask": source_files.encode_png(mask),
+            yield picture.name, {"image": pixels.to_png(image), "mask": pixels.to_png(mask),
                                  "attributes": picture.attributes, "name": picture.name}
         self._finish(split, names, rows)
 
@@ -164,7 +165,7 @@ class CelebaAttributes(preparing.SourceBuilder):
             masks = foreground.predict(network, batch["image"])
             for image, mask, attributes, name in zip(batch["image"], masks, batch["attributes"], batch["name"],
                                                      strict=True):
-                yield name.decode(), {"image": source_files.encode_png(image), "mask": source_files.encode_png(mask),
+                yield name.decode(), {"image": pixels.to_png(image), "mask": pixels.to_png(mask),
                                       "attributes": attributes, "name": name}
 
     def _finish(self, split, names, rows):

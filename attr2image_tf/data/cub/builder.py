@@ -16,7 +16,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
-from attr2image_tf.data import preparing, source_files
+from attr2image_tf import pixels
+from attr2image_tf.data import preparing
 from attr2image_tf.data.cub import files as cub_files
 from attr2image_tf.data.dataset import SPLITS, AttributeDataset
 from attr2image_tf.data.errors import DataError
@@ -119,7 +120,7 @@ class CubAttributes(preparing.SourceBuilder):
                                                             f"{cub_files.where_to_get(cub_files.PICTURES)}.")
                 continue
             written.append(name)
-            yield name, {"image": source_files.encode_png(image), "mask": source_files.encode_png(mask),
+            yield name, {"image": pixels.to_png(image), "mask": pixels.to_png(mask),
                          "attributes": attributes[name], "species": species[name], "name": name}
         if split == "train":
             schema = AttributeSchema.measure(self._names, [attributes[name] for name in sorted(written)])

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable
 
 from PIL import Image
 
-from attr2image_tf import picture_files, pixels
 from attr2image_tf.data.errors import DataError
 from attr2image_tf.data.folder.table import Table, is_value, no_header
 from attr2image_tf.data.preparing import LARGEST_UNDECODABLE_SHARE, UNUSABLE
 from attr2image_tf.data.source_files import clear_decoding, decode_mask
 from attr2image_tf.files import as_path
+from attr2image_tf.photos import files as photo_files
+from attr2image_tf.photos import reading
 
 # Of EXIF orientations, those that turn a picture by a quarter.
 _QUARTER_TURNS = (5, 6, 7, 8)
@@ -87,7 +88,7 @@ def check_folder(images: str | os.PathLike, table: Table, masks: str | os.PathLi
         ValueError: `images` or `masks` is one of the folders that are not searched.
     """
     images = _folder(images, "pictures")
-    files, others = picture_files.find_pictures(images, without)
+    files, others = photo_files.find_pictures(images, without)
     rows = rows_of_pictures(table, files, images.name)
     masks_of = _masks_of_pictures(_folder(masks, "masks"), files, without) if masks is not None else {}
     problems = collections.defaultdict(list)
@@ -112,7 +113,7 @@ def check_folder(images: str | os.PathLike, table: Table, masks: str | os.PathLi
                 pictures.append(Picture(name, files[name], masks_of.get(name), rows[name], *look[:2]))
     if not pictures:
         raise DataError(f"{images} has {len(files):,} pictures and none can be used: "
-                        f"{'; '.join(summary(problems)) or f'expected files such as {picture_files.COMMON_ENDINGS}'}.")
+                        f"{'; '.join(summary(problems)) or f'expected files such as {photo_files.COMMON_ENDINGS}'}.")
     return CheckedFolder(pictures, {kind: names for kind, names in problems.items() if names})
 
 
@@ -201,7 +202,7 @@ def _file(name):
 
 def _without_ending(name):
     stem, dot, ending = name.rpartition(".")
-    return stem if dot and f".{ending.lower()}" in picture_files.endings() else name
+    return stem if dot and f".{ending.lower()}" in photo_files.endings() else name
 
 
 def rows_of_pictures(table: Table, names: Iterable[str], folder_name: str) -> dict[str, int]:
@@ -243,7 +244,7 @@ def rows_of_pictures(table: Table, names: Iterable[str], folder_name: str) -> di
 def _named(finder, key, folder_name):
     """The pictures that the first cell of a row may mean."""
     # A key with an ending means this very file; one without may mean any ending.
-    ways = (0, 2) if picture_files.is_picture(key) else (1, 3)
+    ways = (0, 2) if photo_files.is_picture(key) else (1, 3)
     return finder.find(key, ways) or finder.find(finder.same(key).removeprefix(f"{finder.same(folder_name)}/"), ways)
 
 
@@ -251,14 +252,14 @@ def _check_header(table, names, folder_name):
     """Refuses a table whose first row stands where the header should be."""
     # A picture may be called "file.jpg", so without an ending the other cells must look like a row's too.
     first, *others = table.header
-    if not (picture_files.is_picture(first) or all(map(is_value, others))):
+    if not (photo_files.is_picture(first) or all(map(is_value, others))):
         return
     if any(_named(_Finder(names, same), first, folder_name) for same in _SAME):
         raise no_header(table.path, first)
 
 
 def _masks_of_pictures(folder, files, without):
-    masks, found = picture_files.find_pictures(folder, without).pictures, {}
+    masks, found = photo_files.find_pictures(folder, without).pictures, {}
     for same in _SAME:
         claimed = set(found.values())
         finder = _Finder([mask for mask in masks if mask not in claimed], same)
@@ -292,7 +293,7 @@ def _look(path, mask):
                     size = size[::-1]
                 # All of it, since a file may break off; a JPEG at an eighth of its size, which costs less.
                 picture.draft("RGB", (1, 1))
-                pixels.as_seen(picture)
+                reading.as_seen(picture)
     except ValueError as error:
         return str(error)
     if mask is not None:
@@ -306,7 +307,7 @@ def _look(path, mask):
 
 
 def read_mask(path: pathlib.Path) -> Image.Image:
-    """A mask as 255 on the foreground, where `pixels.as_drawn` is above 127, and 0 elsewhere; of mode "L".
+    """A mask as 255 on the foreground, where `reading.as_drawn` is above 127, and 0 elsewhere; of mode "L".
 
     Raises:
         ValueError: it does not decode, has no foreground, or nothing else.

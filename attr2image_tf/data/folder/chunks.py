@@ -21,8 +21,9 @@ from PIL import Image
 from attr2image_tf import pixels
 from attr2image_tf.data.errors import DataError
 from attr2image_tf.data.folder.check import Picture, core_count, in_order, read_mask, same_shape
-from attr2image_tf.data.source_files import box_around, clear_decoding, encode_png, mask_of_shares, small_mask
+from attr2image_tf.data.source_files import box_around, clear_decoding, mask_of_shares, small_mask
 from attr2image_tf.files import replacing
+from attr2image_tf.photos import reading
 
 FITS = ("middle", "mask", "whole", "face")
 CHUNK = 500
@@ -48,7 +49,7 @@ class ScaledPicture:
 def check_fit(fit: str) -> None:
     """Raises ValueError where a fit needs something that is not installed."""
     if fit == "face":
-        from attr2image_tf.client.faces import check_installed
+        from attr2image_tf.photos.faces import check_installed
         check_installed()
 
 
@@ -57,7 +58,7 @@ def make_small(path: pathlib.Path, mask_path: pathlib.Path | None, image_size: i
     """A picture and its mask, uint8 [H, W, 3] and uint8 [H, W, 1] (share of each pixel that is foreground times 255).
 
     Args:
-        path: of the picture (`pixels.as_seen`).
+        path: of the picture (`reading.as_seen`).
         mask_path: of the mask, of the picture's shape as it is shown (`read_mask`). Or None.
         image_size: pixels.
         fit: "middle" for the largest square in the middle, "mask" for the foreground with some space around it,
@@ -95,7 +96,7 @@ def make_small(path: pathlib.Path, mask_path: pathlib.Path | None, image_size: i
 
 def _small_face(image, mask, image_size):
     # A library of its own behind it.
-    from attr2image_tf.client.faces import find_faces
+    from attr2image_tf.photos.faces import find_faces
     picture = np.asarray(image)
     faces = find_faces(picture)
     if not faces:
@@ -117,7 +118,7 @@ def _open(path, image_size):
         if image_size is not None:
             # A JPEG is decoded at the smallest scale that has twice the pixels wanted: several times as fast.
             picture.draft("RGB", (2 * image_size, 2 * image_size))
-        return pixels.as_seen(picture)
+        return reading.as_seen(picture)
 
 
 class Chunks:
@@ -201,7 +202,7 @@ class Chunks:
             image, mask = make_small(picture.path, picture.mask, self.image_size, self.fit)
         except ValueError as error:
             return str(error)
-        return encode_png(image), None if mask is None else encode_png(mask)
+        return pixels.to_png(image), None if mask is None else pixels.to_png(mask)
 
     def _fingerprint(self):
         """Changes with the settings, and with any file that was added, removed or written since."""

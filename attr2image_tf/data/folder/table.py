@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from attr2image_tf import picture_files
 from attr2image_tf.data.errors import DataError
 from attr2image_tf.data.schema import AttributeSchema, loosely
 from attr2image_tf.files import as_path
+from attr2image_tf.photos import files as photo_files
 
 _YES = {"yes", "true", "y", "t"}
 _NO = {"no", "false", "n", "f"}
@@ -127,7 +127,7 @@ def _columns(path, header, group, wanted):
     if len(header) < 2:
         raise DataError(f"{path}, line 1: expected a header of a file name and at least one attribute, found "
                         f"{','.join(header)!r}.")
-    if picture_files.is_picture(header[0]) and all(map(is_value, header[1:])):
+    if photo_files.is_picture(header[0]) and all(map(is_value, header[1:])):
         raise no_header(path, header[0])
     known = {}
     hint = " Is it a header? It has values alone." if all(map(is_value, header[1:])) else ""

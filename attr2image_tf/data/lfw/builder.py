@@ -20,7 +20,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
-from attr2image_tf.data import foreground, preparing, source_files
+from attr2image_tf import pixels
+from attr2image_tf.data import foreground, preparing
 from attr2image_tf.data.dataset import SPLITS, AttributeDataset
 from attr2image_tf.data.errors import DataError
 from attr2image_tf.data.lfw import files as lfw_files
@@ -113,7 +114,7 @@ class LfwAttributes(preparing.SourceBuilder):
                 self._skipped["labels without a picture"].append(name)
                 continue
             try:
-                masks[name] = source_files.encode_png(lfw_files.decode_label(content, size))
+                masks[name] = pixels.to_png(lfw_files.decode_label(content, size))
             except ValueError as error:
                 self._skipped["labels that cannot be used"].append(f"{name} {error}")
         scores_by_name = {name: scores[rows[name]] for name in wanted}
@@ -135,7 +136,7 @@ class LfwAttributes(preparing.SourceBuilder):
             self.info.metadata["drawn"][split] += name in masks
             written.append(name)
             yield name, {
-                "image": source_files.encode_png(image), "mask": masks.get(name, no_mask),
+                "image": pixels.to_png(image), "mask": masks.get(name, no_mask),
                 "mask_source": DRAWN if name in masks else NO_MASK, "attributes": scores[name],
                 "person": _person(name), "name": name,
             }
@@ -163,8 +164,8 @@ class LfwAttributes(preparing.SourceBuilder):
             sources[missing] = PREDICTED
             for index, name in enumerate(batch["name"]):
                 yield name.decode(), {
-                    "image": source_files.encode_png(batch["image"][index]),
-                    "mask": source_files.encode_png(masks[index]),
+                    "image": pixels.to_png(batch["image"][index]),
+                    "mask": pixels.to_png(masks[index]),
                     "mask_source": int(sources[index]), "attributes": batch["attributes"][index],
                     "person": batch["person"][index], "name": name,
                 }

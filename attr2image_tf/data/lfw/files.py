@@ -26,10 +26,6 @@ PICTURE_SIZE = 250
 CROP_TOP = CROP_LEFT = 45
 CROP_SIZE = 160
 CROP = (CROP_LEFT, CROP_TOP, CROP_LEFT + CROP_SIZE, CROP_TOP + CROP_SIZE)
-# Where the eye at the left, the eye at the right and the middle of the mouth lie in that square, x and y in shares of
-# its side: medians of what mtcnn 1.0 finds in 466 random pictures of the training people (in pixels of 160; the spread
-# is 5 to 6 of them in x, 3 to 4 in y). Another detector has its own places, 2 to 3 of these pixels apart.
-FACE_PLACES = tuple((x / CROP_SIZE, y / CROP_SIZE) for x, y in ((58.5, 69.0), (101.5, 68.0), (81.0, 115.0)))
 
 ATTRIBUTE_NAMES = (
     "Male", "Asian", "White", "Black", "Baby", "Child", "Youth", "Middle Aged", "Senior", "Black Hair", "Blond Hair",

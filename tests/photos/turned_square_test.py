@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from attr2image_tf.client.photos import Square
-from attr2image_tf.client.turned_square import FEATHER, TurnedSquare
 from attr2image_tf.data.lfw import files as lfw_files
+from attr2image_tf.photos import faces
+from attr2image_tf.photos.square import Square
+from attr2image_tf.photos.turned_square import FEATHER, TurnedSquare
 
 # One within its picture, one that reaches beyond it, one that is smaller than what the model sees of it.
 REGIONS = [TurnedSquare(48.3, 41.7, 40.5, 17.0), TurnedSquare(20.0, 60.2, 70.0, -130.0),
@@ -33,8 +34,8 @@ def scene(shape, region):
 
 
 def test_a_face_at_the_usual_places_is_the_square_that_the_model_learned_from():
-    points = np.array(lfw_files.FACE_PLACES) * lfw_files.CROP_SIZE + [lfw_files.CROP_LEFT, lfw_files.CROP_TOP]
-    region = TurnedSquare.fit(points, lfw_files.FACE_PLACES)
+    points = np.array(faces.PLACES) * lfw_files.CROP_SIZE + [lfw_files.CROP_LEFT, lfw_files.CROP_TOP]
+    region = TurnedSquare.fit(points, faces.PLACES)
     half = lfw_files.CROP_SIZE / 2
     assert (region.x, region.y) == pytest.approx((lfw_files.CROP_LEFT + half, lfw_files.CROP_TOP + half), abs=0.01)
     assert region.side == pytest.approx(lfw_files.CROP_SIZE, abs=0.01) and region.angle == pytest.approx(0, abs=0.01)

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 from PIL import Image
 
-from attr2image_tf.client.photos import Region, Square, enlarged
+from attr2image_tf.photos.square import Region, Square, enlarged
 
 # A change fades out over this share of the side, so that no seam is seen.
 FEATHER = 0.1

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attr2image_tf.client.photos import PictureError, Square, read, read_hidden
+from attr2image_tf.photos.reading import PictureError, read, read_hidden
+from attr2image_tf.photos.square import Square
 
 
 @pytest.fixture(scope="module")

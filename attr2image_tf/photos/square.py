@@ -1,21 +1,11 @@
 """Pictures of any size: the square that a model sees, and the way back into the whole picture."""
 
 import dataclasses
-import io
-import os
-from collections.abc import Callable
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from attr2image_tf import files, pixels
-
-# Above this a file of a few kilobytes can unfold into gigabytes.
-LARGEST_PIXELS = 100_000_000
-
-
-class PictureError(ValueError):
-    """A file that cannot be used as a picture: the message names it and says why."""
+from attr2image_tf import pixels
 
 
 class Region:
@@ -157,65 +147,3 @@ def enlarged(values: np.ndarray, side: int) -> np.ndarray:
     """A picture float32 [size, size, 3] scaled to float32 [side, side, 3], bicubic."""
     return np.stack([np.asarray(Image.fromarray(values[..., channel]).resize((side, side), Image.Resampling.BICUBIC))
                      for channel in range(3)], -1)
-
-
-def read(path: str | os.PathLike) -> np.ndarray:
-    """A picture file as uint8 [H, W, 3], as data sets are prepared (`pixels.as_seen`).
-
-    Raises:
-        PictureError: it cannot be opened, does not decode, or is larger than 100 megapixels.
-    """
-    path = files.as_path(path)
-    return decode(path.read_bytes, path)
-
-
-def decode(content: Callable[[], bytes], name: str | os.PathLike) -> np.ndarray:
-    """A picture as uint8 [H, W, 3], as `read` gives it, of bytes from wherever they come.
-
-    Args:
-        content: function that gets them.
-        name: of the picture, for complaints.
-
-    Raises:
-        PictureError: as `read`.
-    """
-    return _decode(content, name, pixels.as_seen)
-
-
-def _decode(content, name, convert):
-    try:
-        with Image.open(io.BytesIO(content())) as picture:
-            if picture.width * picture.height > LARGEST_PIXELS:
-                raise PictureError(f"{os.fspath(name)!r} has {picture.width} x {picture.height} pixels; expected at "
-                                   f"most {LARGEST_PIXELS // 10**6} megapixels.")
-            return np.asarray(convert(picture))
-    except PictureError:
-        raise
-    except UnidentifiedImageError:
-        # Its own text names an object in memory.
-        raise PictureError(f"{os.fspath(name)!r} cannot be read as a picture (it is in no known format).") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise PictureError(f"{os.fspath(name)!r} cannot be read as a picture ({error}).") from None
-
-
-def read_hidden(path: str | os.PathLike) -> np.ndarray:
-    """A mask file as bool [H, W], True where it is brighter than half: what is to be hidden (`pixels.as_drawn`).
-
-    Raises:
-        PictureError: as `read`.
-    """
-    # Whatever the colour of the brush.
-    path = files.as_path(path)
-    return _decode(path.read_bytes, path, pixels.as_drawn).max(-1) > 127
-
-
-def to_png(picture: np.ndarray) -> bytes:
-    """uint8 [H, W, 3] or [H, W] as PNG."""
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def from_png(content: bytes) -> np.ndarray:
-    """The pixels of a PNG that a model or `to_png` made, as they are."""
-    return np.asarray(Image.open(io.BytesIO(content)))

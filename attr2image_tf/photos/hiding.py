@@ -3,8 +3,8 @@
 
 import numpy as np
 
-from attr2image_tf import picture_files
-from attr2image_tf.client.photos import PictureError, read_hidden
+from attr2image_tf.photos import files as photo_files
+from attr2image_tf.photos.reading import PictureError, read_hidden
 
 
 def parse_numbers(values, count, flag, meaning):
@@ -30,7 +30,7 @@ def parse_hidden(text: str | None):
     """
     if text is None:
         return lambda picture: None
-    if picture_files.is_picture(text):
+    if photo_files.is_picture(text):
         mask = read_hidden(text)
 
         def hidden(picture):

@@ -9,17 +9,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attr2image_tf.client import faces, photos
 from attr2image_tf.client.checks import as_region
-from attr2image_tf.client.faces import find_faces
 from attr2image_tf.data.lfw import files as lfw_files
+from attr2image_tf.photos import faces
+from attr2image_tf.photos.faces import find_faces
+from attr2image_tf.photos.reading import read
+from attr2image_tf.photos.square import Square
 
 REAL = os.environ.get("ATTR2IMAGE_DATA")
 
 
 def row(left, top, side):
     """What MTCNN gives for a face in a square box, at the usual places."""
-    points = np.array(lfw_files.FACE_PLACES) * side + [left, top]
+    points = np.array(faces.PLACES) * side + [left, top]
     # The mouth by its corners; the nose is anywhere.
     x, y = ([*points[:2, axis], 1.0, *(points[2, axis] + side * np.array(corners))]
             for axis, corners in ((0, (-0.1, 0.1)), (1, (0.02, -0.02))))
@@ -96,13 +98,13 @@ def test_the_client_takes_the_best_face_or_says_that_there_is_none(seen):
         as_region("face", picture)
     rows += [row(0, 0, 60), row(120, 120, 100)]
     assert as_region("face", picture) == find_faces(picture)[0].region
-    for given in (photos.Square(1, 2, 30), find_faces(picture)[1].region):
+    for given in (Square(1, 2, 30), find_faces(picture)[1].region):
         assert as_region(given, picture) == given
-    assert as_region(None, picture) == photos.Square(0, 0, 300)
+    assert as_region(None, picture) == Square(0, 0, 300)
     with pytest.raises(ValueError, match="region='faces': expected None, 'face', a Square or"):
         as_region("faces", picture)
     with pytest.raises(ValueError, match="does not lie within"):
-        as_region(photos.Square(1, 2, 300), picture)
+        as_region(Square(1, 2, 300), picture)
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +130,7 @@ def test_a_real_photo_that_lies_on_its_side_is_seen_as_it_is_shown(funneled, tmp
     entries = Image.Exif()
     entries[0x0112] = 6  # to be shown turned clockwise
     funneled.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "photo.png", exif=entries)
-    region = find_faces(photos.read(tmp_path / "photo.png"))[0].region
+    region = find_faces(read(tmp_path / "photo.png"))[0].region
     assert (region.x, region.y, region.side) == pytest.approx((expected.x, expected.y, expected.side), abs=1e-3)
 
 

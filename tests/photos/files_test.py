@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image, features
 
-from attr2image_tf.picture_files import check_picture_output, endings, find_pictures, is_picture
+from attr2image_tf.photos.files import check_picture_output, endings, find_pictures, is_picture
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """How errors are reported at the command line."""
 
 import contextlib
+import errno
 import os
 import pathlib
 import sys
@@ -10,17 +11,55 @@ from absl import logging
 
 @contextlib.contextmanager
 def clear_errors():
-    """Turns what the user can mend, a ValueError or OSError, into one sentence on standard error and exit status 2.
+    """Turns what the user can mend into one sentence on standard error and exit status 2.
 
-    With `--verbosity=1` (debug) the exception passes through with its trace.
+    That is a ValueError or OSError, what TensorFlow says of files, disk and memory, and what protobuf says of a file
+    that it cannot read. Everything else, and with `--verbosity=1` (debug) that too, passes through with its trace.
     """
     try:
         yield
-    except (ValueError, OSError) as error:
-        if logging.level_debug():
+    except Exception as error:
+        sentence = _sentence(error)
+        if sentence is None or logging.level_debug():
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {sentence}", file=sys.stderr)
         sys.exit(2)
+
+
+def _sentence(error):
+    """What to say of an error that the user can mend, or None."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"No space left on the disk{f' of {error.filename}' if error.filename else ''}; free some ({error})."
+    if isinstance(error, (ValueError, OSError)):
+        return str(error)
+    # Without them nobody can have raised theirs; both take long to import.
+    if protobuf := sys.modules.get("google.protobuf"):
+        kinds = [getattr(sys.modules.get(f"{protobuf.__name__}.{module}"), name, ()) for module, name in
+                 (("message", "DecodeError"), ("json_format", "ParseError"), ("text_format", "ParseError"))]
+        if any(isinstance(error, kind) for kind in kinds):
+            return f"a file is damaged: {_first_line(error)}"
+    errors = getattr(sys.modules.get("tensorflow"), "errors", None)
+    if errors is None or not isinstance(error, errors.OpError):
+        return None
+    said = _first_line(error)
+    if isinstance(error, errors.ResourceExhaustedError):
+        if "OOM" in said or "allocat" in said:
+            return f"there is not enough memory; use a smaller batch ({said})."
+        return f"No space left on the disk; free some ({said})."
+    if isinstance(error, (errors.DataLossError, errors.OutOfRangeError)):
+        return f"a file is damaged or cut; restore it, or make it anew ({said})."
+    if isinstance(error, (errors.NotFoundError, errors.PermissionDeniedError)):
+        return f"a file is missing or cannot be read or written ({said})."
+    return None
+
+
+def _first_line(error):
+    """What happened, without where in the graph."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    # The first line of an error within a graph says only that there was one.
+    lines = [line for line in lines if line and not line.startswith(("Graph execution error", "Detected at node"))
+             and "source_info_str" not in line]
+    return lines[0].partition("\t [[")[0].rstrip(". ") if lines else type(error).__name__
 
 
 def check_writable(path: str | os.PathLike, option: str) -> None:

@@ -7,6 +7,9 @@ import pathlib
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from typing import IO
+
+from absl import logging
 
 # What TensorFlow takes for a pattern when it looks for the files of a checkpoint or an export. On Windows a backslash
 # stands between folders.
@@ -14,8 +17,15 @@ _PATTERN_CHARACTERS = "[]*?" if os.sep == "\\" else "[]*?\\"
 
 
 def as_path(text: str | os.PathLike) -> pathlib.Path:
-    """The path that a user means, with ~ for the home folder."""
-    return pathlib.Path(text).expanduser()
+    """The path that a user means, with ~ for the home folder.
+
+    Raises:
+        ValueError: nobody knows that home folder.
+    """
+    try:
+        return pathlib.Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{os.fspath(text)!r}: this home folder is not known; write the path without ~.") from None
 
 
 @contextlib.contextmanager
@@ -115,3 +125,26 @@ def _identity(path):
     except OSError:
         # Not there yet.
         return os.path.normcase(real)
+
+
+def lock(path: str | os.PathLike, wait: bool = False) -> IO | None:
+    """Locks a file, which is made where it is not there.
+
+    Args:
+        path: the file; its folder is there.
+        wait: whether to wait until nobody else holds it.
+
+    Returns:
+        The open file, which holds the lock until it is closed or this process ends, however it ends; or None where
+        another holds it. Systems and disks without such locks lock nothing.
+    """
+    file = open(path, "a")  # noqa: SIM115 - the caller closes it
+    try:
+        import fcntl
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        file.close()
+        return None
+    except (ImportError, OSError) as error:  # Windows, and some shared disks.
+        logging.warning("%s cannot be locked (%s); see that one process alone writes there.", path, error)
+    return file

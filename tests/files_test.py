@@ -61,6 +61,21 @@ def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
     assert Workspace("~/evaluation", {}).path == tmp_path / "evaluation"
 
 
+def test_a_home_folder_that_nobody_knows_is_refused():
+    with pytest.raises(ValueError, match="^'~nosuch/x': this home folder is not known; write the path without ~"):
+        as_path("~nosuch/x")
+
+
+def test_a_lock_is_held_by_one_until_it_ends(tmp_path):
+    path = tmp_path / "lock"
+    with files.lock(path):
+        assert files.lock(path) is None
+    # What a process leaves that was killed.
+    assert path.exists()
+    with files.lock(path, wait=True) as held:
+        assert held is not None
+
+
 def test_a_file_takes_its_place_when_it_is_complete(tmp_path):
     path = tmp_path / "new" / "weights.tar.gz"
     with files.replacing(path) as beside:

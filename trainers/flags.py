@@ -7,10 +7,13 @@
         run(main)                                           # main(values), with errors reported in one sentence
 """
 
+import codecs
 import dataclasses
 import inspect
+import math
 import os
 import re
+import signal
 import sys
 import typing
 from collections.abc import Callable
@@ -36,6 +39,10 @@ def run(main: Callable, *, computes: bool = True, others: bool = False):
             refuse those that nobody knows.
     """
     def parse(arguments):
+        with clear_errors():
+            arguments = [arguments[0], *expand_flag_files(arguments[1:])]
+        if not others:
+            return app.parse_flags_with_usage(arguments)
         try:
             return flags.FLAGS(arguments, known_only=True)
         except flags.Error as error:
@@ -51,10 +58,83 @@ def run(main: Callable, *, computes: bool = True, others: bool = False):
             logging.set_verbosity(logging.INFO)
         if computes:
             runtime.prepare(values.threads if "threads" in values else 0)
-        with clear_errors():
-            main(values, arguments[1:]) if others else main(values)
+        try:
+            with clear_errors():
+                _check_values(values)
+                main(values, arguments[1:]) if others else main(values)
+        except KeyboardInterrupt:
+            sys.exit(128 + signal.SIGINT)
 
-    app.run(start, flags_parser=parse if others else app.parse_flags_with_usage)
+    app.run(start, flags_parser=parse)
+
+
+def expand_flag_files(arguments: list[str], within: tuple[str, ...] = ()) -> list[str]:
+    """Arguments with the lines of the files in the place of each --flagfile.
+
+    A value in quotation marks is what they enclose, as on a command line, and files that begin with the mark of UTF-8
+    are read too, none of which absl does.
+
+    Args:
+        arguments: of the command line, without the program's name.
+        within: the flag files that are being read.
+
+    Raises:
+        ValueError: a file cannot be read, is no UTF-8 or reads itself.
+    """
+    expanded, rest = [], list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        name, given, path = argument.partition("=")
+        if argument == "--":
+            return [*expanded, argument, *rest]
+        if name not in ("-flagfile", "--flagfile"):
+            expanded.append(argument)
+            continue
+        if not given and not rest:
+            raise ValueError("--flagfile names no file.")
+        path = path.strip() if given else rest.pop(0)
+        if path in within:
+            raise ValueError(f"--flagfile={path!r} reads itself.")
+        if path:
+            lines = [line.strip() for line in _read_flag_file(path).splitlines()]
+            expanded += expand_flag_files([_unquoted(line) for line in lines if line and line[0] != "#"
+                                           and not line.startswith("//")], (*within, path))
+    return expanded
+
+
+def _read_flag_file(path):
+    try:
+        content = as_path(path).read_bytes()
+    except OSError as error:
+        raise ValueError(f"--flagfile={path!r} cannot be read: {error.strerror}.") from None
+    if not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        try:
+            text = content.decode("utf-8-sig")
+            if "\0" not in text:
+                return text
+        except UnicodeDecodeError:
+            pass
+    raise ValueError(f"--flagfile={path!r} is no text in UTF-8; save it as that.")
+
+
+def _unquoted(line):
+    name, given, value = line.partition("=")
+    marked = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" and value[0] not in value[1:-1]
+    return f"{name}{given}{value[1:-1]}" if marked else line
+
+
+def _check_values(values):
+    """Raises ValueError for what no flag can be: a number that is not finite, a home folder that nobody knows."""
+    for name in values:
+        value = values[name].value
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, float) and not math.isfinite(each):
+                raise ValueError(f"{name}={each!r}: expected a finite number.")
+            if isinstance(values[name].parser, (_PathParser, _PathListParser)) and each:
+                try:
+                    as_path(each)
+                except ValueError as error:
+                    raise ValueError(f"{name}={error}") from None
 
 
 def require(values, name: str, advice: str):
@@ -70,7 +150,7 @@ class _PathParser(flags.ArgumentParser):
 
     def parse(self, argument):
         # "" stays: it says that nothing is named.
-        return str(as_path(argument)) if argument else argument
+        return _known_path(argument) if argument else argument
 
     def flag_type(self):
         return "path"
@@ -94,7 +174,15 @@ def define_path_list(name: str, text: str):
 class _PathListParser(flags.ListParser):
 
     def parse(self, argument):
-        return [str(as_path(path)) for path in super().parse(argument)]
+        return [_known_path(path) for path in super().parse(argument)]
+
+
+def _known_path(text):
+    try:
+        return str(as_path(text))
+    except ValueError:
+        # Reported by `run`: a default may be read while a main is imported.
+        return text
 
 
 def define_config(config: type, *, skip: tuple[str, ...] = (), only: tuple[str, ...] = ()):
@@ -182,11 +270,12 @@ def load_run_dataset(values, run: RunConfig, schema: data.AttributeSchema) -> da
     """The data set that a run was trained on.
 
     Raises:
-        ValueError: the files that the flags name are of other attributes.
+        ValueError: the files that the flags name are of other attributes, or other pictures.
     """
     dataset = data.load(run.dataset, image_size=run.model.image_size, source_dir=values.data_dir,
                         prepared_dir=values.prepared_dir)
     if dataset.schema.names != schema.names:
         raise ValueError(f"data set {dataset.name!r} has {len(dataset.schema)} attributes, the run {len(schema)}, or "
                          "others; name the files that the run was trained on.")
+    run.check_dataset(dataset.fingerprint)
     return dataset

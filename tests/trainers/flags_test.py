@@ -38,14 +38,17 @@ class Kitchen(Config):
 flags.define_config(Kitchen)
 flags.define_path("kitchen_door", None, "A path.")
 flags.define_path_list("kitchen_doors", "Paths.")
+absl_flags.DEFINE_float("kitchen_warmth", 1.0, "A number.")
 
 
 @pytest.fixture
 def parse():
-    def parsed(*arguments):
+    def parsed(*arguments, check=False):
         before = {name: (flag.value, flag.present) for name, flag in absl_flags.FLAGS._flags().items()}
         try:
             absl_flags.FLAGS(["test", *arguments])
+            if check:
+                flags._check_values(absl_flags.FLAGS)
             return flags.config_from_flags(Kitchen, absl_flags.FLAGS, kitchen_place="home"), {
                 name: absl_flags.FLAGS[name].value for name in ("kitchen_door", "kitchen_doors")}
         finally:
@@ -82,3 +85,44 @@ def test_paths_know_the_home_folder(parse, monkeypatch):
     monkeypatch.setenv("HOME", "/home/cook")
     _, paths = parse("--kitchen_door=~/door", "--kitchen_doors=~/a,b/~c")
     assert paths == {"kitchen_door": str(pathlib.Path("/home/cook/door")), "kitchen_doors": ["/home/cook/a", "b/~c"]}
+
+
+def test_flag_files_are_read_as_they_are_meant(tmp_path):
+    inner, outer = tmp_path / "inner.flags", tmp_path / "outer.flags"
+    inner.write_text("--d='~/\u00fc b'\n", encoding="utf-8")
+    outer.write_text("# a comment\n//another\n\n  --a=\"x\" \r\n--b='y z'\n--c=\"size, in cm\"=+1\n--noe\n"
+                     f"--flagfile={inner}\n", encoding="utf-8-sig")
+    expected = ["--a=x", "--b=y z", '--c="size, in cm"=+1', "--noe", "--d=~/\u00fc b"]
+    for given in ([f"--flagfile={outer}"], ["-flagfile", str(outer)]):
+        assert flags.expand_flag_files(["--first", *given, '--last="x"']) == ["--first", *expected, '--last="x"']
+    assert flags.expand_flag_files(["--", f"--flagfile={outer}"]) == ["--", f"--flagfile={outer}"]
+    assert flags.expand_flag_files(["--flagfile="]) == []
+
+
+@pytest.mark.parametrize(("encoding", "message"), [
+    ("latin-1", "is no text in UTF-8; save it as that"), ("utf-16", "is no text in UTF-8"),
+    ("utf-16-le", "is no text in UTF-8"), ("utf-32", "is no text in UTF-8"), (None, "cannot be read: No such file")])
+def test_flag_files_that_cannot_be_read_are_refused(tmp_path, encoding, message):
+    path = tmp_path / "a.flags"
+    if encoding:
+        path.write_text("--run=f\u00fcr\n", encoding=encoding)
+    with pytest.raises(ValueError, match=f"^--flagfile='{path}' {message}"):
+        flags.expand_flag_files([f"--flagfile={path}"])
+
+
+def test_a_flag_file_that_reads_itself_is_refused(tmp_path):
+    path = tmp_path / "a.flags"
+    path.write_text(f"--flagfile={path}\n")
+    with pytest.raises(ValueError, match="reads itself"):
+        flags.expand_flag_files([f"--flagfile={path}"])
+
+
+@pytest.mark.parametrize(("given", "message"), [
+    ("--kitchen_warmth=nan", "kitchen_warmth=nan: expected a finite number"),
+    ("--kitchen_warmth=-inf", "kitchen_warmth=-inf: expected a finite number"),
+    ("--kitchen_door=~nosuch/x", "kitchen_door='~nosuch/x': this home folder is not known"),
+    ("--kitchen_doors=a,~nosuch/x", "kitchen_doors='~nosuch/x': this home folder is not known")])
+def test_what_no_flag_can_be_is_refused_before_the_main_begins(parse, given, message):
+    with pytest.raises(ValueError, match=message):
+        parse(given, check=True)
+    parse("--kitchen_warmth=2", "--kitchen_door=x", check=True)

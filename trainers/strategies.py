@@ -1,11 +1,11 @@
 """From `--strategy` to a tf.distribute strategy."""
 
-import json
 import os
 
 import tensorflow as tf
 
 NAMES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
+_EXAMPLE = '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}'
 
 
 def create(name: str) -> tf.distribute.Strategy:
@@ -13,22 +13,23 @@ def create(name: str) -> tf.distribute.Strategy:
 
     Args:
         name: "one_device" (the first GPU, or the CPU), "mirrored" (all GPUs, or all logical CPU devices, of this
-            machine), "multi_worker" (the cluster in the environment variable TF_CONFIG), "tpu" (the TPU in TPU_NAME,
-            or the local one), or "auto": multi_worker where TF_CONFIG names several workers, mirrored where there are
-            several GPUs, else one_device.
+            machine), "multi_worker" (the cluster in the environment variable TF_CONFIG, of workers and maybe a chief),
+            "tpu" (the TPU in TPU_NAME, or the local one), or "auto": multi_worker where TF_CONFIG names several,
+            mirrored where there are several GPUs, else one_device.
 
     Raises:
-        ValueError: multi_worker without a usable TF_CONFIG.
+        ValueError: TF_CONFIG is no cluster of workers, or multi_worker is asked for without one.
     """
-    cluster = _cluster()
+    resolver = _resolver()
     if name == "auto":
-        name = ("multi_worker" if len(cluster) > 1 else
+        cluster = resolver.cluster_spec().as_dict() if resolver else {}
+        name = ("multi_worker" if sum(map(len, cluster.values())) > 1 else
                 "mirrored" if len(tf.config.list_logical_devices("GPU")) > 1 else "one_device")
     if name == "multi_worker":
-        if not cluster:
+        if resolver is None:
             raise ValueError("strategy=multi_worker: the environment variable TF_CONFIG names no workers; expected "
-                             '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}.')
-        return tf.distribute.MultiWorkerMirroredStrategy()
+                             f"{_EXAMPLE}.")
+        return tf.distribute.MultiWorkerMirroredStrategy(resolver)
     if name == "mirrored":
         devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
         return tf.distribute.MirroredStrategy([device.name for device in devices])
@@ -39,19 +40,35 @@ def create(name: str) -> tf.distribute.Strategy:
 
 
 def is_chief() -> bool:
-    """Whether this process writes the run folder: the only process, or worker 0 of a cluster."""
-    return len(_cluster()) < 2 or _read_config().get("task", {}).get("index", 0) == 0
+    """Whether this process writes the run folder: the only process, or of a cluster its chief, which is worker 0 where
+    none is called so.
+
+    Raises:
+        ValueError: TF_CONFIG is no cluster of workers.
+    """
+    resolver = _resolver()
+    return resolver is None or resolver.task_id == 0 and resolver.task_type == (
+        "chief" if "chief" in resolver.cluster_spec().jobs else "worker")
 
 
-def _cluster():
-    return _read_config().get("cluster", {}).get("worker", [])
-
-
-def _read_config():
-    text = os.environ.get("TF_CONFIG", "")
-    if not text:
-        return {}
+def _resolver():
+    """What TF_CONFIG says, read as MultiWorkerMirroredStrategy reads it, or None where it says nothing."""
+    text = os.environ.get("TF_CONFIG", "").strip()
+    if text in ("", "{}"):
+        return None
+    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"environment variable TF_CONFIG: expected JSON, got {text!r} ({error}).") from None
+        cluster, task = resolver.cluster_spec().as_dict(), (resolver.task_type, resolver.task_id)
+    except (ValueError, TypeError, AttributeError, KeyError):
+        raise _bad_cluster(text) from None
+    if others := sorted({*cluster, task[0] or "worker"} - {"chief", "worker"}):
+        raise ValueError(f"environment variable TF_CONFIG: {', '.join(others)} has no part in training; name chief and "
+                         "worker alone, and start no process for others.")
+    if None in task or len(cluster.get("chief", [])) > 1 or task[1] not in range(len(cluster.get(task[0], []))):
+        raise _bad_cluster(text)
+    return resolver
+
+
+def _bad_cluster(text):
+    return ValueError(f"environment variable TF_CONFIG={text!r}: expected a cluster and which task of it this is, such "
+                      f"as {_EXAMPLE}.")

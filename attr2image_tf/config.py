@@ -9,9 +9,12 @@ from collections.abc import Callable
 PRIORS = ("standard", "gaussian", "flow")
 SCHEDULES = ("constant", "cosine")
 OBSERVATION_NOISES = ("fixed", "learned", "running", "validation")
-
+# Of one attribute in a pair of sharpening's samples, in standard deviations.
+SMALLEST_CHANGE = 0.5
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+# What float32 holds; all that is computed is in it.
+_LARGEST_FLOAT = 3.4028234e38
 
 
 def models() -> tuple[str, ...]:
@@ -38,7 +41,10 @@ class ConfigError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Base of all configurations: JSON round trip, types and choices checked, an unknown key is an error."""
+    """Base of all configurations: JSON round trip, types and choices checked, an unknown key is an error.
+
+    Numbers are finite, in float32 too.
+    """
 
     def __post_init__(self):
         for name, expected in typing.get_type_hints(type(self)).items():
@@ -101,7 +107,10 @@ def _checked(name, value, expected):
         if value is None:
             return None
         return _checked(name, value, next(kind for kind in typing.get_args(expected) if kind is not type(None)))
-    elif expected is float and isinstance(value, int) and not isinstance(value, bool):
+    elif expected is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        # NaN is no smaller than anything.
+        if not abs(value) <= _LARGEST_FLOAT:
+            raise ConfigError(f"{name}={value!r}: expected a finite number.")
         return float(value)
     elif isinstance(value, expected) and (expected is bool or not isinstance(value, bool)):
         return value
@@ -171,7 +180,7 @@ class ModelConfig(Config):
         self.require(0 <= self.dropout < 1, "dropout", "at least 0 and below 1")
         self.require(self.observation_standard_deviation > 0, "observation_standard_deviation", "above 0")
         self.require(self.gate_weight >= 0, "gate_weight", "at least 0")
-        self.require(self.kl_warmup_steps >= 0, "kl_warmup_steps", "at least 0")
+        self.require(0 <= self.kl_warmup_steps < 2**31, "kl_warmup_steps", "a whole number from 0 to 2147483647")
         self.require(0 <= self.seed < 2**31, "seed", "a whole number from 0 to 2147483647")
 
     @property
@@ -186,6 +195,8 @@ class ModelConfig(Config):
 # What runs did whose files say no version.
 _VERSION_1 = {"version": 1, "sharpening": 1.0}
 _VERSION_1_MODEL = {"shared_observation_noise": True, "prior": "standard"}
+# And those of before version 5.
+_VERSION_4_TUNING = {"expected_attributes": False}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,7 +213,9 @@ class FineTuningConfig(Config):
         feature_weight: of the differences of the discriminator's features, reconstructions beside their pictures.
         attribute_weight: of the squared error of the attributes that the regressor finds in samples.
         change_weight: of the squared error of the change that it finds where one attribute alone was changed.
-        largest_change: of one attribute, in standard deviations, above 0.
+        expected_attributes: whether the regressor is to find in a sample what it finds on average in real pictures of
+            the attributes asked for, E[found | y], rather than y, of which real pictures show less.
+        largest_change: of one attribute, in standard deviations, at least 0.5, the smallest.
         background: whether a layered model's decoder of backgrounds is tuned too; left as it is, backgrounds stay as
             soft as they are.
         hidden_background_weight: of the squared change of backgrounds where the gate hides them, in nats a value of the
@@ -222,6 +235,7 @@ class FineTuningConfig(Config):
     feature_weight: float = 0.25
     attribute_weight: float = 0.2
     change_weight: float = 0.1
+    expected_attributes: bool = True
     largest_change: float = 1.5
     background: bool = True
     hidden_background_weight: float = 1.0
@@ -235,8 +249,9 @@ class FineTuningConfig(Config):
         for name in ("reconstruction_weight", "patch_weight", "global_weight", "feature_weight", "attribute_weight",
                      "change_weight", "hidden_background_weight", "penalty"):
             self.require(getattr(self, name) >= 0, name, "at least 0")
-        for name in ("largest_change", "discriminator_width", "discriminator_rate"):
+        for name in ("discriminator_width", "discriminator_rate"):
             self.require(getattr(self, name) > 0, name, "above 0")
+        self.require(self.largest_change >= SMALLEST_CHANGE, "largest_change", f"at least {SMALLEST_CHANGE}")
         self.require(self.penalty_interval >= 1, "penalty_interval", "at least 1")
         self.require(bool(self.regressor) or not self.uses_regressor, "regressor",
                      "the folder of a regressor, which attribute_weight and change_weight need")
@@ -244,6 +259,38 @@ class FineTuningConfig(Config):
     @property
     def uses_regressor(self) -> bool:
         return self.attribute_weight > 0 or self.change_weight > 0
+
+
+@dataclasses.dataclass(frozen=True)
+class DetailConfig(Config):
+    """The second stage of a run, which draws the detail of its pictures (`detail.DetailFlow` has the story).
+
+    Attributes:
+        source: folder of the run whose pictures get detail, as it was named.
+        source_step: the step that it had reached.
+        output_size: height and width of the detailed pictures, a multiple of 32 and at least the model's size.
+        width: channels of the network's largest grid, at least 1.
+        steps: evaluations of the network for a picture, at least 1; twice as many with guidance.
+        guidance: how strongly a picture follows its attributes, at least 0: 1 as it was trained, more is more faithful
+            and less varied.
+        attribute_dropout: share of training pictures whose attributes are left out, which guidance needs, in [0, 1).
+    """
+
+    source: str = ""
+    source_step: int = 0
+    output_size: int = 128
+    width: int = 64
+    steps: int = 4
+    guidance: float = 1.5
+    attribute_dropout: float = 0.1
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.require(self.output_size > 0 and self.output_size % 32 == 0, "output_size", "a positive multiple of 32")
+        for name in ("width", "steps"):
+            self.require(getattr(self, name) >= 1, name, "at least 1")
+        self.require(self.guidance >= 0, "guidance", "at least 0")
+        self.require(0 <= self.attribute_dropout < 1, "attribute_dropout", "at least 0 and below 1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -269,9 +316,11 @@ class RunConfig(Config):
         prior_steps: steps in which the flow of the prior is trained at the end, at most; 0 leaves it out.
         fine_tuning: how the decoders of another run were tuned (`trainers.sharpen`); None in a run trained from the
             start.
+        detail: the second stage, trained on the pictures of another run (`trainers.detail`); None without one.
+        fingerprint: of the data set (`AttributeDataset.fingerprint`); "" in runs of before version 5.
         version: of this format. 1, whose files do not say so, had one standard deviation for both likelihoods of
             DisCVAE, no fitted prior, and a blur in sharpening that made it two thirds as strong; 2 no fine-tuning;
-            3 no schedule.
+            3 no schedule; 4 no `expected_attributes`, `fingerprint` and `detail`.
     """
 
     dataset: str
@@ -289,7 +338,9 @@ class RunConfig(Config):
     sharpening: float = 1.5
     prior_steps: int = 2000
     fine_tuning: FineTuningConfig | None = None
-    version: int = 4
+    detail: DetailConfig | None = None
+    fingerprint: str = ""
+    version: int = 5
 
     @classmethod
     def from_dict(cls, values: dict):
@@ -300,25 +351,36 @@ class RunConfig(Config):
         if isinstance(values, dict) and isinstance(values.get("model"), dict) and "version" not in values:
             model = _VERSION_1_MODEL | values["model"]
             values = _VERSION_1 | values | {"model": model}
+        if isinstance(values, dict) and isinstance(values.get("fine_tuning"), dict) and values.get("version") != 5:
+            values = values | {"fine_tuning": _VERSION_4_TUNING | values["fine_tuning"]}
         return super().from_dict(values)
+
+    def check_dataset(self, fingerprint: str):
+        """Raises ConfigError where a fingerprint is of other pictures than those that the run was trained on."""
+        if self.fingerprint and fingerprint and self.fingerprint != fingerprint:
+            raise ConfigError(f"dataset={self.dataset!r}: the run was trained on other pictures of this name; it was "
+                              "prepared anew from other files or in another way. Prepare it as it was, or name a new "
+                              "folder for a run of these.")
 
     def continuing(self, before: "RunConfig") -> "RunConfig":
         """This configuration as one that goes on with a run of `before`: an older version's ways, where today's
         defaults stand."""
-        if before.version > 1:
-            return dataclasses.replace(self, version=before.version)
-
         def inherit(new, old, names):
             defaults = {field.name: field.default for field in dataclasses.fields(new)}
             inherited = {name: getattr(old, name) for name in names if getattr(new, name) == defaults[name]}
             return dataclasses.replace(new, **inherited)
 
+        if before.version > 1:
+            tuning = self.fine_tuning
+            if before.version < 5 and tuning is not None and before.fine_tuning is not None:
+                tuning = inherit(tuning, before.fine_tuning, _VERSION_4_TUNING)
+            return dataclasses.replace(self, fine_tuning=tuning, version=before.version)
         return inherit(dataclasses.replace(self, model=inherit(self.model, before.model, _VERSION_1_MODEL)), before,
                        _VERSION_1)
 
     def __post_init__(self):
         super().__post_init__()
-        self.require(1 <= self.version <= 4, "version", "1 to 4; a newer one needs a newer version of this package")
+        self.require(1 <= self.version <= 5, "version", "1 to 5; a newer one needs a newer version of this package")
         for name in ("epochs", "batch_size"):
             self.require(getattr(self, name) >= 1, name, "at least 1")
         self.require(self.learning_rate > 0, "learning_rate", "above 0")

@@ -3,15 +3,24 @@
 import csv
 import dataclasses
 import os
+import pathlib
+import re
 
+import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from attr2image_tf import data, models
 from attr2image_tf.config import ConfigError, RunConfig
 from attr2image_tf.data.schema import AttributeSchema
-from attr2image_tf.files import as_path, check_no_pattern, replacing, write_text
+from attr2image_tf.files import as_path, check_no_pattern, lock, replacing, write_text
 from attr2image_tf.models.latent_prior import LatentPrior
 from attr2image_tf.models.optimizer import WeightAverage
+
+# Beside config.json while a process trains, and after it; the system knows whether it is locked.
+_LOCK = ".lock"
+# Values of a configuration that are paths.
+_PATHS = ("fine_tuning.source", "fine_tuning.regressor", "detail.source")
 
 
 class RunFolder:
@@ -33,6 +42,19 @@ class RunFolder:
         self.models = self.path / "models"
         self.log = self.path / "log.csv"
         self.prior = self.path / "prior.npz"
+        self._lock = None
+
+    def lock(self):
+        """Keeps other processes from training into the folder, until this one ends, however it ends.
+
+        Raises:
+            ConfigError: another one does that.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = self._lock or lock(self.path / _LOCK)
+        if self._lock is None:
+            raise ConfigError(f"run={str(self.path)!r}: another process trains in this folder; wait for its end, or "
+                              "name a new folder.")
 
     def check(self, config: RunConfig) -> RunConfig:
         """The configuration to go on with: `config`, or what it means to a run of an older version in the folder.
@@ -41,7 +63,7 @@ class RunFolder:
             ConfigError: the folder is neither new nor holds a run of `config` (of as many epochs or fewer).
         """
         if not (self.path / "config.json").exists():
-            if self.path.exists() and any(self.path.iterdir()):
+            if self.path.exists() and any(path.name != _LOCK for path in self.path.iterdir()):
                 raise ConfigError(f"run={str(self.path)!r}: the folder exists, is not empty and has no config.json; "
                                   "name a new folder.")
             return config
@@ -53,9 +75,17 @@ class RunFolder:
         old, new = (_flat(each.to_dict()) for each in (before, config))
         if new["epochs"] > old["epochs"]:
             del new["epochs"]
+        # However they are spelled.
         if data.same_set(old["dataset"], new["dataset"]):
-            # However it is spelled.
             del new["dataset"]
+            before.check_dataset(config.fingerprint)
+        for name in _PATHS:
+            if name in new and old.get(name) and new[name] and as_path(old[name]).resolve() == as_path(
+                    new[name]).resolve():
+                del new[name]
+        # Other pictures of the same name are refused above; older runs do not know what theirs were.
+        del new["fingerprint"]
+        config = dataclasses.replace(config, fingerprint=config.fingerprint or before.fingerprint)
         if changed := changes(old, new):
             raise ConfigError(f"run={str(self.path)!r} holds a run of another configuration ({changed}). "
                               "Give the same flags to go on with it, or name a new folder.")
@@ -75,7 +105,7 @@ class RunFolder:
     def read_schema(self) -> AttributeSchema:
         return AttributeSchema.from_json(self._read("schema.json"))
 
-    def load_model(self, precision: str = "float32") -> models.AttributeModel:
+    def load_model(self, precision: str = "float32", prior: bool = True) -> models.AttributeModel:
         """The model of the last checkpoint, with the averaged weights and the prior that was last fitted.
 
         A run without a fitted prior draws from N(0, I).
@@ -83,20 +113,25 @@ class RunFolder:
         Args:
             precision: one of PRECISIONS; the weights are float32 whatever the run computed in. In bfloat16 a processor
                 without its instructions takes many times as long to draw.
+            prior: whether the fitted prior is needed.
 
         Raises:
-            ConfigError: no run, or no checkpoint yet.
+            ConfigError: no run, no checkpoint yet or none that is whole, or one of a training that diverged; or the
+                prior cannot be read.
         """
         config = self.read_config()
-        latest = self._latest_checkpoint()
+        latest = self._checkpoint()
         model = models.create(dataclasses.replace(config.model, precision=precision))
         variables = [variable.value for variable in model.variables]
         average = WeightAverage(variables, config.average_decay)
         tf.train.Checkpoint(average=average).restore(latest).assert_existing_objects_matched().expect_partial()
         for variable, mean in zip(variables, average.averages, strict=True):
             variable.assign(mean)
-        if self.prior.exists():
-            prior, _ = LatentPrior.load(self.prior)
+        if not all(np.isfinite(variable).all() for variable in variables):
+            raise ConfigError(f"run={str(self.path)!r} has weights that are not finite in {latest}: training diverged. "
+                              "Train again in a new folder with a smaller learning_rate, or set clip_norm.")
+        if prior and self.prior.exists():
+            prior, _ = self.load_prior()
             if prior.size != model.latent_size or prior.attribute_count != config.model.attribute_count:
                 raise ConfigError(f"{str(self.prior)!r} is of {prior.size} latents and {prior.attribute_count} "
                                   f"attributes, the run of {model.latent_size} and {config.model.attribute_count}; fit "
@@ -108,15 +143,79 @@ class RunFolder:
         """The step of the last checkpoint.
 
         Raises:
-            ConfigError: no checkpoint yet.
+            ConfigError: no checkpoint yet, or none that is whole.
         """
-        return int(self._latest_checkpoint().rpartition("-")[2])
+        return _step(self._checkpoint())
 
-    def _latest_checkpoint(self):
-        latest = tf.train.latest_checkpoint(str(self.checkpoints))
+    def load_prior(self) -> tuple[LatentPrior, dict]:
+        """What `LatentPrior.save` wrote into the folder, with the facts about it.
+
+        Raises:
+            ConfigError: it cannot be read.
+        """
+        try:
+            return LatentPrior.load(self.prior)
+        except ConfigError:
+            raise
+        except Exception as error:  # What NumPy says of a file that it did not write is anything.
+            raise ConfigError(f"{str(self.prior)!r} cannot be read as a prior ({error}); fit it again with "
+                              "`python -m trainers.fit_prior --run=...`.") from None
+
+    def restore(self, checkpoint: tf.train.Checkpoint, keep: int, write: bool = True) -> tf.train.CheckpointManager:
+        """The checkpoints of the folder, and `checkpoint` with the values of the newest one that is whole.
+
+        Args:
+            checkpoint: stays as it is where there is none yet.
+            keep: newest checkpoints that stay.
+            write: whether this process writes them.
+
+        Raises:
+            ConfigError: none is whole; or there is none, and the log says that there was one.
+        """
+        latest = self._newest_checkpoint()
+        if latest is None and self.read_log():
+            raise ConfigError(f"run={str(self.path)!r}: {self.log.name} has epochs, and there is no checkpoint of them "
+                              f"in {str(self.checkpoints)!r}; put them back, or train again in a new folder.")
+        known = tf.train.get_checkpoint_state(str(self.checkpoints))
+        if write and latest and (not known or known.model_checkpoint_path != latest):
+            # TensorFlow's own list is lost, or its last entry is. It removes only what it knows.
+            paths = [str(self.checkpoints / f"ckpt-{step}") for step in self._steps() if step <= _step(latest)]
+            tf.compat.v1.train.update_checkpoint_state(str(self.checkpoints), latest, paths)
+        manager = tf.train.CheckpointManager(checkpoint, str(self.checkpoints), max_to_keep=keep)
+        if latest:
+            checkpoint.restore(latest).assert_existing_objects_matched().assert_consumed()
+            logging.info("Going on from %s.", latest)
+        return manager
+
+    def _checkpoint(self):
+        latest = self._newest_checkpoint()
         if not latest:
             raise ConfigError(f"run={str(self.path)!r} has no checkpoint yet; let the training run for a while.")
         return latest
+
+    def _steps(self):
+        """Steps of which there is a file, from the first to the last."""
+        names = (re.fullmatch(r"ckpt-(\d+)\.(index|data-.*)", path.name) for path in self.checkpoints.glob("ckpt-*"))
+        return sorted({int(name.group(1)) for name in names if name})
+
+    def _newest_checkpoint(self):
+        """The path of the newest whole checkpoint without its endings, or None where there never was one.
+
+        TensorFlow's list of them is not asked: it may be lost, and it knows nothing of a file that is cut.
+        """
+        problems = []
+        for step in reversed(self._steps()):
+            path = str(self.checkpoints / f"ckpt-{step}")
+            if problem := _damage(path):
+                problems.append(problem)
+                continue
+            for each in problems:
+                logging.warning("%s; %s, an older one, is used.", each, path)
+            return path
+        if any(self.checkpoints.glob("ckpt-*.index")):
+            raise ConfigError(f"run={str(self.path)!r} has no checkpoint that is whole: {'; '.join(problems)}. Put a "
+                              "copy back, or train again in a new folder.")
+        return None
 
     def append_log(self, row: dict):
         """Adds an epoch's row to log.csv, in place of a row of the same or a later epoch (a run that was resumed)."""
@@ -129,11 +228,16 @@ class RunFolder:
 
     def read_log(self) -> list[dict]:
         """The rows of log.csv, values as text, "" where another version had another term; no row before the first epoch
-        ends."""
+        ends. What is no row, in a file that is cut or damaged, is left out with a warning."""
         if not self.log.exists():
             return []
-        with open(self.log, newline="") as file:
-            return list(csv.DictReader(file))
+        text = self.log.read_text(errors="replace")
+        whole, _, rest = text.rpartition("\n")
+        rows = list(csv.DictReader(whole.splitlines()))
+        good = [row for row in rows if None not in row and None not in row.values() and row.get("epoch", "").isdigit()]
+        if rest or len(good) < len(rows) or not rows:
+            logging.warning("%s is damaged; %d of its rows can be read.", self.log, len(good))
+        return good
 
     def _read(self, name):
         path = self.path / name
@@ -141,6 +245,24 @@ class RunFolder:
             raise ConfigError(f"{str(path)!r} does not exist; expected the folder of a run made by "
                               "`python -m trainers.train --run=...`.")
         return path.read_text()
+
+
+def _step(path):
+    return int(path.rpartition("-")[2])
+
+
+def _damage(path):
+    """What is wrong with a checkpoint, or "": all of it is read, with its checksums."""
+    if not pathlib.Path(f"{path}.index").exists():
+        return f"{path}.index is missing"
+    try:
+        reader = tf.train.load_checkpoint(path)
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+        return ""
+    except (tf.errors.OpError, ValueError, LookupError, RuntimeError, TypeError) as error:
+        # Whatever the reader's codes are turned into.
+        return f"{path} is damaged or cut ({str(error).splitlines()[0]})"
 
 
 def changes(old: dict, new: dict) -> str:

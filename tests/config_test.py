@@ -2,10 +2,14 @@
 
 import dataclasses
 import json
+import typing
 
 import pytest
 
-from attr2image_tf.config import ConfigError, ModelConfig, RunConfig
+from attr2image_tf.config import ConfigError, FineTuningConfig, ModelConfig, RunConfig
+from attr2image_tf.evaluation.attribute_regressor import RegressorConfig
+from attr2image_tf.inference.latent_optimizer import OptimizerConfig
+from attr2image_tf.models.prior_fitting import FittingConfig
 
 MODEL = {"attribute_mean": (0.0, 1.0), "attribute_standard_deviation": (1.0, 2.0)}
 
@@ -51,7 +55,8 @@ def test_wrong_types_are_refused(name, value):
     ("attribute_standard_deviation", (1.0,)), ("attribute_standard_deviation", (1.0, 0.0)), ("latent_size", 0),
     ("foreground_latent_size", -1), ("background_latent_size", 0), ("width", 0.0), ("width", float("nan")),
     ("dropout", 1.0), ("dropout", -0.1), ("observation_noise", "none"), ("observation_standard_deviation", 0.0),
-    ("gate_weight", -1.0), ("kl_warmup_steps", -1), ("precision", "float64"), ("seed", -1), ("seed", 2**31)])
+    ("gate_weight", -1.0), ("kl_warmup_steps", -1), ("kl_warmup_steps", 2**31),
+    ("precision", "float64"), ("seed", -1), ("seed", 2**31)])
 def test_values_out_of_range_are_refused_by_name(name, value):
     with pytest.raises(ConfigError, match=f"{name}=.*expected"):
         ModelConfig(**MODEL | {name: value})
@@ -63,6 +68,42 @@ def test_values_out_of_range_are_refused_by_name(name, value):
 def test_runs_out_of_range_are_refused_by_name(run, name, value):
     with pytest.raises(ConfigError, match=f"{name}=.*expected"):
         dataclasses.replace(run, **{name: value})
+
+
+@pytest.mark.parametrize("value", [float("inf"), -float("inf"), float("nan"), 1e39, 10**400])
+def test_no_number_of_any_configuration_is_other_than_finite(run, value):
+    tuning = FineTuningConfig(source="run", source_step=1, attribute_weight=0.0, change_weight=0.0)
+    regressor = RegressorConfig(dataset="emblems", **MODEL)
+    for config in (run, run.model, tuning, regressor, FittingConfig(), OptimizerConfig()):
+        kinds = typing.get_type_hints(type(config))
+        names = [name for name, kind in kinds.items() if kind in (float, tuple[float, ...])]
+        assert names
+        for name in names:
+            given = (1.0, value) if kinds[name] is not float else value
+            with pytest.raises(ConfigError, match=f"{name}=.*: expected a finite number"):
+                dataclasses.replace(config, **{name: given})
+    # JSON of Python knows NaN.
+    with pytest.raises(ConfigError, match="l2=nan: expected a finite number"):
+        RunConfig.from_json(run.to_json().replace('"l2": 0.004', '"l2": NaN'))
+
+
+def test_a_change_is_as_large_as_it_says():
+    tuning = FineTuningConfig(source="run", source_step=1, attribute_weight=0.0, change_weight=0.0)
+    assert dataclasses.replace(tuning, largest_change=0.5).largest_change == 0.5
+    with pytest.raises(ConfigError, match="largest_change=0.25: expected at least 0.5"):
+        dataclasses.replace(tuning, largest_change=0.25)
+
+
+def test_a_sharpened_run_of_version_4_asks_as_it_did(run):
+    tuning = FineTuningConfig(source="run", source_step=1, attribute_weight=0.0, change_weight=0.0)
+    new = dataclasses.replace(run, fine_tuning=tuning)
+    assert new.fine_tuning.expected_attributes
+    values = new.to_dict() | {"version": 4}
+    del values["fine_tuning"]["expected_attributes"], values["fingerprint"]
+    old = RunConfig.from_dict(values)
+    assert not old.fine_tuning.expected_attributes
+    # The same command as then, and the file of the run that went on.
+    assert new.continuing(old) == old == RunConfig.from_json(old.to_json())
 
 
 def test_configurations_are_frozen(run):
@@ -95,5 +136,5 @@ def test_a_run_of_version_1_keeps_what_it_was():
     assert (read.version, read.l2, read.model.shared_observation_noise, read.model.prior) == (1, 0.5, True, "standard")
     # Written and read again it is the same run.
     assert RunConfig.from_json(read.to_json()) == read
-    with pytest.raises(ConfigError, match="version=5: expected 1 to 4; a newer one needs a newer version"):
-        RunConfig.from_dict(new | {"version": 5})
+    with pytest.raises(ConfigError, match="version=6: expected 1 to 5; a newer one needs a newer version"):
+        RunConfig.from_dict(new | {"version": 6})

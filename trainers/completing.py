@@ -1,5 +1,7 @@
 """What mains that train share: their flags, the loop they ask for, and a run from there to pictures that it draws."""
 
+import contextlib
+import signal
 import sys
 from collections.abc import Callable
 
@@ -13,12 +15,14 @@ from attr2image_tf.data import AttributeDataset
 from attr2image_tf.data.augmentation import AugmentationConfig
 from attr2image_tf.data.batches import BatchReader
 from attr2image_tf.evaluation import sheets
+from attr2image_tf.learner import Diverged
 from attr2image_tf.run_folder import RunFolder
 from export.publishing import export_run
 from trainers import strategies
+from trainers.bound_learner import BoundLearner
 from trainers.flags import define_threads
 from trainers.journal import Journal
-from trainers.loop import BoundLearner, Diverged, Loop
+from trainers.loop import Loop
 
 # What is defined here is a flag of the main that calls it.
 flags.disclaim_key_flags()
@@ -47,7 +51,7 @@ def make_loop(values, config: RunConfig, dataset: AttributeDataset, strategy: tf
         learner: see Loop.
 
     Raises:
-        ValueError: a batch that the replicas cannot share.
+        ValueError: a batch that the replicas cannot share, or another process trains in the folder.
     """
     augmentation = AugmentationConfig(flip_probability=0.5 if config.flip else 0.0,
                                       maximum_sharpening=config.sharpening,
@@ -60,8 +64,11 @@ def make_loop(values, config: RunConfig, dataset: AttributeDataset, strategy: tf
     if config.model.precision == "mixed_bfloat16" and runtime.has_bfloat16() is False:
         logging.warning("This processor has no instructions for bfloat16 and takes many times as long as in float32; "
                         "train without --precision.")
-    chief = strategies.is_chief()
-    if chief and write:
+    chief = strategies.is_chief() and write
+    if chief:
+        folder.lock()
+        # Another may have written since it was last looked at.
+        folder.check(config)
         folder.write(config, dataset.schema)
     return Loop(config, reader, strategy, folder, chief=chief, jit_compile=values.jit_compile,
                 steps_per_execution=values.steps_per_execution, checkpoint_seconds=60 * values.checkpoint_minutes,
@@ -77,8 +84,14 @@ def complete(loop: Loop, dataset: AttributeDataset, prepare: Callable[[], None] 
         prepare: function that does what the run folder lacks for the export; nothing by default.
 
     Raises:
-        SystemExit: training diverged, or the cluster lost a worker.
+        SystemExit: training diverged, or the cluster lost a worker (status 1); or a signal asked for an end, which the
+            same command goes on from (128 and the signal's number).
     """
+    with _leaving_on_signals():
+        _complete(loop, dataset, prepare)
+
+
+def _complete(loop, dataset, prepare):
     if loop.chief:
         loop.on_epoch = Journal(loop.folder, dataset, loop.config)
     try:
@@ -90,12 +103,31 @@ def complete(loop: Loop, dataset: AttributeDataset, prepare: Callable[[], None] 
         logging.debug("%s", error)
         sys.exit("error: the cluster lost a worker; look for the first one that ended and why. Start all workers again "
                  f"with the same commands; they go on from the last checkpoint. ({type(error).__name__})")
-    if done and loop.chief:
+    if not done:
+        # Another worker's signal is as good as one's own.
+        sys.exit(128 + (loop.stopped_by or signal.SIGTERM))
+    if loop.chief:
         prepare()
         # What the picture shows is said before its path, which ends the output so that it is easily copied.
         sheet = _export_and_draw(loop.folder, dataset)
         print(f"Exported to {loop.folder.models}. At the left pictures of the test split, beside each what the "
               f"exported generator draws for its attributes:\n{sheet}")
+
+
+@contextlib.contextmanager
+def _leaving_on_signals():
+    """SIGTERM and SIGINT end the process with the status that a shell gives, and what is half written is removed."""
+    def leave(number, frame):
+        del frame
+        logging.info("%s: stopping; the same command goes on from here.", signal.Signals(number).name)
+        sys.exit(128 + number)
+
+    handlers = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _export_and_draw(folder, dataset):

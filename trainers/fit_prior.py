@@ -42,6 +42,7 @@ def main(values):
     folder.step()
     config = folder.read_config()
     dataset = load_run_dataset(values, config, folder.read_schema())
+    folder.lock()
     fitting = config_from_flags(FittingConfig, values, mirrored=config.flip, seed=config.model.seed)
     fit_prior(folder, dataset, values.prior, fitting, joint_background=values.joint_background, measured=values.split)
 

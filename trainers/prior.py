@@ -4,6 +4,7 @@ import time
 
 from absl import logging
 
+from attr2image_tf.config import ConfigError
 from attr2image_tf.data import AttributeDataset
 from attr2image_tf.data.augmentation import AugmentationConfig
 from attr2image_tf.data.batches import BatchReader
@@ -31,12 +32,16 @@ def fit_prior(folder: RunFolder, dataset: AttributeDataset, kind: str, config: F
     about = {"step": step, "final": True, "kind": kind, "joint_background": joint_background,
              "fitting": config.to_dict()}
     if folder.prior.exists():
-        _, before = LatentPrior.load(folder.prior)
+        try:
+            _, before = folder.load_prior()
+        except ConfigError as error:
+            logging.warning("%s", error)
+            before = {}
         if all(before.get(name) == value for name, value in about.items()):
             logging.info("The prior of step %d is there already.", step)
             return
     started = time.monotonic()
-    model = folder.load_model()
+    model = folder.load_model(prior=False)
     blocks = [LatentBlock(block.size, attributes=True, earlier=index > 0) if joint_background else block
               for index, block in enumerate(model.prior_blocks())]
     prior = LatentPrior(kind, blocks, run.model.attribute_count)

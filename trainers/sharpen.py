@@ -61,7 +61,7 @@ def sharpened_config(values, source: RunFolder) -> RunConfig:
     return RunConfig(dataset=before.dataset, model=before.model, epochs=values.epochs, batch_size=values.batch_size,
                      learning_rate=values.learning_rate, schedule=values.schedule, l2=0.0, flip=before.flip,
                      rotation=before.rotation, crop=before.crop, sharpening=0.0, prior_steps=before.prior_steps,
-                     fine_tuning=tuning)
+                     fine_tuning=tuning, fingerprint=before.fingerprint)
 
 
 def load_regressor(config: RunConfig, schema):

@@ -32,7 +32,7 @@ define_dataset_flags()
 define_path("run", None, "Run folder; an existing run of the same configuration goes on.")
 # A data set says the first two; the warm-up is told in epochs.
 define_config(ModelConfig, skip=("attribute_mean", "attribute_standard_deviation", "image_size", "kl_warmup_steps"))
-define_config(RunConfig, skip=("fine_tuning", "version"))
+define_config(RunConfig, skip=("fine_tuning", "detail", "fingerprint", "version"))
 flags.DEFINE_float("kl_warmup_epochs", 0.0, "Epochs over which the weight of the KL terms rises from 0 to 1.",
                    lower_bound=0.0)
 define_loop_flags()
@@ -57,7 +57,7 @@ def run_config(values, dataset) -> RunConfig:
     steps_per_epoch = dataset.counts["train"] // values.batch_size
     model = config_from_flags(ModelConfig, values, **dataset.schema.standardisation(),
                               kl_warmup_steps=round(values.kl_warmup_epochs * steps_per_epoch))
-    return config_from_flags(RunConfig, values, dataset=dataset.name, model=model)
+    return config_from_flags(RunConfig, values, dataset=dataset.name, model=model, fingerprint=dataset.fingerprint)
 
 
 def describe(loop):

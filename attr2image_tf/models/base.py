@@ -76,7 +76,7 @@ class AttributeModel(keras.Model):
 
     @property
     def decoders(self) -> list[keras.layers.Layer]:
-        """The networks of `decode`, all of its weights."""
+        """The networks of `decode`, all of its weights, that of the foreground first."""
         raise NotImplementedError(f"{type(self).__name__} does not define decoders.")
 
     def log_likelihoods(self, batch, layers):

@@ -86,6 +86,10 @@ class DisCVAE(AttributeModel):
         return {"images": pixels.compose(foregrounds, gates, backgrounds), "foregrounds": foregrounds,
                 "gates": gates, "gate_logits": gate_logits, "backgrounds": backgrounds}
 
+    def decode_background(self, latents):
+        """The backgrounds of `decode` alone, float32 [B, H, W, 3]."""
+        return self.background_decoder(self.split(latents)[1])
+
     @property
     def decoders(self):
         return [self.foreground_decoder, self.background_decoder]

@@ -5,9 +5,9 @@ prior, stay, and the decoders get in addition to the bound's reconstruction term
 
 - a discriminator, fed with pictures, their reconstructions and samples from the prior (hinge loss; R1 penalty);
 - its features: those of a reconstruction are to be those of the picture;
-- a regressor, which is to find in a sample the attributes asked for;
-- pairs of samples of the same noise, one attribute changed: the regressor is to find the change asked for, and no
-  other attribute changed by more than that one.
+- a regressor, which is to find in a sample what it finds on average in real pictures of the attributes asked for;
+- pairs of samples of the same noise, one attribute changed: the regressor is to find the change that real pictures
+  show on average, and no other attribute changed further from that than by the change of that one.
 
 What remains of a bound is lower than before: pictures are likely ones, no longer means.
 
@@ -15,25 +15,45 @@ References: Larsen et al., ICML 2016 (VAE/GAN); Rombach et al., CVPR 2022; Mesch
 AttGAN, TIP 2019 (attributes by a classifier).
 """
 
+import typing
+
 import keras
 import tensorflow as tf
 
-from attr2image_tf.config import RunConfig
+from attr2image_tf.config import SMALLEST_CHANGE, RunConfig
+from attr2image_tf.learner import Learner
 from attr2image_tf.models import AttributeModel, randomness
 from attr2image_tf.models.optimizer import Adam, learning_rate
 from attr2image_tf.sharpening.discriminator import Discriminator
+from attr2image_tf.sharpening.expected import ExpectedScores
 from attr2image_tf.sharpening.varying import vary
 
 # The means of the terms of a step, by their names in the log.
 TERMS = ("reconstruction_loss", "patch_loss", "global_loss", "feature_loss", "attribute_loss", "change_loss",
          "hidden_background_loss", "discriminator_loss", "gradient_penalty", "real_logit", "drawn_logit")
-_SMALLEST_CHANGE = 0.5
 # Less memory of past gradients than in plain training: what the discriminator asks for changes.
 _BETAS = {"beta_1": 0.5, "beta_2": 0.99}
 
 
-class Sharpener:
-    """Steps of fine-tuning under any tf.distribute strategy; `trainers.loop.Loop` runs them.
+class Triple(typing.NamedTuple):
+    """What belongs to real pictures, to their reconstructions and to samples, with as many rows each."""
+
+    real: tf.Tensor
+    reconstructed: tf.Tensor
+    sampled: tf.Tensor
+
+    @classmethod
+    def of(cls, rows) -> "Triple":
+        """The three of a tensor that has them one after the other."""
+        return cls(*tf.split(rows, 3, 0))
+
+    def joined(self) -> tf.Tensor:
+        """What `of` takes apart."""
+        return tf.concat(self, 0)
+
+
+class Sharpener(Learner):
+    """Steps of fine-tuning.
 
     Args:
         model: AttributeModel with the weights and the prior of the trained run. Its decoders are changed, with their
@@ -42,24 +62,20 @@ class Sharpener:
         steps: int. Of the whole run.
         regressor: network of an AttributeRegressor of the same attributes, other than all that judge the result; None
             where its terms have weight 0.
-
-    Attributes:
-        iterations: int64 variable. Steps, skipped ones included.
-        skipped: int64 variable. Steps without an update of the decoders because a gradient was not finite.
-        state, terms, shown, tunes: see `trainers.loop.BoundLearner`.
     """
 
-    terms, shown, tunes = TERMS, "reconstruction_loss", True
+    terms, shown = TERMS, "reconstruction_loss"
 
     def __init__(self, model: AttributeModel, config: RunConfig, steps: int, regressor: keras.Model | None):
-        self.model, self.config, self.tuning, self.regressor = model, config, config.fine_tuning, regressor
+        super().__init__(model)
+        self.config, self.tuning, self.regressor = config, config.fine_tuning, regressor
         tuned = model.decoders if self.tuning.background else model.decoders[:1]
-        self._background_before = None
+        self._before = None
         if self.tuning.background and model.layered:
-            before = type(model)(config.model)
-            for new, old in zip(before.variables, model.variables, strict=True):
+            self._before = type(model)(config.model)
+            for new, old in zip(self._before.variables, model.variables, strict=True):
                 new.assign(old)
-            self._background_before = before.background_decoder
+        self.expected = ExpectedScores(config.model.attribute_count)
         self._weights = [weight.value for decoder in tuned for weight in decoder.trainable_variables]
         self.discriminator = Discriminator(config.model.attribute_count, width=self.tuning.discriminator_width,
                                            seed=1000 * config.model.seed)
@@ -73,6 +89,13 @@ class Sharpener:
         self.iterations, self.skipped = self._optimizer.iterations, self._optimizer.skipped
         self.state = {"optimizer": self._optimizer, "discriminator": self._discriminator_weights,
                       "discriminator_optimizer": self._discriminator_optimizer}
+        if self.tuning.expected_attributes:
+            # Older runs have no such thing in their checkpoints.
+            self.state["expected"] = self.expected
+
+    def before_epoch(self, loop, epoch):
+        if epoch == 0 and self.tuning.expected_attributes and self.regressor is not None:
+            self.expected.fit(self.regressor, loop.reader.evaluation("validation"), self.model.standardise)
 
     def training_step(self, batch):
         """One step of decoders and discriminator, from the same pictures; call in replica context.
@@ -88,34 +111,34 @@ class Sharpener:
         seed = tf.stack([self.config.model.seed, tf.cast(self.iterations, tf.int32)])
         latent_seed, noise_seed, request_seed, light_seed, place_seed = randomness.split_seed(seed, 5)
         attributes = self.model.standardise(batch["attributes"])
-        inferred = self._posterior_draw(batch, latent_seed)
-        requests, moved, change = self._requests(attributes, request_seed)
+        inferred = self.model.draw_posterior(batch["image"], batch["mask"], batch["attributes"], latent_seed)
+        requests, moved = self._requests(attributes, request_seed)
         sampled = self.model.prior.latents(self._paired_noise(rows, noise_seed), requests)
         latents = tf.concat([inferred, sampled], 0)
-        uniforms = randomness.replica_uniform(rows, 6, light_seed)
+        # A picture and its reconstruction are seen in one light, in which they are to be alike.
+        shared, own = tf.split(randomness.replica_uniform(rows, 4, light_seed), 2, -1)
+        light = Triple(shared, shared, own)
         place = tf.random.stateless_uniform([2], place_seed, alg="philox")
-        # Real pictures, reconstructions, samples.
-        wanted = tf.concat([attributes, attributes, requests], 0)
-        light = tf.concat(tf.split(uniforms, 3, -1), 0)
+        wanted = Triple(attributes, attributes, requests)
 
         with tf.GradientTape(persistent=True) as tape:
             layers = self.model.decode(latents, self._raw(tf.concat([attributes, requests], 0)))
             reconstructed = {name: layer[:rows] for name, layer in layers.items()}
-            drawn = layers["images"]
-            judged = self.discriminator(vary(tf.concat([batch["image"], drawn], 0), light, place), wanted)
-            terms = self._decoder_terms(batch, reconstructed, judged, rows)
-            terms |= self._regressor_terms(drawn[rows:], requests, moved, change)
+            pictures = Triple(batch["image"], *tf.split(layers["images"], 2, 0))
+            judged = self._judged(vary(pictures.joined(), light.joined(), place), wanted.joined())
+            terms = self._decoder_terms(batch, reconstructed, judged)
+            terms |= self._regressor_terms(pictures.sampled, requests, moved)
             terms["hidden_background_loss"] = 0.5 * tf.add_n(tf.split(self._hidden_change(latents, layers), 2, 0))
             loss = sum(tf.reduce_sum(terms[name]) * weight for name, weight in self._term_weights().items())
             loss *= self._optimizer.loss_scale / everything
-            hinge, penalty = self._discriminator_terms(judged, rows), self._penalty(batch["image"], attributes)
+            hinge, penalty = self._discriminator_terms(judged), self._penalty(batch["image"], attributes)
             discriminator_loss = tf.reduce_sum(hinge + penalty) / everything
         gradients = tape.gradient(loss, self._weights)
         discriminator_gradients = tape.gradient(discriminator_loss, self._discriminator_weights)
         self._discriminator_optimizer.apply(discriminator_gradients, self._discriminator_weights)
         self._optimizer.apply(gradients, self._weights)
-        terms |= {"discriminator_loss": hinge, "gradient_penalty": penalty, "real_logit": judged["whole"][:rows],
-                  "drawn_logit": judged["whole"][2 * rows:]}
+        terms |= {"discriminator_loss": hinge, "gradient_penalty": penalty, "real_logit": judged["whole"].real,
+                  "drawn_logit": judged["whole"].sampled}
         return ({name: tf.reduce_sum(term) for name, term in terms.items()}
                 | {"count": tf.reduce_sum(batch["weight"])})
 
@@ -137,10 +160,11 @@ class Sharpener:
         mean, deviation = self.config.model.attribute_mean, self.config.model.attribute_standard_deviation
         return attributes * tf.constant(deviation, tf.float32) + tf.constant(mean, tf.float32)
 
-    def _posterior_draw(self, batch, seed):
-        posterior = self.model.encode(batch["image"], batch["mask"], batch["attributes"])
-        noise = randomness.replica_normal(tf.shape(batch["image"])[0], self.model.latent_size, seed)
-        return posterior.mean() + posterior.stddev() * noise
+    def _judged(self, pictures, attributes):
+        """What the discriminator says, each a Triple, of features a list of them."""
+        judged = self.discriminator(pictures, attributes)
+        return {"features": [Triple.of(each) for each in judged["features"]],
+                "patches": Triple.of(judged["patches"]), "whole": Triple.of(judged["whole"])}
 
     def _paired_noise(self, rows, seed):
         """Noise float32 [B, Z], equal for rows 2 i and 2 i + 1."""
@@ -150,61 +174,60 @@ class Sharpener:
     def _requests(self, attributes, seed):
         """Requests float32 [B, A]: of each pair the first a real one, the second that with one attribute changed.
 
-        Also the changes: which attribute, one-hot float32 [B / 2, A], and by how much, float32 [B / 2].
+        Also which attribute, one-hot float32 [B / 2, A].
         """
         count = attributes.shape[1]
         which, sign, size = tf.unstack(randomness.replica_uniform(tf.shape(attributes)[0], 3, seed)[::2], axis=1)
         moved = tf.one_hot(tf.cast(which * count, tf.int32), count)
-        largest = max(self.tuning.largest_change, _SMALLEST_CHANGE)
-        change = tf.where(sign < 0.5, -1.0, 1.0) * (_SMALLEST_CHANGE + (largest - _SMALLEST_CHANGE) * size)
+        change = SMALLEST_CHANGE + (self.tuning.largest_change - SMALLEST_CHANGE) * size
+        change *= tf.where(sign < 0.5, -1.0, 1.0)
         first = attributes[::2]
         both = tf.stack([first, first + moved * change[:, tf.newaxis]], 1)
-        return tf.reshape(both, [-1, count]), moved, change
+        return tf.reshape(both, [-1, count]), moved
 
-    def _decoder_terms(self, batch, reconstructed, judged, rows):
+    def _decoder_terms(self, batch, reconstructed, judged):
         likelihood = self.model.reconstruction_objective(batch, reconstructed,
                                                          self.model.log_likelihoods(batch, reconstructed))
         values = batch["image"].shape[1] * batch["image"].shape[2] * batch["image"].shape[3]
         differences = []
         for features in judged["features"]:
-            real, reconstruction = features[:rows], features[rows:2 * rows]
-            size = tf.reduce_mean(tf.abs(real), [1, 2, 3]) + 1e-6
-            differences.append(tf.reduce_mean(tf.abs(reconstruction - real), [1, 2, 3]) / size)
-        patches, whole = tf.reduce_mean(judged["patches"], [1, 2, 3]), judged["whole"]
+            size = tf.reduce_mean(tf.abs(features.real), [1, 2, 3]) + 1e-6
+            differences.append(tf.reduce_mean(tf.abs(features.reconstructed - features.real), [1, 2, 3]) / size)
+        patches, whole = Triple(*(tf.reduce_mean(each, [1, 2, 3]) for each in judged["patches"])), judged["whole"]
         return {"reconstruction_loss": -likelihood / values,
-                "patch_loss": -0.5 * (patches[rows:2 * rows] + patches[2 * rows:]),
-                "global_loss": -0.5 * (whole[rows:2 * rows] + whole[2 * rows:]),
+                "patch_loss": -0.5 * (patches.reconstructed + patches.sampled),
+                "global_loss": -0.5 * (whole.reconstructed + whole.sampled),
                 "feature_loss": sum(differences) / len(differences)}
 
     def _hidden_change(self, latents, layers):
         """How far backgrounds have moved where they are hidden, in nats a value of the picture, float32 [B]."""
-        if self._background_before is None:
+        if self._before is None:
             return tf.zeros([tf.shape(latents)[0]])
-        before = self._background_before(self.model.split(latents)[1])
+        before = self._before.decode_background(latents)
         # The gate must not open or close for the sake of this.
         hidden = tf.stop_gradient(1.0 - layers["gates"])
         change = tf.reduce_mean(hidden * tf.square(layers["backgrounds"] - before), [1, 2, 3])
         return 0.5 * change / tf.square(self.model.observation_standard_deviation)
 
-    def _regressor_terms(self, drawn, requests, moved, change):
+    def _regressor_terms(self, drawn, requests, moved):
         if self.regressor is None:
             nothing = tf.zeros([tf.shape(drawn)[0]])
             return {"attribute_loss": nothing, "change_loss": nothing}
-        found = self.regressor(drawn, training=False)["scores"]
-        differences = found[1::2] - found[::2]
-        own = tf.reduce_sum(differences * moved, -1)
-        others = tf.nn.relu(tf.abs(differences) - tf.abs(own)[:, tf.newaxis]) * (1.0 - moved)
-        change_loss = tf.square(own - change) + tf.reduce_mean(tf.square(others), -1)
-        return {"attribute_loss": tf.reduce_mean(tf.square(found - requests), -1),
+        found, expected = self.regressor(drawn, training=False)["scores"], self.expected(requests)
+        change = found[1::2] - found[::2]
+        excess = change - (expected[1::2] - expected[::2])
+        own = tf.reduce_sum(change * moved, -1)
+        others = tf.nn.relu(tf.abs(excess) - tf.abs(own)[:, tf.newaxis]) * (1.0 - moved)
+        change_loss = tf.square(tf.reduce_sum(excess * moved, -1)) + tf.reduce_mean(tf.square(others), -1)
+        return {"attribute_loss": tf.reduce_mean(tf.square(found - expected), -1),
                 "change_loss": tf.repeat(change_loss, 2, 0)}
 
     @staticmethod
-    def _discriminator_terms(judged, rows):
+    def _discriminator_terms(judged):
         def hinge(logits):
-            logits = tf.reshape(logits, [3 * rows, -1])
-            real, reconstruction, sample = tf.split(logits, 3, 0)
-            return tf.reduce_mean(tf.nn.relu(1.0 - real)
-                                  + 0.5 * (tf.nn.relu(1.0 + reconstruction) + tf.nn.relu(1.0 + sample)), -1)
+            losses = tf.nn.relu(1.0 - logits.real) + 0.5 * (tf.nn.relu(1.0 + logits.reconstructed)
+                                                            + tf.nn.relu(1.0 + logits.sampled))
+            return tf.reduce_mean(tf.reshape(losses, [tf.shape(losses)[0], -1]), -1)
 
         return hinge(judged["patches"]) + hinge(judged["whole"])
 

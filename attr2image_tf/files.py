@@ -2,8 +2,10 @@
 
 import contextlib
 import glob
+import hashlib
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -14,6 +16,10 @@ from absl import logging
 # What TensorFlow takes for a pattern when it looks for the files of a checkpoint or an export. On Windows a backslash
 # stands between folders.
 _PATTERN_CHARACTERS = "[]*?" if os.sep == "\\" else "[]*?\\"
+# Of disks in use, in bytes.
+LONGEST_NAME = 255
+# What `replacing` calls what it writes to.
+_BESIDE = re.compile(r"\.[a-z0-9_]{8}-.+", re.DOTALL)
 
 
 def as_path(text: str | os.PathLike) -> pathlib.Path:
@@ -28,6 +34,20 @@ def as_path(text: str | os.PathLike) -> pathlib.Path:
         raise ValueError(f"{os.fspath(text)!r}: this home folder is not known; write the path without ~.") from None
 
 
+def shortened(name: str) -> str:
+    """A file's name, cut to what disks take where it is longer, with a sum of all of it in place of what is cut."""
+    if len(name.encode()) <= LONGEST_NAME:
+        return name
+    stem, ending = os.path.splitext(name)
+    mark = f"-{hashlib.sha256(name.encode()).hexdigest()[:10]}{ending}"
+    return stem.encode()[:LONGEST_NAME - len(mark.encode())].decode(errors="ignore") + mark
+
+
+def _end(name):
+    """The last part of a name, at most 64 bytes."""
+    return name.encode()[-64:].decode(errors="ignore")
+
+
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """A hidden path beside `path`, of the same endings, to write a file to; it takes the place of `path` at the end.
@@ -36,7 +56,8 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=f"-{path.name}")
+    # The name is no longer than the file's own may be; its end says of which kind it is.
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=f"-{_end(path.name)}")
     os.close(handle)
     beside = pathlib.Path(name)
     try:
@@ -45,6 +66,13 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def leftovers(folder: str | os.PathLike) -> list[pathlib.Path]:
+    """What `replacing` wrote to in a folder and did not put in its place: of a process that was killed, or is at it."""
+    folder = pathlib.Path(folder)
+    return [path for path in folder.iterdir() if _BESIDE.fullmatch(path.name) and path.is_file()
+            ] if folder.is_dir() else []
 
 
 @contextlib.contextmanager

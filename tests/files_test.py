@@ -8,7 +8,7 @@ from attr2image_tf.client import connect
 from attr2image_tf.data.folder.table import read_table
 from attr2image_tf.evaluation import attribute_regressor
 from attr2image_tf.evaluation.workspace import Workspace
-from attr2image_tf.files import as_path, check_no_pattern, check_outputs
+from attr2image_tf.files import as_path, check_no_pattern, check_outputs, leftovers, shortened, write_text
 from attr2image_tf.run_folder import RunFolder
 from export.publishing import export_run
 
@@ -103,3 +103,14 @@ def test_a_folder_takes_the_place_of_another_or_leaves_it(tmp_path):
         (beside / "c").write_text("c")
         raise ValueError("no")
     assert [path.name for path in place.iterdir()] == ["b"] and list(tmp_path.iterdir()) == [place]
+
+
+def test_long_names_are_written_and_shortened_alike(tmp_path):
+    name = "ü" * 125 + ".json"
+    write_text(tmp_path / name, "{}")
+    assert (tmp_path / name).read_text() == "{}" and not leftovers(tmp_path)
+    long = ["a" * 300 + ending for ending in (".png", "b.png")]
+    for each in long:
+        short = shortened(each)
+        assert len(short.encode()) <= 255 and short.endswith(".png") and short == shortened(each)
+    assert shortened(long[0]) != shortened(long[1]) and shortened(name) == name

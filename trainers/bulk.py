@@ -87,7 +87,7 @@ def main(values, others):
     started = time.monotonic()
     if missing:
         try:
-            with progress(plan):
+            with plan.alone(), progress(plan):
                 counters = pipeline.run(plan, options, values.threads)
         except pipeline.WorkerLost as error:
             # The runner's threads wait for the worker for ever, and an ordinary end would wait for them.

@@ -8,9 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from absl import logging
 
-from attr2image_tf import pixels
-from attr2image_tf.client.local import LocalModels
-from attr2image_tf.inference.completion import fill_in
+from attr2image_tf.client import verbs
+from attr2image_tf.client.local import Models
 from attr2image_tf.photos.reading import read
 from attr2image_tf.photos.square import Region
 
@@ -26,7 +25,7 @@ class Job:
         region: what the model sees of it.
         small: uint8 [size, size, 3], the region at the model's size.
         hidden: bool [H, W], or None.
-        observed: float32 [size, size, 1], 0 where any part of a pixel is hidden, 1 elsewhere.
+        observed: bool [size, size], False where any part of a pixel is hidden.
         attributes: float32 [A], or None where they are to be found.
         about: what the record says of the region.
     """
@@ -49,15 +48,13 @@ class Job:
             ValueError: the picture has no such region, or all of it is hidden, or nothing.
         """
         region.check(*picture.shape[:2])
-        observed = np.ones((size, size, 1), np.float32)
-        if hidden is not None:
-            observed = region.observed(hidden, size).astype(np.float32)[..., None]
+        observed = np.ones((size, size), bool) if hidden is None else region.observed(hidden, size)
         return cls(name, path, picture, region, region.cut(picture, size, hidden), hidden, observed, attributes,
                    about or {})
 
     def shown(self) -> np.ndarray:
         """What the model is shown, uint8 [size, size, 3]; hidden pixels are grey."""
-        return np.where(self.observed > 0, self.small, np.uint8(128))
+        return np.where(self.observed[..., np.newaxis], self.small, np.uint8(128))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,42 +125,32 @@ def batches(files, jobs, batch_size):
         batch = following
 
 
-def solve(models: LocalModels, jobs: Sequence[Job], change: Callable | None, samples: int, seed: int) -> list[Result]:
+def solve(models: Models, jobs: Sequence[Job], change: Callable | None, samples: int, seed: int) -> list[Result]:
     """Infers, completes and edits one batch.
 
     Args:
-        models: LocalModels.
+        models: Models.
         jobs: all with attributes, or all without; all with something hidden, or none.
         change: function of attributes float32 [A] to the new ones, or None.
         samples: int. Completions besides the most probable.
         seed: int. Of the samples.
     """
-    images = np.stack([job.small for job in jobs]).astype(np.float32) / 255.0
-    observed = np.stack([job.observed for job in jobs])
-    inputs = {"images": images, "observed": observed}
-    if jobs[0].attributes is not None:
-        attributes = np.stack([job.attributes for job in jobs])
-        found = models.call("latent_optimizer", "infer", **inputs, attributes=attributes)
+    images, observed = np.stack([job.small for job in jobs]), np.stack([job.observed for job in jobs])
+    given = None if jobs[0].attributes is None else np.stack([job.attributes for job in jobs])
+    columns, hiding = {}, jobs[0].hidden is not None
+    if hiding:
+        found = verbs.complete(models, images, observed, given, seed=seed, samples=samples)
+        columns |= {"recon-\nstruction": found["reconstructions"], "completed": found["images"]}
+        for number, sample in enumerate(found["samples"]):
+            columns["or" + " " * number] = sample["images"]
     else:
-        found = models.call("latent_optimizer", "infer_attributes", **inputs)
-        attributes = found["attributes"]
-    columns = {"recon-\nstruction": found["images"]}
-    result = found["images"]
-    if jobs[0].hidden is not None:
-        completed = fill_in(*map(pixels.model_range_from_unit, (images, found["images"])), observed)
-        result = columns["completed"] = pixels.unit_from_model_range(completed).numpy()
-        for number in range(samples):
-            seeds = np.stack([np.full(len(jobs), seed), np.full(len(jobs), number)], -1).astype(np.int32)
-            columns["or" + " " * number] = models.call("latent_optimizer", "complete_sample", **inputs,
-                                                       attributes=attributes, seed=seeds)["images"]
+        found = verbs.infer(models, images, observed, given)
+        columns["recon-\nstruction"] = found["images"]
+    result, attributes = found["images"], found["attributes"]
     if change:
         new = np.stack([change(vector) for vector in attributes])
-        whole = result if jobs[0].hidden is not None else images
-        edited = models.call("latent_optimizer", "edit_latents", images=whole, latents=found["latents"],
-                             attributes=attributes, new_attributes=new)
-        result = columns["edited"] = edited["images"]
-    columns = {title: pixels.uint8_from_unit(column).numpy() for title, column in columns.items()}
+        result = columns["edited"] = verbs.edit(models, result if hiding else images, found["latents"], attributes,
+                                                new)["images"]
     numbers = ("energy", "reconstruction_energy", "prior_energy", "iterations", "evaluations", "stopped")
-    return [Result(pixels.uint8_from_unit(result[row]).numpy(),
-                   {title: column[row] for title, column in columns.items()}, attributes[row],
+    return [Result(result[row], {title: column[row] for title, column in columns.items()}, attributes[row],
                    **{name: found[name][row] for name in numbers}) for row in range(len(jobs))]

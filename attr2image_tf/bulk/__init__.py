@@ -8,9 +8,10 @@
 `trainers.bulk` does this on Apache Beam (`attr2image_tf.bulk.pipeline`); nothing else here knows of Beam.
 """
 
-from attr2image_tf.bulk.config import TASKS, BulkConfig
+from attr2image_tf.bulk.config import BulkConfig
 from attr2image_tf.bulk.inputs import Files
 from attr2image_tf.bulk.plan import Plan, begin
 from attr2image_tf.bulk.shard import Done, do_shard
+from attr2image_tf.bulk.tasks import TASKS
 
 __all__ = ["TASKS", "BulkConfig", "Done", "Files", "Plan", "begin", "do_shard"]

@@ -2,14 +2,13 @@
 
 import dataclasses
 
+from attr2image_tf.bulk.tasks import FOUND, GIVEN, NONE, TASKS, Task
 from attr2image_tf.config import Config, choice
 from attr2image_tf.photos.hiding import parse_hidden
 
-TASKS = ("encode", "infer", "infer_attributes", "score", "edit", "generate", "complete")
-# Those that ask what attributes a picture has, and do not find them themselves.
-_GIVEN = ("encode", "infer")
-# Those that take attributes and find them where there are none.
-_FOUND = ("edit", "complete")
+# Settings that belong to some tasks alone, and how one is given.
+_EXPECTED = {"set": 'a request such as "Smiling=+2"', "correlated": "True or False",
+             "hide": "left,top,right,bottom or a mask picture", "seed": "a whole number from 0 to 2147483647"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +34,7 @@ class BulkConfig(Config):
         batch_size: pictures that a model gets at once, at least 1; the last batch of a shard is filled up to it.
     """
 
-    task: str = choice("infer_attributes", TASKS)
+    task: str = choice("infer_attributes", tuple(TASKS))
     attributes: str | None = None
     set: str | None = None
     correlated: bool = False
@@ -48,17 +47,14 @@ class BulkConfig(Config):
 
     def __post_init__(self):
         super().__post_init__()
-        task = self.task
-        self.require(self.set is None or task == "edit", "set", f"nothing; --task={task} sets no attributes")
-        self.require(self.set is not None or task != "edit", "set", 'a request such as "Smiling=+2" for --task=edit')
-        self.require(not self.correlated or task == "edit", "correlated", "False; it belongs to --task=edit")
-        self.require(self.hide is None or task == "complete", "hide", f"nothing; --task={task} fills nothing in")
-        self.require(self.hide is not None or task != "complete", "hide",
-                     "left,top,right,bottom or a mask picture for --task=complete")
-        self.require(self.seed is None or task == "complete", "seed",
-                     "nothing; it belongs to --task=complete, and requests of --task=generate bring their own")
-        self.require(self.seed is None or 0 <= self.seed < 2**31, "seed", "a whole number from 0 to 2147483647")
-        self.require(self.attributes is None or task in _GIVEN + _FOUND, "attributes",
+        task, own = self.task, TASKS[self.task].settings
+        for name, expected in _EXPECTED.items():
+            given = getattr(self, name) not in (None, False)
+            owner = next(each for each, record in TASKS.items() if name in record.settings)
+            self.require(not given or name in own, name, f"nothing; it belongs to --task={owner}")
+            self.require(given or not own.get(name), name, f"{expected} for --task={task}")
+        self.require(self.seed is None or 0 <= self.seed < 2**31, "seed", _EXPECTED["seed"])
+        self.require(self.attributes is None or self.about.attributes != NONE, "attributes",
                      f"nothing; --task={task} takes none")
         self.require(len(self.square) in (0, 3) and (not self.square or self.square[2] > 0 and min(self.square) >= 0),
                      "square", "left,top,side, whole numbers of at least 0")
@@ -69,16 +65,21 @@ class BulkConfig(Config):
             parse_hidden(self.hide)
 
     @property
+    def about(self) -> Task:
+        """The task's record."""
+        return TASKS[self.task]
+
+    @property
     def takes_attributes(self) -> bool:
         """Whether attributes of the input are looked at."""
-        return self.task in _GIVEN + _FOUND and self.attributes is None
+        return self.about.attributes in (GIVEN, FOUND) and self.attributes is None
 
     @property
     def needs_attributes(self) -> bool:
         """Whether the input must bring attributes."""
-        return self.task in _GIVEN and self.attributes is None
+        return self.about.attributes == GIVEN and self.attributes is None
 
     @property
     def draws(self) -> bool:
         """Whether pictures come of it."""
-        return self.task not in ("encode", "score")
+        return self.about.draws

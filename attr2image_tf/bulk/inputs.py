@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from attr2image_tf.bulk.items import Item
-from attr2image_tf.data.folder.table import read_attributes, read_table
+from attr2image_tf.data.folder.table import read_attributes, read_rows, read_table
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.files import as_path
 from attr2image_tf.photos import files as photo_files
@@ -155,6 +155,9 @@ def _list(path, schema, takes_attributes, files) -> Iterator[Item]:
     base = path[:path.rfind("/") + 1]
     keys, values = (_parquet if path.lower().endswith(".parquet") else _csv)(path, schema, takes_attributes, files)
     for row, key in enumerate(keys):
+        if "\\" in key and "://" not in path and not os.path.exists(base + key):
+            # Written on Windows.
+            key = key.replace("\\", "/").removeprefix("./")
         whole = key if "://" in key or os.path.isabs(key) else base + key
         parts = key.partition("://")[2] or key
         name = "/".join(part for part in parts.split("/") if part not in ("", ".", ".."))
@@ -164,11 +167,14 @@ def _list(path, schema, takes_attributes, files) -> Iterator[Item]:
 def _csv(path, schema, takes_attributes, files):
     if "://" in path:
         raise ValueError(f"input={path!r}: a CSV list is read from this machine; copy it, or use Parquet.")
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
-        columns = len(re.split("[,;\t]", file.readline().strip()))
-    if columns == 1:
-        text = files.read(path).decode("utf-8-sig")
-        return [line.strip() for line in text.splitlines()[1:] if line.strip()], None
+    try:
+        lines = [row for row in read_rows(files.read(path)) if any(cell.strip() for cell in row)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"input={path!r}: cannot be read as CSV in UTF-8 ({error}).") from None
+    if all(len(row) == 1 for row in lines):
+        # A first line that names no picture is a header.
+        names = [row[0].strip() for row in lines]
+        return names if names and photo_files.is_picture(names[0]) else names[1:], None
     if not takes_attributes:
         return read_table(path, wanted=lambda name: False).keys, None
     table = read_attributes(path, schema)

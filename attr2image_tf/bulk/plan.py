@@ -8,6 +8,7 @@
     OUTPUT/manifest.json                  at the end
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -17,17 +18,17 @@ from collections.abc import Mapping, Sequence
 import attr2image_tf
 from attr2image_tf.bulk import items as item_tables
 from attr2image_tf.bulk.config import BulkConfig
+from attr2image_tf.bulk.engine import Engine
 from attr2image_tf.bulk.inputs import Files, find_items, find_requests
-from attr2image_tf.bulk.tasks import Engine
 from attr2image_tf.bulk.versions import ModelVersion, fingerprint, load_models, sha256_of
 from attr2image_tf.data.folder.check import check_share
 from attr2image_tf.data.preparing import clear_disk_errors
 from attr2image_tf.errors import check_writable
-from attr2image_tf.files import as_path, write_text
+from attr2image_tf.files import as_path, leftovers, lock, write_text
 from attr2image_tf.photos import files as photo_files
 
 PLAN, INPUTS, MANIFEST = "plan.json", "inputs.parquet", "manifest.json"
-SHARDS, PICTURES, UNREADABLE = "shards", "pictures", "unreadable"
+SHARDS, PICTURES, UNREADABLE, LOCK = "shards", "pictures", "unreadable", ".lock"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +89,21 @@ class Plan:
         """Raises DataError where more pictures cannot be used than a few that one leaves out."""
         check_share(self.unreadable(), self.count)
 
+    @contextlib.contextmanager
+    def alone(self):
+        """Nobody else works on the run by this while the block lasts; what a killed process left is removed.
+
+        Raises:
+            ValueError: another process works on it.
+        """
+        held = lock(self.output / LOCK)
+        if held is None:
+            raise ValueError(f"output={str(self.output)!r}: another process is at work there; wait until it ends, or "
+                             "name another folder.")
+        with held:
+            _remove_leftovers(self.output)
+            yield
+
     def finish(self, command: Sequence[str]) -> dict:
         """Writes the manifest, once all shards are there, and returns it.
 
@@ -98,7 +114,6 @@ class Plan:
             raise ValueError(f"{len(missing):,} of {self.shards:,} shards are missing in {str(self.output)!r}; the "
                              "same command makes them.")
         self.check_unreadable()
-        _remove_leftovers(self.output)
         unreadable = len(self.unreadable())
         manifest = {"attr2image_tf": attr2image_tf.__version__, "command": list(command),
                     "inputs": self.count, "done": self.count - unreadable, "unreadable": unreadable,
@@ -159,8 +174,6 @@ def begin(config: BulkConfig, models: str | os.PathLike, inputs: Sequence[str], 
     with clear_disk_errors(output, "--output"):
         if not (output / PLAN).is_file():
             item_tables.write(table, output / INPUTS, config.shard_size)
-        else:
-            _remove_leftovers(output)
         # Models may have been moved meanwhile.
         write_text(output / PLAN, plan.to_json())
     return plan
@@ -201,9 +214,10 @@ def _check_same(plan):
 
 
 def _remove_leftovers(output):
-    """Removes what a process left that was killed while it wrote; names are those of `files.replacing`."""
-    for folder in (output, output / SHARDS, output / UNREADABLE):
-        for path in folder.glob(".*-*"):
-            path.unlink(missing_ok=True)
-    for path in (output / PICTURES).rglob(".*-*"):
-        path.unlink(missing_ok=True)
+    """Removes what a process left that was killed while it wrote, and nothing else: the folder may be the user's."""
+    kinds = {output: (PLAN, INPUTS, MANIFEST), output / SHARDS: ".parquet", output / UNREADABLE: ".csv"}
+    pictures = [path for path in (output / PICTURES).rglob("*") if path.is_dir()]
+    for folder, endings in (kinds | dict.fromkeys([output / PICTURES, *pictures], (".png", ".tar"))).items():
+        for path in leftovers(folder):
+            if path.name.endswith(endings):
+                path.unlink(missing_ok=True)

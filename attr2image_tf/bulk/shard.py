@@ -18,23 +18,18 @@ import pyarrow.parquet as pq
 
 from attr2image_tf.bulk import items as item_tables
 from attr2image_tf.bulk import plan as plans
+from attr2image_tf.bulk.engine import Engine
 from attr2image_tf.bulk.inputs import Files
 from attr2image_tf.bulk.items import Item
 from attr2image_tf.bulk.plan import Plan
-from attr2image_tf.bulk.tasks import Engine, Subject
+from attr2image_tf.bulk.tasks import Batch
 from attr2image_tf.data.folder.check import core_count, in_order
 from attr2image_tf.data.preparing import clear_disk_errors
-from attr2image_tf.files import replacing, write_text
+from attr2image_tf.files import replacing, shortened, write_text
 
 # Columns of a text or a number; all others are lists of float32.
 _KINDS = {"path": pa.string(), "stopped": pa.string(), "request": pa.string(), "picture": pa.string(),
           "energy": pa.float32(), "reconstruction_error": pa.float32(), "seed": pa.int32(), "number": pa.int32()}
-_COLUMNS = {
-    "encode": ("attributes", "latents", "latents_log_variance"), "score": ("attributes",),
-    "generate": ("attributes", "latents"),
-    "infer": ("attributes", "latents", "energy", "reconstruction_error", "stopped")}
-_COLUMNS |= {"infer_attributes": _COLUMNS["infer"], "complete": _COLUMNS["infer"],
-             "edit": (*_COLUMNS["infer"], "new_attributes")}
 
 
 class Done(NamedTuple):
@@ -83,7 +78,7 @@ def write_shard(plan: Plan, number: int, items: Sequence[Item], engine: Engine, 
             failed += unusable
             before = time.monotonic()
             if batch:
-                _add(columns, plan, pictures, [item for item, _ in batch], engine.run([each for _, each in batch]))
+                _add(columns, plan, pictures, [item for item, _ in batch], *engine.run([each for _, each in batch]))
             progress(Done(len(batch) + len(unusable), len(batch), len(unusable),
                           seconds + time.monotonic() - before))
     table = _table(config, engine.schema.names, columns)
@@ -93,7 +88,7 @@ def write_shard(plan: Plan, number: int, items: Sequence[Item], engine: Engine, 
     return Done(len(items), len(items) - len(failed), len(failed), time.monotonic() - started)
 
 
-def _batches(items, engine, files, size) -> Iterator[tuple[list[tuple[Item, Subject]], list[tuple[str, str]], float]]:
+def _batches(items, engine, files, size) -> Iterator[tuple[list[tuple[Item, Batch]], list[tuple[str, str]], float]]:
     """Batches of what can be used, each with what could not be used since the one before, and the time they took.
 
     A batch depends on the shard alone. The next ones are read while the model is at work.
@@ -120,14 +115,14 @@ def _batches(items, engine, files, size) -> Iterator[tuple[list[tuple[Item, Subj
             yield batch, unusable, time.monotonic() - started
 
 
-def _add(columns, plan, pictures, items, answer):
+def _add(columns, plan, pictures, items, answer, drawn):
     """Adds what a batch gave to the columns, and writes its pictures."""
-    new = {"path": [item.source for item in items], **answer.columns}
+    new = {"path": [item.source for item in items], **answer}
     if plan.config.task == "generate":
         new |= {name: [getattr(item, name) for item in items] for name in ("request", "seed", "number")}
     if pictures:
         new["picture"] = [pictures(item.name, content)
-                          for item, content in zip(items, answer.pictures, strict=True)]
+                          for item, content in zip(items, drawn, strict=True)]
     for name, values in new.items():
         columns.setdefault(name, []).extend(values)
 
@@ -140,7 +135,8 @@ def _pictures(plan, number):
         yield None
     elif plan.config.pictures == "names":
         def write(name, content):
-            path = folder / f"{name}.png"
+            path = folder / name
+            path = path.with_name(shortened(f"{path.name}.png"))
             with replacing(path) as beside:
                 beside.write_bytes(content)
             return path.relative_to(plan.output).as_posix()
@@ -158,7 +154,7 @@ def _pictures(plan, number):
 
 def _table(config, names, columns):
     """Columns as a table whose kind does not depend on what is in it."""
-    expected = ("path", *(("request", "seed", "number") if config.task == "generate" else ()), *_COLUMNS[config.task],
+    expected = ("path", *(("request", "seed", "number") if config.task == "generate" else ()), *config.about.columns,
                 *(("picture",) if config.draws and config.pictures != "none" else ()))
     schema = pa.schema([(name, _KINDS.get(name, pa.list_(pa.float32()))) for name in expected],
                        metadata={"attribute_names": json.dumps(names), "task": config.task})

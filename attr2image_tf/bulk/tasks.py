@@ -1,206 +1,113 @@
-"""What a model makes of a batch: one function a task, each the answer that the client gives for a single picture."""
+"""The tasks of bulk work, a record each: what one needs, what it asks of the models, and what comes of it.
 
-import functools
+The answers are those that the client gives for a single picture: both ask `attr2image_tf.client.verbs`.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from attr2image_tf import pixels
-from attr2image_tf.bulk.config import BulkConfig
-from attr2image_tf.bulk.inputs import Files
-from attr2image_tf.bulk.items import Item
-from attr2image_tf.photos.hiding import parse_hidden
-from attr2image_tf.photos.reading import decode
-from attr2image_tf.photos.square import Square
-from attr2image_tf.pixels import from_png, to_png
+from attr2image_tf.client import verbs
 
-# The exported model that a task calls.
-MODELS = {"encode": "generator", "generate": "generator", "infer": "latent_optimizer",
-          "infer_attributes": "latent_optimizer", "edit": "latent_optimizer", "complete": "latent_optimizer"}
+# What a task does with attributes of the input.
+NONE, GIVEN, FOUND = "none", "given", "given or found"
 
 
-class Subject(NamedTuple):
-    """An item made ready for a model.
+class Batch(NamedTuple):
+    """Items made ready for a model, the batch first.
 
     Attributes:
-        small: uint8 [size, size, 3], or None of a request.
-        observed: uint8 [size, size], 255 where the picture is visible and 0 where it is hidden.
-        mask: float32 [size, size, 1], the share of each pixel that is foreground.
-        attributes: float32 [A], or None where they are to be found.
-        seed: int32 [2], or None of a picture.
+        images: uint8 [B, size, size, 3], or None of requests.
+        observed: bool [B, size, size], False where a picture is hidden; None of requests.
+        masks: float32 [B, size, size, 1], the share of each pixel that is foreground; None of requests.
+        attributes: float32 [B, A], or None where they are to be found.
+        seeds: int32 [B, 2], or None of pictures.
     """
 
-    small: np.ndarray | None
+    images: np.ndarray | None
     observed: np.ndarray | None
-    mask: np.ndarray | None
+    masks: np.ndarray | None
     attributes: np.ndarray | None
-    seed: np.ndarray | None = None
+    seeds: np.ndarray | None
 
 
-class Answer(NamedTuple):
-    """What a task makes of a batch.
-
-    Attributes:
-        columns: by name, each with the batch first: float32 [B, ...], or a list of B texts.
-        pictures: PNG of the resulting pictures, or None where there are none.
-    """
-
-    columns: dict[str, np.ndarray | list[str]]
-    pictures: list[bytes] | None
-
-
-class Engine:
-    """A task over its models; calls of several threads do not disturb each other.
-
-    Args:
-        config: BulkConfig.
-        models: LocalModels, or for `score` an AttributeRegressor.
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What can be done with every picture.
 
     Attributes:
-        schema: AttributeSchema.
-        size: int. Height and width of the pictures.
-
-    Raises:
-        ValueError: the models are not as the task needs them, or a request is none.
+        model: that it asks: "generator", "latent_optimizer" or "regressor".
+        answer: function of an Engine and a Batch to arrays by name, the batch first: those of `columns`, and images
+            uint8 [B, size, size, 3] where pictures come of it.
+        columns: names of the results, in their order.
+        attributes: NONE, GIVEN where the input must bring them, or FOUND where they are found if it does not.
+        draws: whether pictures come of it.
+        settings: names of the settings of BulkConfig that are its own, and whether each must be given.
     """
 
-    def __init__(self, config: BulkConfig, models):
-        self.config, self._models, largest = config, models, None
-        if config.task == "score":
-            self.schema, self.size = models.schema, models.config.image_size
-        else:
-            self.schema, self.size = models.describe()
-            about = models.call(MODELS[config.task], "describe", request=np.zeros(1, np.int32))
-            largest = int(about["maximum_batch"].max())
-            self._reasons = [text.decode() for text in about.get("stop_reasons", [[]])[0]]
-        if largest and config.batch_size > largest:
-            raise ValueError(f"batch_size={config.batch_size}: {config.task} takes at most {largest} pictures at once.")
-        self._hidden = parse_hidden(config.hide)
-        self._given = None if config.attributes is None else self.schema.request(config.attributes)
-        if config.set is not None:
-            self.schema.request(config.set)
-        self._run = getattr(self, f"_{config.task}")
-
-    def read(self, item: Item, files: Files) -> Subject:
-        """An item as the model takes it.
-
-        Raises:
-            ValueError: it cannot be read, or is not as the task needs it.
-        """
-        if self.config.task == "generate":
-            vectors = _drawn(self.schema, item.request, item.count, item.seed)
-            return Subject(None, None, None, vectors[item.number], np.int32([item.seed, item.number]))
-        attributes = item.attributes if self._given is None else self._given
-        if item.offset < 0:
-            picture, mask = decode(lambda: files.read(item.path), item.path), None
-        else:
-            from attr2image_tf.bulk import records
-            features = records.read(item.path, item.offset, files).features.feature
-            name = f"{item.path}, {item.name}"
-            picture, mask = (decode(lambda key=key: _only(features, key), name) for key in ("image", "mask"))
-        square = Square(*self.config.square) if self.config.square else Square.central(*picture.shape[:2])
-        square.check(*picture.shape[:2])
-        hidden = self._hidden(picture)
-        observed = np.full((self.size, self.size), True) if hidden is None else square.observed(hidden, self.size)
-        # A picture without a mask is foreground all over.
-        share = np.ones((self.size, self.size), np.float32) if mask is None else square.share(
-            mask[..., 0] / np.float32(255), self.size)
-        return Subject(square.cut(picture, self.size, hidden), np.where(observed, 255, 0).astype(np.uint8),
-                       share[..., np.newaxis], attributes)
-
-    def run(self, subjects: list[Subject]) -> Answer:
-        """The task's answer for one batch.
-
-        Fewer than the batch size are filled up by repeating the last: a model may give other last bits at another
-        size.
-        """
-        count = len(subjects)
-        answer = self._run(subjects + [subjects[-1]] * (self.config.batch_size - count))
-        columns = {name: values[:count] for name, values in answer.columns.items()}
-        return Answer(columns, None if answer.pictures is None else list(answer.pictures[:count]))
-
-    def _score(self, subjects):
-        attributes, _ = self._models(np.stack([subject.small for subject in subjects]))
-        return Answer({"attributes": attributes}, None)
-
-    def _encode(self, subjects):
-        images = np.stack([subject.small for subject in subjects]) / np.float32(255)
-        attributes = _attributes(subjects)
-        answer = self._models.call("generator", "encode", images=images, attributes=attributes,
-                                   masks=np.stack([subject.mask for subject in subjects]))
-        return Answer({"attributes": attributes, "latents": answer["latents_mean"],
-                       "latents_log_variance": answer["latents_log_variance"]}, None)
-
-    def _generate(self, subjects):
-        attributes, seed = _attributes(subjects), np.stack([subject.seed for subject in subjects])
-        answer = self._models.call("generator", "generate", attributes=attributes, seed=seed)
-        return Answer({"attributes": attributes, "latents": answer["latents"]},
-                      [to_png(picture) for picture in pixels.uint8_from_unit(answer["images"]).numpy()])
-
-    def _infer(self, subjects):
-        attributes = _attributes(subjects)
-        return self._found(subjects, self._optimizer("infer_bytes", subjects, attributes=attributes), attributes)
-
-    def _infer_attributes(self, subjects):
-        answer = self._optimizer("infer_attributes_bytes", subjects)
-        return self._found(subjects, answer, answer["attributes"])
-
-    def _edit(self, subjects):
-        found = self._infer_attributes(subjects) if subjects[0].attributes is None else self._infer(subjects)
-        attributes = found.columns["attributes"]
-        changed = np.stack([self.schema.request(self.config.set, base=vector, correlated=self.config.correlated)
-                            for vector in attributes])
-        answer = self._models.call(
-            "latent_optimizer", "edit_latents_bytes", image_bytes=_pngs(subject.small for subject in subjects),
-            latents=found.columns["latents"], attributes=attributes, new_attributes=changed)
-        return Answer(found.columns | {"new_attributes": changed}, list(answer["images_bytes"]))
-
-    def _complete(self, subjects):
-        attributes = (self._optimizer("infer_attributes_bytes", subjects)["attributes"]
-                      if subjects[0].attributes is None else _attributes(subjects))
-        if self.config.seed is None:
-            answer = self._optimizer("complete_bytes", subjects, attributes=attributes)
-        else:
-            seed = np.tile(np.int32([self.config.seed, 0]), (len(subjects), 1))
-            answer = self._optimizer("complete_sample_bytes", subjects, attributes=attributes, seed=seed)
-        return self._found(subjects, answer, attributes)
-
-    def _optimizer(self, signature, subjects, **inputs):
-        return self._models.call(
-            "latent_optimizer", signature, image_bytes=_pngs(subject.small for subject in subjects),
-            observed_bytes=_pngs(subject.observed for subject in subjects), **inputs)
-
-    def _found(self, subjects, answer, attributes):
-        errors = [_error(subject, from_png(content))
-                  for subject, content in zip(subjects, answer["images_bytes"], strict=True)]
-        return Answer({"attributes": attributes, "latents": answer["latents"], "energy": answer["energy"],
-                       "reconstruction_error": np.float32(errors),
-                       "stopped": [self._reasons[place] for place in answer["stopped"]]}, list(answer["images_bytes"]))
+    model: str
+    answer: Callable
+    columns: tuple[str, ...]
+    attributes: str = NONE
+    draws: bool = True
+    settings: Mapping[str, bool] = dataclasses.field(default_factory=dict)
 
 
-def _error(subject, picture):
-    """Mean squared difference where the picture is visible, in units of [0, 1]."""
-    difference = (picture.astype(np.float64) - subject.small)[subject.observed > 0] / 255.0
-    return np.square(difference).mean()
+def _encode(engine, batch):
+    answer = engine.models.call(verbs.GENERATOR, "encode", images=batch.images / np.float32(255),
+                                attributes=batch.attributes, masks=batch.masks)
+    return {"attributes": batch.attributes, "latents": answer["latents_mean"],
+            "latents_log_variance": answer["latents_log_variance"]}
 
 
-def _attributes(subjects):
-    return np.stack([subject.attributes for subject in subjects])
+def _score(engine, batch):
+    return {"attributes": engine.models(batch.images)[0]}
 
 
-def _pngs(pictures):
-    return np.array([to_png(picture) for picture in pictures], object)
+def _generate(engine, batch):
+    drawn = verbs.draw(engine.models, batch.attributes, batch.seeds, layers=True)
+    return {"attributes": batch.attributes, "latents": drawn["latents"], "images": drawn["images"]}
 
 
-def _only(features, key):
-    """The bytes of a feature."""
-    values = features[key].bytes_list.value
-    if len(values) != 1:
-        raise ValueError(f"no {key} in the record; expected one of a prepared set with image, mask, attributes, name")
-    return values[0]
+def _infer(engine, batch):
+    found = verbs.infer(engine.models, batch.images, batch.observed, batch.attributes)
+    return _described(engine, batch, found, found["images"])
 
 
-# All pictures of a request are drawn together, as the client does it.
-@functools.lru_cache(maxsize=4)
-def _drawn(schema, request, count, seed):
-    return schema.draw(schema.parse(request), count, seed=seed)
+def _edit(engine, batch):
+    answer = _infer(engine, batch)
+    new = np.stack([engine.schema.request(engine.config.set, base=vector, correlated=engine.config.correlated)
+                    for vector in answer["attributes"]])
+    return answer | {"new_attributes": new} | verbs.edit(
+        engine.models, batch.images, answer["latents"], answer["attributes"], new)
+
+
+def _complete(engine, batch):
+    seed = engine.config.seed
+    found = verbs.complete(engine.models, batch.images, batch.observed, batch.attributes, seed=seed or 0,
+                           samples=seed is not None)
+    chosen = found if seed is None else found["samples"][0]
+    return _described(engine, batch, chosen, chosen["images"])
+
+
+def _described(engine, batch, found, images):
+    """The columns of a descent; the error is the mean squared one where a picture is visible, in units of [0, 1]."""
+    squares = np.square(images / 255.0 - batch.images / 255.0).mean(-1) * batch.observed
+    return {**{name: found[name] for name in ("attributes", "latents", "energy")}, "images": images,
+            "reconstruction_error": np.float32(squares.sum((1, 2)) / batch.observed.sum((1, 2))),
+            "stopped": [engine.stop_reasons[place] for place in found["stopped"]]}
+
+
+_DESCENT = ("attributes", "latents", "energy", "reconstruction_error", "stopped")
+TASKS = {
+    "encode": Task("generator", _encode, ("attributes", "latents", "latents_log_variance"), GIVEN, draws=False),
+    "infer": Task("latent_optimizer", _infer, _DESCENT, GIVEN),
+    "infer_attributes": Task("latent_optimizer", _infer, _DESCENT),
+    "score": Task("regressor", _score, ("attributes",), draws=False),
+    "edit": Task("latent_optimizer", _edit, (*_DESCENT, "new_attributes"), FOUND,
+                 settings={"set": True, "correlated": False}),
+    "generate": Task("generator", _generate, ("attributes", "latents")),
+    "complete": Task("latent_optimizer", _complete, _DESCENT, FOUND, settings={"hide": True, "seed": False}),
+}

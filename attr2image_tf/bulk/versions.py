@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Iterable, Mapping
 
-from attr2image_tf.bulk.tasks import MODELS
+from attr2image_tf.bulk.tasks import TASKS
 from attr2image_tf.client.local import LocalModels
 from attr2image_tf.config import Config
 
@@ -32,12 +32,12 @@ def fingerprint(task: str, models: str | os.PathLike, versions: Mapping[str, str
     Raises:
         ValueError: one is not there.
     """
-    if task == "score":
+    if TASKS[task].model == "regressor":
         # Keras is needed for this task alone.
         from attr2image_tf.evaluation import attribute_regressor
         return {"regressor": ModelVersion("", sha256_of(attribute_regressor.files_of(models)))}
     exports = LocalModels(models, versions)
-    folders = {name: exports.newest(name) for name in dict.fromkeys(("generator", MODELS[task]))}
+    folders = {name: exports.newest(name) for name in dict.fromkeys(("generator", TASKS[task].model))}
     return {name: ModelVersion(folder.name, sha256_of(path for path in sorted(folder.rglob("*")) if path.is_file()))
             for name, folder in folders.items()}
 

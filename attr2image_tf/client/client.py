@@ -22,13 +22,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from attr2image_tf.client import verbs
 from attr2image_tf.client.checks import as_hidden, as_picture, as_region, as_whole
 from attr2image_tf.client.drawing import GeneratorClient
 from attr2image_tf.client.local import LocalModels
 from attr2image_tf.client.remote import GrpcModels, RestModels, ServerError
 from attr2image_tf.files import as_path
 from attr2image_tf.photos.square import Region
-from attr2image_tf.pixels import from_png, to_png
 
 __all__ = ["Client", "Found", "ServerError", "connect"]
 
@@ -87,20 +87,9 @@ class Client(GeneratorClient):
             hidden: bool [H, W], True where the picture is not to be looked at.
             region: what the model sees: a Square, a Face's region, "face", or None for the central square.
         """
-        picture = as_picture(picture)
-        hidden = as_hidden(hidden, picture)
-        region = as_region(region, picture)
-        content = {"image_bytes": np.array([self._encoded(picture, region, hidden)], object),
-                   "observed_bytes": np.array([self._observed(region, hidden)], object)}
-        if attributes is None:
-            answer = self.models.call("latent_optimizer", "infer_attributes_bytes", **content)
-            vector = answer["attributes"][0]
-        else:
-            vector = self.schema.vector(attributes)
-            answer = self.models.call("latent_optimizer", "infer_bytes", **content, attributes=vector[np.newaxis])
-        named = dict(zip(self.schema.names, vector.tolist(), strict=True))
-        return Found(answer["latents"][0], named, from_png(answer["images_bytes"][0]), float(answer["energy"][0]),
-                     vector)
+        small, observed = self._seen(picture, hidden, region)
+        given = None if attributes is None else self.schema.vector(attributes)[np.newaxis]
+        return self._found(verbs.infer(self.models, small, observed, given))
 
     def reconstruct(self, picture: np.ndarray, attributes: Mapping[str, float | str] | None = None, *,
                     region: Region | str | None = None) -> np.ndarray:
@@ -118,14 +107,11 @@ class Client(GeneratorClient):
             correlated: whether the other attributes go along as they do in the training data.
             region: as in `infer`.
         """
-        picture = as_picture(picture)
-        region = as_region(region, picture)
-        found = found or self.infer(picture, region=region)
+        small, observed = self._seen(picture, None, region)
+        found = found or self._found(verbs.infer(self.models, small, observed))
         new = self.schema.vector(changes, base=found.vector, correlated=correlated)
-        answer = self.models.call(
-            "latent_optimizer", "edit_latents_bytes", image_bytes=np.array([self._encoded(picture, region)], object),
-            latents=found.latents[np.newaxis], attributes=found.vector[np.newaxis], new_attributes=new[np.newaxis])
-        return from_png(answer["images_bytes"][0])
+        return verbs.edit(self.models, small, found.latents[np.newaxis], found.vector[np.newaxis],
+                          new[np.newaxis])["images"][0]
 
     def complete(self, picture: np.ndarray, hidden: np.ndarray, *, seed: int | None = None,
                  attributes: Mapping[str, float | str] | None = None, region: Region | str | None = None
@@ -139,20 +125,11 @@ class Client(GeneratorClient):
             attributes: amounts by name; found from what is visible by default.
             region: as in `infer`.
         """
-        picture = as_picture(picture)
-        hidden = as_hidden(hidden, picture)
-        if seed is not None:
-            seed = as_whole("seed", seed, 0)
-        region = as_region(region, picture)
-        vector = (self.schema.vector(attributes) if attributes is not None else
-                  self.infer(picture, hidden=hidden, region=region).vector)
-        inputs = {"image_bytes": np.array([self._encoded(picture, region, hidden)], object),
-                  "attributes": vector[np.newaxis],
-                  "observed_bytes": np.array([self._observed(region, hidden)], object)}
-        if seed is not None:
-            inputs["seed"] = np.array([[seed, 0]], np.int32)
-        signature = "complete_bytes" if seed is None else "complete_sample_bytes"
-        return from_png(self.models.call("latent_optimizer", signature, **inputs)["images_bytes"][0])
+        seed = None if seed is None else as_whole("seed", seed, 0)
+        small, observed = self._seen(picture, hidden, region)
+        given = None if attributes is None else self.schema.vector(attributes)[np.newaxis]
+        completed = verbs.complete(self.models, small, observed, given, seed=seed or 0, samples=seed is not None)
+        return (completed if seed is None else completed["samples"][0])["images"][0]
 
     def put_back(self, picture: np.ndarray, changed: np.ndarray, *, hidden: np.ndarray | None = None,
                  region: Region | str | None = None) -> np.ndarray:
@@ -175,15 +152,18 @@ class Client(GeneratorClient):
                              f"{changed.dtype} {list(changed.shape)}.")
         return region.put_back(picture, region.cut(picture, size, hidden), changed, hidden)
 
-    def _encoded(self, picture, region, hidden=None):
-        # Scaled here, so that no more than the model sees goes over the wire.
-        return to_png(region.cut(picture, self.image_size, hidden))
+    def _seen(self, picture, hidden, region):
+        """What the model is shown, scaled here so that no more than it sees goes over the wire, and what is observed of
+        it: uint8 [1, size, size, 3] and bool [1, size, size]."""
+        picture, size = as_picture(picture), self.image_size
+        hidden, region = as_hidden(hidden, picture), as_region(region, picture)
+        observed = np.ones((size, size), bool) if hidden is None else ~region.touched(hidden, size)
+        return region.cut(picture, size, hidden)[np.newaxis], observed[np.newaxis]
 
-    def _observed(self, region, hidden):
-        size = self.image_size
-        if hidden is None:
-            return to_png(np.full((size, size), 255, np.uint8))
-        return to_png(np.where(region.touched(hidden, size), 0, 255).astype(np.uint8))
+    def _found(self, answer):
+        vector = answer["attributes"][0]
+        named = dict(zip(self.schema.names, vector.tolist(), strict=True))
+        return Found(answer["latents"][0], named, answer["images"][0], float(answer["energy"][0]), vector)
 
 
 def connect(address: str | os.PathLike, *, timeout: float = 60.0) -> Client:

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from attr2image_tf.client import verbs
 from attr2image_tf.client.checks import as_at_least_0, as_whole
 from attr2image_tf.client.local import Models
 from attr2image_tf.data.schema import AttributeSchema
-from attr2image_tf.pixels import from_png
 
 
 def requested_rows(schema: AttributeSchema, request, seed, count, varied, correlated) -> tuple[np.ndarray, np.ndarray]:
@@ -56,11 +56,7 @@ class GeneratorClient:
             temperature: float, at least 0, on the noise that pictures are drawn from: below 1 they are more typical and
                 more alike. That of the export by default.
         """
-        vectors, seeds = self._rows(request, seed, count, varied, correlated)
-        if temperature is not None:
-            return self._draw(vectors, seeds, temperature)["images"]
-        answer = self.models.call("generator", "generate_bytes", attributes=vectors, seed=seeds)
-        return np.stack([from_png(content) for content in answer["images_bytes"]])
+        return self._draw(*self._rows(request, seed, count, varied, correlated), temperature)["images"]
 
     def generate_layers(self, request: Mapping[str, float | str] = {}, *, seed: int = 0, count: int = 1,
                         varied: bool = True, correlated: bool = True,
@@ -71,7 +67,9 @@ class GeneratorClient:
             "images" uint8 [count, H, W, 3]; of a layered model also "foregrounds" and "backgrounds", the same, and
             "gates" uint8 [count, H, W, 1], 255 where the background shows.
         """
-        return self._draw(*self._rows(request, seed, count, varied, correlated), temperature)
+        drawn = self._draw(*self._rows(request, seed, count, varied, correlated), temperature, layers=True)
+        del drawn["latents"]
+        return drawn
 
     def progression(self, name: str, amounts: Sequence[float | str], request: Mapping[str, float | str] = {}, *,
                     seed: int = 0, varied: bool = True, correlated: bool = False,
@@ -97,12 +95,6 @@ class GeneratorClient:
     def _rows(self, *arguments):
         return requested_rows(self.schema, *arguments)
 
-    def _draw(self, vectors, seeds, temperature):
-        inputs = {"attributes": vectors, "seed": seeds}
-        if temperature is None:
-            answer = self.models.call("generator", "generate", **inputs)
-        else:
-            temperatures = np.full(len(vectors), as_at_least_0("temperature", temperature), np.float32)
-            answer = self.models.call("generator", "sample", **inputs, temperature=temperatures)
-        return {name: np.rint(np.clip(answer[name], 0.0, 1.0) * 255.0).astype(np.uint8)
-                for name in ("images", "foregrounds", "gates", "backgrounds") if name in answer}
+    def _draw(self, vectors, seeds, temperature, layers=False):
+        temperature = None if temperature is None else as_at_least_0("temperature", temperature)
+        return verbs.draw(self.models, vectors, seeds, temperature=temperature, layers=layers)

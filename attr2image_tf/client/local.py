@@ -37,6 +37,10 @@ class Models:
         """`call` with inputs as they are, of whatever type, for those who want to know what a server says of them."""
         raise NotImplementedError(f"{type(self).__name__} does not define send.")
 
+    def has(self, model: str, signature: str) -> bool:
+        """Whether a model has a signature: those of older exports lack some."""
+        raise NotImplementedError(f"{type(self).__name__} does not define has.")
+
     def describe(self) -> tuple[AttributeSchema, int]:
         """Names, ranges and covariance of the attributes, and the height and width of the pictures."""
         answer = {name: value[0] for name, value in
@@ -83,10 +87,16 @@ class LocalModels(Models):
                              "`python -m export.export --run=RUN --output=FOLDER` writes.")
         return max(versions, key=lambda path: int(path.name))
 
-    def send(self, model, signature, inputs):
+    def has(self, model, signature):
+        return signature in self._signatures(model)
+
+    def _signatures(self, model):
         if model not in self._loaded:
             self._loaded[model] = tf.saved_model.load(str(self.newest(model)))
-        signatures = self._loaded[model].signatures
+        return self._loaded[model].signatures
+
+    def send(self, model, signature, inputs):
+        signatures = self._signatures(model)
         if signature not in signatures:
             raise ValueError(f"{str(self.newest(model))!r} has no signature {signature!r}; export the run again.")
         try:

@@ -65,11 +65,17 @@ class RestModels(Models):
         answer = answer if len(outputs) > 1 else {next(iter(outputs)): answer}
         return {name: _array(answer[name], _DTYPES[dtype]) for name, dtype in outputs.items()}
 
-    def _outputs(self, model, signature):
+    def has(self, model, signature):
+        return signature in self._signatures(model)
+
+    def _signatures(self, model):
         if model not in self._metadata:
             answer = self._ask("GET", f"/v1/models/{self._name(model)}/metadata")
             self._metadata[model] = answer["metadata"]["signature_def"]["signature_def"]
-        return {name: info["dtype"] for name, info in self._metadata[model][signature]["outputs"].items()}
+        return self._metadata[model]
+
+    def _outputs(self, model, signature):
+        return {name: info["dtype"] for name, info in self._signatures(model)[signature]["outputs"].items()}
 
     def _ask(self, method, path, body=None):
         errors = self._requests.exceptions
@@ -120,6 +126,18 @@ class GrpcModels(Models):
         channel = (grpc.secure_channel(address, credentials, options) if credentials else
                    grpc.insecure_channel(address, options))
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        self._known = {}
+
+    def has(self, model, signature):
+        if model not in self._known:
+            from tensorflow_serving.apis import get_model_metadata_pb2
+            request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+            request.model_spec.name = self._names.get(model, model)
+            answer = self._ask(self._stub.GetModelMetadata, request, f"{model}, metadata")
+            table = get_model_metadata_pb2.SignatureDefMap()
+            answer.metadata["signature_def"].Unpack(table)
+            self._known[model] = set(table.signature_def)
+        return signature in self._known[model]
 
     def send(self, model, signature, inputs):
         import tensorflow as tf
@@ -129,21 +147,24 @@ class GrpcModels(Models):
         request.model_spec.signature_name = signature
         for name, value in inputs.items():
             request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+        answer = self._ask(self._stub.Predict, request, f"{model}, {signature}")
+        return {name: tf.make_ndarray(value) for name, value in answer.outputs.items()}
+
+    def _ask(self, method, request, what):
         codes = self._grpc.StatusCode
 
         def attempt():
             try:
-                return self._stub.Predict(request, timeout=self.timeout), None
+                return method(request, timeout=self.timeout), None
             except self._grpc.RpcError as error:
                 if error.code() == codes.UNAVAILABLE:
                     return None, error.details()
-                message = f"{self.address}, {model}, {signature}: {error.details()}"
+                message = f"{self.address}, {what}: {error.details()}"
                 if error.code().name in _REFUSALS:
                     raise RefusedError(message, error.code().name) from None
                 raise ServerError(f"{message} ({error.code().name})") from None
 
-        answer = _persistently(attempt, self.address, self.attempts)
-        return {name: tf.make_ndarray(value) for name, value in answer.outputs.items()}
+        return _persistently(attempt, self.address, self.attempts)
 
 
 def _persistently(attempt, address, attempts):

@@ -58,4 +58,4 @@ def rows(plan: bulk.Plan) -> dict[str, list]:
 def contents(output: pathlib.Path) -> dict[str, bytes]:
     """What a run left, but for the manifest, which names the command."""
     return {path.relative_to(output).as_posix(): path.read_bytes() for path in sorted(output.rglob("*"))
-            if path.is_file() and path.name != "manifest.json"}
+            if path.is_file() and path.name not in ("manifest.json", ".lock")}

@@ -164,14 +164,31 @@ def test_a_shard_is_there_whole_or_not_at_all(models, folder, tmp_path):
             bulk.do_shard(plan.output, number, progress=interrupt)
         assert plan.missing()[0] == number
         bulk.do_shard(plan.output, number)
-    # What a killed process leaves beside its place is removed.
-    (plan.output / "shards" / ".tmpabc-00000-of-00003.parquet").write_bytes(b"half")
-    (plan.output / "pictures" / "a" / ".tmpabc-one.png").write_bytes(b"half")
     plan.finish(["test"])
     assert contents(plan.output) == contents(whole.output)
     manifest = json.loads((plan.output / "manifest.json").read_text())
     assert (manifest["inputs"], manifest["done"], manifest["unreadable"], manifest["shards"]) == (7, 7, 0, 3)
     assert manifest["models"]["generator"]["version"] == "1" and manifest["command"] == ["test"]
+
+
+def test_a_folder_that_is_the_users_too_keeps_what_is_theirs(regressor, folder, tmp_path):
+    output, config = tmp_path / "out", BulkConfig(task="score", **CONFIG)
+    (output / ".Trash-1000").mkdir(parents=True)
+    theirs = (output / ".pre-commit-config.yaml", output / ".abcdefgh-notes.json", output / ".Trash-1000" / "a-b.png")
+    for path in theirs:
+        path.write_text("mine")
+    plan = bulk.begin(config, regressor, [str(folder)], output)
+    (output / "shards").mkdir()
+    ours = (output / ".abcdefgh-plan.json", output / "shards" / ".tmp_abc0-00000-of-00003.parquet")
+    for path in ours:
+        path.write_bytes(b"half")
+    with plan.alone():
+        assert all(path.exists() for path in theirs) and not any(path.exists() for path in ours)
+        ours[1].write_bytes(b"being written")
+        with pytest.raises(ValueError, match="another process is at work there"), bulk.begin(
+                config, regressor, [str(folder)], output).alone():
+            raise AssertionError("begun twice")
+        assert ours[1].exists()
 
 
 def test_what_cannot_be_read_is_named_and_counted(regressor, folder, tmp_path):
@@ -282,7 +299,7 @@ def test_without_beam_one_sentence_says_what_to_install(tmp_path):
 
 
 @pytest.mark.parametrize(("settings", "message"), [
-    ({"task": "edit"}, "set=None: expected a request"), ({"task": "infer", "set": "A=1"}, "sets no attributes"),
+    ({"task": "edit"}, "set=None: expected a request"), ({"task": "infer", "set": "A=1"}, "belongs to --task=edit"),
     ({"task": "complete"}, "hide=None: expected left,top"), ({"task": "score", "seed": 1}, "seed=1: expected nothing"),
     ({"task": "complete", "hide": "5,5,2,2"}, "expected left < right"),
     ({"task": "paint"}, "task='paint': expected one of"),

@@ -20,7 +20,7 @@ import grpc
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import types_pb2
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
 
 
 def newest_version(base: pathlib.Path) -> pathlib.Path:
@@ -89,6 +89,17 @@ class _Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
         response = predict_pb2.PredictResponse()
         for key, value in answers.items():
             response.outputs[key].CopyFrom(tf.make_tensor_proto(value))
+        return response
+
+    def GetModelMetadata(self, request, context):
+        name = request.model_spec.name
+        if name not in self.models:
+            context.abort(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {name}")
+        table = get_model_metadata_pb2.SignatureDefMap()
+        for key, info in self.models[name].table.items():
+            table.signature_def[key].CopyFrom(info)
+        response = get_model_metadata_pb2.GetModelMetadataResponse()
+        response.metadata["signature_def"].Pack(table)
         return response
 
 

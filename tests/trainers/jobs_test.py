@@ -154,7 +154,7 @@ def test_a_pixel_is_hidden_when_any_part_of_it_is():
     hidden = np.zeros((40, 40), bool)
     hidden[11, 11] = True
     job = Job.make("a", "a.png", np.zeros((40, 40, 3), np.uint8), Square(0, 0, 40), 20, hidden, None)
-    assert job.observed[5, 5, 0] == 0 and (job.observed == 0).sum() == 1
+    assert job.observed[5, 5] == 0 and (job.observed == 0).sum() == 1
     assert (job.shown()[5, 5] == 128).all()
 
 
@@ -176,7 +176,7 @@ def test_what_is_hidden_is_not_seen(filling):
     hidden[40:99, 33:98] = True
     picture[hidden] = filling
     job = Job.make("a", "a.png", picture, Square(0, 0, 160), 64, hidden, None)
-    assert (job.small[job.observed[..., 0] > 0] == 90).all()
+    assert (job.small[job.observed] == 90).all()
 
 
 @pytest.mark.parametrize("broken", [[], [5], [4, 5], [0], [0, 1, 2, 3, 4, 5]])
@@ -331,6 +331,9 @@ def test_a_folder_without_exports_is_refused(tmp_path):
 class InProcess:
     """Calls the traced signatures, without an export."""
 
+    def has(self, model, signature):
+        return signature in tiny_models.functions("discvae")[model]
+
     def call(self, model, signature, **inputs):
         function = tiny_models.functions("discvae")[model][signature]
         return {name: value.numpy() for name, value in function(**{
@@ -365,7 +368,7 @@ def test_what_is_hidden_is_filled_in_and_the_rest_kept(optimizer):
     results = solve(optimizer, batch, None, 2, 0)
     for job, result in zip(batch, results, strict=True):
         assert len(result.columns) == 4
-        visible = job.observed[..., 0] > 0
+        visible = job.observed
         for column in list(result.columns.values())[1:]:
             np.testing.assert_array_equal(column[visible], job.small[visible])
         answers = [column[~visible].tolist() for column in list(result.columns.values())[1:]]

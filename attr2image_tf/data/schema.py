@@ -1,5 +1,6 @@
 """AttributeSchema: what the numbers of an attribute vector mean."""
 
+import base64
 import dataclasses
 import difflib
 import functools
@@ -13,6 +14,9 @@ import numpy as np
 # A part of a request: a name in double quotes or as it is, and an amount; then a comma or the end.
 _PART = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,=]*?))\s*(?:=([^,]*))?(?:,|$)')
 _QUOTING = 'A name with a comma or = in it stands in double quotes: "size, in cm"=+1.'
+
+# Above this the covariance is kept in binary.
+LARGEST_IN_DIGITS = 200
 
 
 # Without it, {Smiling +2, Frowning +2}, whose correlation in LFW is -0.99, moves another attribute by 6.5 standard
@@ -213,12 +217,20 @@ class AttributeSchema:
 
     def to_json(self) -> str:
         """JSON text; `from_json` gives back an equal schema."""
-        return json.dumps({field.name: np.asarray(getattr(self, field.name)).tolist()
-                           for field in dataclasses.fields(self)})
+        values = {field.name: np.asarray(getattr(self, field.name)).tolist() for field in dataclasses.fields(self)
+                  if field.name != "covariance"}
+        # As digits a thousand attributes would take 20 MB.
+        covariance = (self.covariance.tolist() if len(self) <= LARGEST_IN_DIGITS else
+                      {"float32": base64.b64encode(self.covariance.astype("<f4").tobytes()).decode()})
+        return json.dumps(values | {"covariance": covariance})
 
     @classmethod
     def from_json(cls, text: str) -> "AttributeSchema":
-        return cls(**json.loads(text))
+        values = json.loads(text)
+        if isinstance(values["covariance"], dict):
+            content, size = base64.b64decode(values["covariance"]["float32"]), len(values["names"])
+            values["covariance"] = np.frombuffer(content, "<f4").reshape(size, size)
+        return cls(**values)
 
 
 def _regression(covariance, chosen):

@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from absl import logging
 from PIL import Image
 
 from attr2image_tf.errors import check_writable
@@ -92,6 +93,14 @@ def find_pictures(folder: str | os.PathLike, without: Iterable[str | os.PathLike
             for name in names:
                 path = pathlib.Path(place, name)
                 label = path.relative_to(root).as_posix()
+                try:
+                    label.encode()
+                except UnicodeEncodeError:
+                    # No list, log or table could hold it.
+                    label = label.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+                    logging.warning("Left out %s: its name is not UTF-8; rename it.", label)
+                    others.append(label)
+                    continue
                 if is_picture(name) and not name.startswith("."):
                     pictures[label] = path
                 elif not name.startswith("."):

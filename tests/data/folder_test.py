@@ -634,3 +634,28 @@ def test_files_that_were_changed_are_scaled_again(own):
     chunks().make()
     second = {small.name: small.image for small in chunks().read()}
     assert {name for name in first if first[name] != second[name]} == {own.names[1]}
+
+
+@pytest.mark.parametrize(("content", "encoding"), [
+    ('file;Smiling;Senior\n"Smith, John.png";1;0\n', "utf-8"),
+    ("sep=;\nfile;Smiling;Senior\nSmith, John.png;1;0\n", "utf-8"),
+    ('sep=,\r\nfile,Smiling,Senior\r\n"Smith, John.png",1,0\r\n', "utf-8-sig"),
+    ('file,Smiling,Senior\n"Smith, John.png",1,0\n', "utf-16-le"),
+    ("file\tSmiling\tSenior\nSmith, John.png\t1\t0\n", "utf-16")])
+def test_tables_of_spreadsheets_are_read_as_they_are_written(tmp_path, content, encoding):
+    (tmp_path / "attributes.csv").write_bytes(content.encode(encoding))
+    table = read_table(tmp_path / "attributes.csv")
+    assert (table.keys, table.names) == (["Smith, John.png"], ("Smiling", "Senior"))
+    assert table.values.tolist() == [[1.0, 0.0]]
+    (tmp_path / "attributes.csv").write_text("file,Smiling\na.png,#N/A\nb.png,<NA>\nc.png,1\n")
+    assert np.isnan(read_table(tmp_path / "attributes.csv").values[:2]).all()
+
+
+def test_numbers_that_float32_takes_for_one_are_reported_with_what_to_do(tmp_path):
+    rows = "".join(f"{number}.png,{1_700_000_000 + 60 * number}\n" for number in range(20))
+    (tmp_path / "attributes.csv").write_text(f"file,taken\n{rows}")
+    with pytest.raises(DataError, match="column 'taken': float32 cannot tell .* subtract 1700000000 from all"):
+        read_table(tmp_path / "attributes.csv")
+    (tmp_path / "attributes.csv").write_text("file," + ",".join(f"a{number}" for number in range(2500)) + "\n")
+    with pytest.raises(DataError, match="2,500 columns; expected at most 2,000 attributes"):
+        read_table(tmp_path / "attributes.csv")

@@ -178,3 +178,11 @@ def test_constant_is_meant_for_the_size_of_an_attribute():
 def test_a_variance_that_float32_cannot_hold_is_refused():
     with pytest.raises(ValueError, match="attribute 'b' has a variance of .*; give it in a larger unit"):
         AttributeSchema.measure("ab", [[0.0, 0.0], [1.0, 3e21]])
+
+
+def test_many_attributes_travel_in_binary():
+    values = np.random.default_rng(0).random((30, 250))
+    schema = AttributeSchema.measure([f"a{number}" for number in range(250)], values)
+    text = schema.to_json()
+    assert len(text) < 8 * 250**2
+    np.testing.assert_array_equal(AttributeSchema.from_json(text).covariance, schema.covariance)

@@ -1,5 +1,7 @@
 """Laws of picture files: which are found, and which pictures can be written."""
 
+import os
+
 import pytest
 from PIL import Image, features
 
@@ -64,3 +66,13 @@ def test_pictures_that_cannot_be_written_are_reported(tmp_path):
     Image.new("L", (1, 1)).save(tmp_path / "file.png")
     with pytest.raises(ValueError, match="file.png' is no folder"):
         check_picture_output(tmp_path / "file.png" / "sheet.png", "output")
+
+
+def test_names_that_are_not_utf_8_are_left_out_and_named(tmp_path, caplog):
+    (tmp_path / "a.png").touch()
+    for name in (b"caf\xe9.png", b"n\xe9.txt"):
+        with open(os.path.join(os.fsencode(tmp_path), name), "w"):
+            pass
+    found = find_pictures(tmp_path)
+    assert list(found.pictures) == ["a.png"] and found.others == ["caf\\xe9.png", "n\\xe9.txt"]
+    assert "caf\\xe9.png: its name is not UTF-8" in caplog.text

@@ -18,7 +18,14 @@ from attr2image_tf.photos import files as photo_files
 
 _YES = {"yes", "true", "y", "t"}
 _NO = {"no", "false", "n", "f"}
-_MISSING = {"", "?", "-", "na", "n/a", "nan", "none", "null"}
+_MISSING = {"", "?", "-", "na", "n/a", "#n/a", "<na>", "nan", "none", "null"}
+_SEPARATORS = ",;\t"
+# What Excel writes, and reads, above a table whose columns are parted by another character than the system's.
+_EXCELS_LINE = re.compile(r"sep=(.)[\r\n]+", re.IGNORECASE)
+# The covariance of all attributes travels with every run and export, and grows with their square.
+LARGEST_COUNT = 2000
+# Whole numbers whose differences are a smaller share of them, such as times of one day in seconds, are one to float32.
+_SMALLEST_SHARE = 1e-4
 # Variances are squares and are kept as float32, which ends at 3e38 and begins at 1e-38.
 _LARGEST, _SMALLEST_EXTENT = 1e18, 1e-18
 
@@ -64,18 +71,40 @@ def read_table(path: str | os.PathLike, group: str | None = None, *,
         raise DataError(f"{path} is {'a folder' if path.is_dir() else 'missing'}; expected a CSV file with a header, "
                         "file names in its first column and an attribute in each other.")
     try:
-        # What Excel writes begins with a byte order mark.
-        text = path.read_bytes().decode("utf-8-sig")
-        first = text.splitlines()[0] if text else ""
-        rows = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
-        lines = _numbered(path, rows)
-        header = [name.strip() for name in next(lines, (1, 1, []))[2]]
+        lines = _numbered(path, read_rows(path.read_bytes()))
+        header = [name.strip() for name in next((row for _, _, row in lines if row), [])]
         columns, group_column = _columns(path, header, group, wanted)
         return _read_rows(path, header, columns, group_column, lines)
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise DataError(f"{path}, line {line}: not a text in UTF-8 ({error.reason}); save it as CSV in "
                         "UTF-8.") from error
+
+
+def read_rows(content: bytes):
+    """A csv.reader of what a CSV file holds, in UTF-8 or UTF-16, whatever parts its columns: , ; or a tab, or what a
+    first line of Excel's, such as "sep=;", says.
+
+    Raises:
+        UnicodeDecodeError: it is in another encoding.
+    """
+    start, encoding = content[:1000], "utf-8-sig"
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encoding = "utf-16"
+    elif b"\0" in start:
+        # Of Latin letters in UTF-16 one byte is 0, which without a mark tells the order.
+        encoding = "utf-16-be" if start[:1] == b"\0" else "utf-16-le"
+    text, skipped = content.decode(encoding), 0
+    if found := _EXCELS_LINE.match(text):
+        # The line stays, empty, so that lines keep their numbers.
+        text, skipped = text[found.end(1):], 1
+    first = re.split("[\r\n]", text.lstrip("\r\n"), maxsplit=1)[0]
+
+    def columns(separator):
+        return len(next(csv.reader([first], delimiter=separator), []))
+
+    separator = found[1] if skipped else max(_SEPARATORS, key=columns)
+    return csv.reader(io.StringIO(text, newline=""), delimiter=separator)
 
 
 def read_attributes(path: str | os.PathLike, schema: AttributeSchema) -> Table:
@@ -127,6 +156,8 @@ def _columns(path, header, group, wanted):
     if len(header) < 2:
         raise DataError(f"{path}, line 1: expected a header of a file name and at least one attribute, found "
                         f"{','.join(header)!r}.")
+    if len(header) > LARGEST_COUNT + 2:
+        raise DataError(f"{path}, line 1: {len(header) - 1:,} columns; expected at most {LARGEST_COUNT:,} attributes.")
     if photo_files.is_picture(header[0]) and all(map(is_value, header[1:])):
         raise no_header(path, header[0])
     known = {}
@@ -196,6 +227,10 @@ def _check_extent(path, name, column):
     if 0.0 < extent < _SMALLEST_EXTENT:
         raise DataError(f"{path}, column {name!r}: all values lie within {extent:.2g} of each other, which float32 "
                         "cannot square; write them in a smaller unit.")
+    size = float(np.abs(column).max(initial=0.0))
+    if size >= 1e6 and 0.0 < extent < _SMALLEST_SHARE * size and np.all(column == np.rint(column)):
+        raise DataError(f"{path}, column {name!r}: float32 cannot tell its values apart, which lie within {extent:g} "
+                        f"of each other at {size:g}; subtract {column.min():.0f} from all of them.")
 
 
 def is_value(text: str) -> bool:

@@ -7,7 +7,8 @@
     python -m trainers.draw --run=runs/lfw --sheet=names
 
 A request sets attributes by name to min, mean, max or so many standard deviations from the mean. The others are drawn
-as they go with these in the training data; with --novaried they stay at the mean, or follow with --correlated.
+as they go with these in the training data; with --novaried they are as expected, with --nocorrelated as if nothing had
+been asked for.
 """
 
 import numpy as np
@@ -15,6 +16,7 @@ import tensorflow as tf
 from absl import flags
 
 from attr2image_tf import pixels
+from attr2image_tf.client.drawing import requested_rows
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.evaluation import pictures, sheets
 from attr2image_tf.files import as_path, check_no_pattern, write_text
@@ -31,12 +33,14 @@ _SHEET = flags.DEFINE_enum("sheet", "samples", ("samples", "layers", "progressio
 _REQUESTS = flags.DEFINE_multi_string("request", [], 'Such as "Smiling=+2,Male=min"; "" asks for nothing. A name with '
                                       """a comma or = in it stands in double quotes: '"size, in cm"=+1'.""")
 _ATTRIBUTES = flags.DEFINE_list("attributes", [], "Attributes of progression; all of them by default.")
-_CORRELATED = flags.DEFINE_bool("correlated", False,
-                                "Move the other attributes to their conditional mean given the requested ones, under a "
-                                "Gaussian fit of the training attributes, instead of leaving them at the mean.")
+_CORRELATED = flags.DEFINE_bool("correlated", None,
+                                "Whether the other attributes go with the requested ones as in the training data; if "
+                                "not, they are as if nothing had been requested. By default they do in samples and "
+                                "layers, and stay in a progression, which shows one attribute alone.")
 _VARIED = flags.DEFINE_bool("varied", True,
-                            "Draw the attributes that are not requested from that fit, anew for each picture of "
-                            "samples and layers (different people who all smile) and once for a progression.")
+                            "Draw the attributes that are not requested as examples have them, anew for each picture of "
+                            "samples and layers (different people who all smile) and once for a progression; if not, "
+                            "they are as expected.")
 _COUNT = flags.DEFINE_integer("count", 8, "Pictures a row.", lower_bound=2)
 _SEED = flags.DEFINE_integer("seed", 0, "Of the latents.", lower_bound=0, upper_bound=2**31 - 1)
 _TEMPERATURE = flags.DEFINE_float("temperature", 1.0, "Factor on the noise that pictures are drawn from; below 1 they "
@@ -56,7 +60,7 @@ def draw(folder: RunFolder, schema: AttributeSchema) -> np.ndarray:
     if _SHEET.value == "progression":
         base = next(iter(requests.values()))[0]
         return sheets.progression(model, schema, names, steps=_COUNT.value, seed=_SEED.value, base=base,
-                                  correlated=_CORRELATED.value, temperature=_TEMPERATURE.value)
+                                  correlated=bool(_CORRELATED.value), temperature=_TEMPERATURE.value)
     if _SHEET.value == "samples":
         return sheets.samples(model, {label(text): rows for text, rows in requests.items()},
                               count=_COUNT.value, seed=_SEED.value, temperature=_TEMPERATURE.value)
@@ -90,9 +94,8 @@ def label(text: str) -> str:
 
 def vectors(text: str, schema: AttributeSchema) -> np.ndarray:
     """The attributes of a request's pictures, float32 [count, A]."""
-    if _VARIED.value:
-        return schema.draw(schema.parse(text), _COUNT.value, seed=_SEED.value)
-    return np.tile(schema.request(text, correlated=_CORRELATED.value), (_COUNT.value, 1))
+    correlated = _CORRELATED.value is not False or _SHEET.value == "progression"
+    return requested_rows(schema, schema.parse(text), _SEED.value, _COUNT.value, _VARIED.value, correlated)[0]
 
 
 def main(values):

@@ -28,6 +28,17 @@ def test_requests_become_a_sheet(folder):
     assert np.asarray(Image.open(folder / "new" / "sheet.png")).std() > 1
 
 
+def test_correlated_says_what_the_others_do_whether_they_vary_or_not(folder):
+    def drawn(*arguments):
+        draw(folder, "--request=Circle=max", "--count=2", "--output=correlated.png", *arguments)
+        return np.asarray(Image.open(folder / "correlated.png"))
+
+    for varied in ("--varied", "--novaried"):
+        along, alone = drawn(varied), drawn(varied, "--nocorrelated")
+        np.testing.assert_array_equal(along, drawn(varied, "--correlated"))
+        assert (along != alone).any()
+
+
 def test_a_blind_sheet_has_as_many_real_pictures_as_samples_and_a_key(folder):
     printed = draw(folder, "--sheet=blind", "--pictures=8", "--seed=3")
     assert printed.strip().splitlines()[-1] == "run/blind.png"

@@ -4,8 +4,9 @@ import dataclasses
 import json
 import types
 import typing
-from collections.abc import Callable
 
+# Their classes are those of `models.CLASSES`.
+MODELS = ("vae", "cvae", "discvae")
 PRIORS = ("standard", "gaussian", "flow")
 SCHEDULES = ("constant", "cosine")
 OBSERVATION_NOISES = ("fixed", "learned", "running", "validation")
@@ -17,22 +18,14 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 _LARGEST_FLOAT = 3.4028234e38
 
 
-def models() -> tuple[str, ...]:
-    """Names of the models."""
-    # Late, since models read their configurations here.
-    from attr2image_tf.models import CLASSES
-    return tuple(CLASSES)
-
-
-def choice(default: str, choices: tuple[str, ...] | Callable[[], tuple[str, ...]]) -> str:
-    """A field of a configuration that is one of some texts, or of those that a function gives when it is asked."""
+def choice(default: str, choices: tuple[str, ...]) -> str:
+    """A field of a configuration that is one of some texts."""
     return dataclasses.field(default=default, metadata={"choices": choices})
 
 
 def choices_of(field: dataclasses.Field) -> tuple[str, ...]:
     """What a field of `choice` may be; empty for other fields."""
-    choices = field.metadata.get("choices", ())
-    return choices() if callable(choices) else choices
+    return field.metadata.get("choices", ())
 
 
 class ConfigError(ValueError):
@@ -149,7 +142,7 @@ class ModelConfig(Config):
         seed: of the initial weights, the noise and the dropout, at least 0.
     """
 
-    model: str = choice("discvae", models)
+    model: str = choice("discvae", MODELS)
     image_size: int = 64
     attribute_mean: tuple[float, ...] = ()
     attribute_standard_deviation: tuple[float, ...] = ()
@@ -361,6 +354,13 @@ class RunConfig(Config):
             raise ConfigError(f"dataset={self.dataset!r}: the run was trained on other pictures of this name; it was "
                               "prepared anew from other files or in another way. Prepare it as it was, or name a new "
                               "folder for a run of these.")
+
+    @property
+    def main(self) -> str:
+        """The main that makes such a run."""
+        if self.detail is not None:
+            return "trainers.detail"
+        return "trainers.train" if self.fine_tuning is None else "trainers.sharpen"
 
     def continuing(self, before: "RunConfig") -> "RunConfig":
         """This configuration as one that goes on with a run of `before`: an older version's ways, where today's

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from attr2image_tf import models
-from attr2image_tf.config import ModelConfig
+from attr2image_tf.config import MODELS, ModelConfig
 from attr2image_tf.models import randomness
 from attr2image_tf.models.folding import fold
 from attr2image_tf.models.optimizer import Adam
@@ -50,7 +50,7 @@ def model(request, made):
 
 
 def test_every_class_is_covered():
-    assert set(COVERED) == set(models.CLASSES)
+    assert set(COVERED) == set(models.CLASSES) == set(MODELS)
 
 
 def test_the_configuration_names_the_class(model):

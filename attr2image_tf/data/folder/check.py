@@ -19,6 +19,7 @@ from attr2image_tf.data.source_files import clear_decoding, decode_mask
 from attr2image_tf.files import as_path
 from attr2image_tf.photos import files as photo_files
 from attr2image_tf.photos import reading
+from attr2image_tf.workers import core_count, in_order
 
 # Of EXIF orientations, those that turn a picture by a quarter.
 _QUARTER_TURNS = (5, 6, 7, 8)
@@ -129,22 +130,6 @@ def check_share(unusable: list[str], total: int) -> None:
         raise DataError(f"{len(unusable):,} of {total:,} pictures cannot be used, more than "
                         f"{LARGEST_UNDECODABLE_SHARE:.0%}; the first: {unusable[0]}. Mend them, or take them and "
                         "their rows out.")
-
-
-def core_count() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def in_order(pool: concurrent.futures.Executor, function: Callable, arguments: Iterable[tuple], ahead: int = 256):
-    """Results of a function of each of the arguments, in order; no more than `ahead` wait in memory."""
-    waiting = collections.deque()
-    for each in arguments:
-        waiting.append(pool.submit(function, *each))
-        if len(waiting) >= ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
 
 
 def _folder(path, content):

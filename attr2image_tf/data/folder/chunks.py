@@ -20,10 +20,11 @@ from PIL import Image
 
 from attr2image_tf import pixels
 from attr2image_tf.data.errors import DataError
-from attr2image_tf.data.folder.check import Picture, core_count, in_order, read_mask, same_shape
+from attr2image_tf.data.folder.check import Picture, read_mask, same_shape
 from attr2image_tf.data.source_files import box_around, clear_decoding, mask_of_shares, small_mask
 from attr2image_tf.files import replacing
 from attr2image_tf.photos import reading
+from attr2image_tf.workers import core_count, in_order
 
 FITS = ("middle", "mask", "whole", "face")
 CHUNK = 500

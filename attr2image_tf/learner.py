@@ -61,6 +61,16 @@ class Learner:
         """What happens after an epoch's last step and before it is measured, with the averages in place of the
         variables, on all workers alike; `loop.chief` may write to `loop.folder`."""
 
+    def pictures(self, batch, seeds) -> dict:
+        """What is shown after an epoch, uint8 [H, W, 3] by name; nothing for reconstructions and samples of the model.
+
+        Args:
+            batch: of the validation split; see AttributeModel.
+            seeds: int32 [n, 2]. Of so many samples.
+        """
+        del batch, seeds
+        return {}
+
     def describe(self, row: dict) -> str:
         """How it stands, from an epoch's row of the log: `train_` and `validation_` with the terms' names."""
         raise NotImplementedError(f"{type(self).__name__} does not define describe.")

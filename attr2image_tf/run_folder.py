@@ -5,6 +5,7 @@ import dataclasses
 import os
 import pathlib
 import re
+import shutil
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +14,7 @@ from absl import logging
 from attr2image_tf import data, models
 from attr2image_tf.config import ConfigError, RunConfig
 from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.detail import DetailFlow
 from attr2image_tf.files import as_path, check_no_pattern, lock, replacing, write_text
 from attr2image_tf.models.latent_prior import LatentPrior
 from attr2image_tf.models.optimizer import WeightAverage
@@ -68,9 +70,9 @@ class RunFolder:
                                   "name a new folder.")
             return config
         before = self.read_config()
-        if (before.fine_tuning is None) != (config.fine_tuning is None):
-            main = "trainers.train" if before.fine_tuning is None else "trainers.sharpen"
-            raise ConfigError(f"run={str(self.path)!r} holds a run of {main}; go on with that, or name a new folder.")
+        if before.main != config.main:
+            raise ConfigError(f"run={str(self.path)!r} holds a run of {before.main}; go on with that, or name a new "
+                              "folder.")
         config = config.continuing(before)
         old, new = (_flat(each.to_dict()) for each in (before, config))
         if new["epochs"] > old["epochs"]:
@@ -122,20 +124,28 @@ class RunFolder:
         config = self.read_config()
         latest = self._checkpoint()
         model = models.create(dataclasses.replace(config.model, precision=precision))
-        variables = [variable.value for variable in model.variables]
+        variables, kept = [variable.value for variable in model.variables], {}
+        if config.detail is not None:
+            # The model has been there before its detail, and was not trained with it.
+            model.detail = DetailFlow(model.config, config.detail)
+            variables, kept = model.detail.weights, {"model": variables}
         average = WeightAverage(variables, config.average_decay)
-        tf.train.Checkpoint(average=average).restore(latest).assert_existing_objects_matched().expect_partial()
+        checkpoint = tf.train.Checkpoint(average=average, **kept)
+        checkpoint.restore(latest).assert_existing_objects_matched().expect_partial()
         for variable, mean in zip(variables, average.averages, strict=True):
             variable.assign(mean)
-        if not all(np.isfinite(variable).all() for variable in variables):
-            raise ConfigError(f"run={str(self.path)!r} has weights that are not finite in {latest}: training diverged. "
-                              "Train again in a new folder with a smaller learning_rate, or set clip_norm.")
+        if not _is_finite(model):
+            raise ConfigError(f"run={str(self.path)!r}: what the model of {latest} draws is not finite; training "
+                              "diverged. Train again in a new folder with a smaller learning_rate, or set clip_norm.")
         if prior and self.prior.exists():
             prior, _ = self.load_prior()
             if prior.size != model.latent_size or prior.attribute_count != config.model.attribute_count:
                 raise ConfigError(f"{str(self.prior)!r} is of {prior.size} latents and {prior.attribute_count} "
                                   f"attributes, the run of {model.latent_size} and {config.model.attribute_count}; fit "
                                   "it again with `python -m trainers.fit_prior --run=...`.")
+            if not all(np.isfinite(variable).all() for variable in prior.variables):
+                raise ConfigError(f"{str(self.prior)!r} is not finite; fit it again with `python -m trainers.fit_prior "
+                                  "--run=...`.")
             model.prior = prior
         return model
 
@@ -161,13 +171,20 @@ class RunFolder:
             raise ConfigError(f"{str(self.prior)!r} cannot be read as a prior ({error}); fit it again with "
                               "`python -m trainers.fit_prior --run=...`.") from None
 
-    def restore(self, checkpoint: tf.train.Checkpoint, keep: int, write: bool = True) -> tf.train.CheckpointManager:
-        """The checkpoints of the folder, and `checkpoint` with the values of the newest one that is whole.
+    def take_prior(self, source: "RunFolder"):
+        """Copies the prior of another run whose encoders this one has, unless one is here."""
+        if source.prior.exists() and not self.prior.exists():
+            with replacing(self.prior) as beside:
+                shutil.copyfile(source.prior, beside)
+
+    def restore(self, checkpoint: tf.train.Checkpoint, keep: int, write: bool = True
+                ) -> tf.train.CheckpointManager | None:
+        """Gives `checkpoint` the values of the newest one that is whole, and returns what writes the next ones.
 
         Args:
             checkpoint: stays as it is where there is none yet.
             keep: newest checkpoints that stay.
-            write: whether this process writes them.
+            write: whether this process writes them; otherwise the result is None.
 
         Raises:
             ConfigError: none is whole; or there is none, and the log says that there was one.
@@ -176,16 +193,19 @@ class RunFolder:
         if latest is None and self.read_log():
             raise ConfigError(f"run={str(self.path)!r}: {self.log.name} has epochs, and there is no checkpoint of them "
                               f"in {str(self.checkpoints)!r}; put them back, or train again in a new folder.")
-        known = tf.train.get_checkpoint_state(str(self.checkpoints))
-        if write and latest and (not known or known.model_checkpoint_path != latest):
-            # TensorFlow's own list is lost, or its last entry is. It removes only what it knows.
-            paths = [str(self.checkpoints / f"ckpt-{step}") for step in self._steps() if step <= _step(latest)]
-            tf.compat.v1.train.update_checkpoint_state(str(self.checkpoints), latest, paths)
-        manager = tf.train.CheckpointManager(checkpoint, str(self.checkpoints), max_to_keep=keep)
         if latest:
             checkpoint.restore(latest).assert_existing_objects_matched().assert_consumed()
             logging.info("Going on from %s.", latest)
-        return manager
+        if not write:
+            return None
+        # TensorFlow's own list, by which it removes the oldest, may be lost or be of a checkpoint that is.
+        (self.checkpoints / "checkpoint").unlink(missing_ok=True)
+        if latest:
+            paths = [str(self.checkpoints / f"ckpt-{step}") for step in self._steps() if step <= _step(latest)]
+            tf.compat.v1.train.update_checkpoint_state(
+                str(self.checkpoints), latest, paths, last_preserved_timestamp=0.0,
+                all_model_checkpoint_timestamps=[float(place + 1) for place in range(len(paths))])
+        return tf.train.CheckpointManager(checkpoint, str(self.checkpoints), max_to_keep=keep)
 
     def _checkpoint(self):
         latest = self._newest_checkpoint()
@@ -249,6 +269,18 @@ class RunFolder:
 
 def _step(path):
     return int(path.rpartition("-")[2])
+
+
+def _is_finite(model):
+    """Whether the weights are, and what they make of a picture: large weights overflow."""
+    if not all(np.isfinite(variable).all() for variable in model.variables):
+        return False
+    config, size = model.config, model.config.image_size
+    picture = tf.random.stateless_uniform([1, size, size, 4], [0, 0], alg="philox")
+    # No attribute is at its mean, where its weights do not count.
+    attributes = tf.constant([np.add(config.attribute_mean, config.attribute_standard_deviation)], tf.float32)
+    latents = model.encode(2.0 * picture[..., :3] - 1.0, picture[..., 3:], attributes).mean()
+    return all(np.isfinite(layer).all() for layer in model.decode(latents, attributes).values())
 
 
 def _damage(path):

@@ -266,16 +266,18 @@ def load_dataset(values) -> data.AttributeDataset:
                      prepared_dir=values.prepared_dir)
 
 
-def load_run_dataset(values, run: RunConfig, schema: data.AttributeSchema) -> data.AttributeDataset:
-    """The data set that a run was trained on.
+def load_run_dataset(values, run: RunConfig, schema: data.AttributeSchema, image_size: int | None = None
+                     ) -> data.AttributeDataset:
+    """The data set that a run was trained on, at the model's size or another.
 
     Raises:
         ValueError: the files that the flags name are of other attributes, or other pictures.
     """
-    dataset = data.load(run.dataset, image_size=run.model.image_size, source_dir=values.data_dir,
+    dataset = data.load(run.dataset, image_size=image_size or run.model.image_size, source_dir=values.data_dir,
                         prepared_dir=values.prepared_dir)
     if dataset.schema.names != schema.names:
         raise ValueError(f"data set {dataset.name!r} has {len(dataset.schema)} attributes, the run {len(schema)}, or "
                          "others; name the files that the run was trained on.")
-    run.check_dataset(dataset.fingerprint)
+    if image_size in (None, run.model.image_size):
+        run.check_dataset(dataset.fingerprint)
     return dataset

@@ -32,8 +32,9 @@ class Journal:
                      loop.learner.describe(row), row["pictures_per_second"],
                      _duration(seconds * (self.config.epochs - epoch - 1)))
         seeds = np.stack([np.zeros(self.shown), np.arange(self.shown)], -1).astype(np.int32)
-        pictures = {"reconstructions": sheets.reconstructions(loop.model, self.batch),
-                    "samples": sheets.layers(loop.model, self.batch["attributes"].numpy(), seeds)}
+        pictures = loop.learner.pictures(self.batch, seeds) or {
+            "reconstructions": sheets.reconstructions(loop.model, self.batch),
+            "samples": sheets.layers(loop.model, self.batch["attributes"].numpy(), seeds)}
         with self.writer.as_default(step=epoch + 1):
             for name, value in row.items():
                 split, _, term = name.partition("_")

@@ -10,14 +10,13 @@ does without one.
 """
 
 import pathlib
-import shutil
 
 from absl import flags
 
 from attr2image_tf.config import SCHEDULES, FineTuningConfig, RunConfig
 from attr2image_tf.errors import check_writable
 from attr2image_tf.evaluation import attribute_regressor
-from attr2image_tf.files import check_no_pattern, replacing
+from attr2image_tf.files import check_no_pattern
 from attr2image_tf.run_folder import RunFolder
 from attr2image_tf.sharpening import Sharpener
 from trainers import strategies
@@ -98,10 +97,9 @@ def main(values):
         return Sharpener(source.load_model(config.model.precision), config, steps, regressor)
 
     loop = make_loop(values, config, dataset, strategy, folder, learner=learner)
-    if loop.chief and source.prior.exists() and not folder.prior.exists():
+    if loop.chief:
         # Encoders stay, so where they put pictures does too.
-        with replacing(folder.prior) as beside:
-            shutil.copyfile(source.prior, beside)
+        folder.take_prior(source)
     complete(loop, dataset)
 
 

@@ -44,6 +44,11 @@ class DetailFlow(tf.Module):
         self.deviation = self.network.add_weight(name="residual_deviation", shape=(), trainable=False, dtype="float32",
                                                  autocast=False, initializer="ones", aggregation="only_first_replica")
 
+    @property
+    def weights(self) -> list[tf.Variable]:
+        """All that is trained or measured."""
+        return [variable.value for variable in self.network.variables]
+
     def enlarge(self, coarse):
         """Pictures float32 [B, H, W, C] at the size of the detail, bicubic."""
         return tf.image.resize(coarse, [self.size, self.size], "bicubic") if coarse.shape[1] != self.size else coarse

@@ -2,17 +2,19 @@
 
 import tensorflow as tf
 
+from attr2image_tf import pixels, randomness
 from attr2image_tf.config import RunConfig
 from attr2image_tf.detail import masks
-from attr2image_tf.models import AttributeModel, randomness
+from attr2image_tf.learner import Learner
+from attr2image_tf.models import AttributeModel
 from attr2image_tf.models.optimizer import Adam, learning_rate
 
 # Batches by which the residuals' deviation is measured.
 _MEASURED = 16
 
 
-class DetailLearner:
-    """Steps of training under any tf.distribute strategy; `trainers.loop.Loop` runs them and says what a learner has.
+class DetailLearner(Learner):
+    """Trains the network of a model's `detail`; the model itself stays.
 
     Pairs (x, r): r is decoded from a draw of the model's own posterior, so that the network sees the mistakes that the
     model makes.
@@ -26,8 +28,8 @@ class DetailLearner:
     terms, shown = ("flow_loss",), "flow_loss"
 
     def __init__(self, model: AttributeModel, config: RunConfig, steps: int):
-        self.model, self.flow, self.config = model, model.detail, config
-        self.variables = [variable.value for variable in self.flow.network.variables]
+        super().__init__(model)
+        self.flow, self.config, self.variables = model.detail, config, model.detail.weights
         self._weights = [weight.value for weight in self.flow.network.trainable_variables]
         self.optimizer = Adam(self._weights, learning_rate(config.schedule, config.learning_rate, steps), l2=config.l2,
                               clip_norm=config.clip_norm, scale_loss=config.model.precision == "mixed_float16",
@@ -36,8 +38,7 @@ class DetailLearner:
         self.state = {"optimizer": self.optimizer, "model": [variable.value for variable in model.variables]}
 
     def training_step(self, batch):
-        """The sum of the loss over this replica's rows of a batch of detailed pictures, and `count`; call in replica
-        context."""
+        # Of pictures and masks at the size of the detail.
         seed = tf.stack([self.config.model.seed, tf.cast(self.iterations, tf.int32)])
         rows = tf.shape(batch["image"])[0] * tf.distribute.get_replica_context().num_replicas_in_sync
         inputs = self._inputs(batch, seed)
@@ -48,24 +49,43 @@ class DetailLearner:
         return {"flow_loss": tf.reduce_sum(losses), "count": tf.reduce_sum(batch["weight"])}
 
     def evaluation_step(self, batch, seed):
-        """The weighted sum of the loss, and `count`; no training."""
         losses = self.flow.loss(*self._inputs(batch, seed, told_all=True))
         return {"flow_loss": tf.reduce_sum(losses * batch["weight"]), "count": tf.reduce_sum(batch["weight"])}
 
-    def measure(self, batches):
-        """Sets the flow's deviation to that of the residuals of some batches."""
-        @tf.function(reduce_retracing=True)
-        def squares(batch, seed):
-            error = tf.reduce_mean(tf.square(batch["image"] - self._coarse(batch, seed)), [1, 2, 3])
-            return tf.reduce_sum(error * batch["weight"]), tf.reduce_sum(batch["weight"])
-
-        sums = [squares(batch, tf.constant([number, 1])) for number, batch in enumerate(batches.take(_MEASURED))]
+    def before_epoch(self, loop, epoch):
+        if epoch:
+            return
+        batches = loop.reader.evaluation("train").take(_MEASURED)
+        square = tf.function(self._residual, reduce_retracing=True)
+        sums = [square(batch, tf.constant([number, 1])) for number, batch in enumerate(batches)]
         total, count = (float(sum(each)) for each in zip(*sums, strict=True))
-        self.flow.deviation.assign((total / count) ** 0.5)
+        loop.in_both(lambda: self.flow.deviation.assign((total / count) ** 0.5))
+
+    def pictures(self, batch, seeds):
+        """Rows of photos, what the model makes of them, that with detail, and with the middle of the photo hidden; then
+        of samples and their detail."""
+        model, size, rows = self.model, self.flow.size, len(seeds)
+        attributes = batch["attributes"][:rows]
+        standardised, photo = model.standardise(attributes), batch["image"][:rows]
+        coarse = self._coarse(batch, tf.constant([0, 1]))[:rows]
+        hole = tf.pad(tf.zeros([rows, size // 2, size // 2, 1]), [[0, 0], *[[size // 4, size // 4]] * 2, [0, 0]],
+                      constant_values=1.0)
+        draw = tf.function(self.flow.draw, reduce_retracing=True)
+        sampled = model.generate(attributes, seeds)["images"]
+        columns = {"photo": photo, "coarse": coarse, "detail": draw(coarse, standardised, seeds),
+                   "hole filled": draw(coarse, standardised, seeds, photo, hole),
+                   "sample": self.flow.enlarge(sampled), "its detail": draw(sampled, standardised, seeds)}
+        levels = {name: pixels.uint8_from_model_range(column).numpy() for name, column in columns.items()}
+        return {"detail": pixels.grid(list(levels.values()), row_labels=list(levels))}
 
     def describe(self, row: dict) -> str:
         """How it stands, from an epoch's row of the log."""
         return "flow loss {train_flow_loss:.4f} in training, {validation_flow_loss:.4f} in validation".format(**row)
+
+    def _residual(self, batch, seed):
+        """The weighted sum of the mean squared residual, and of the weights."""
+        error = tf.reduce_mean(tf.square(batch["image"] - self._coarse(batch, seed)), [1, 2, 3])
+        return tf.reduce_sum(error * batch["weight"]), tf.reduce_sum(batch["weight"])
 
     def _coarse(self, batch, seed):
         """r at the size of the detail, of a draw of the posterior."""

@@ -1,0 +1,94 @@
+"""Trains the second stage of a run: a network that draws the detail of its pictures.
+
+    python -m trainers.detail --run=runs/lfw --output=runs/lfw_detail --data_dir=DATA
+    python -m trainers.detail --run=runs/lfw --output=runs/lfw_detail64 --output_size=64 --data_dir=DATA
+
+The model of --run stays as it is: its encoders, latents, prior and posterior inference. The new run folder is like any
+other: pictures drawn from it, or from its exports, have detail, at --output_size. The same command goes on with a run
+that was stopped or killed.
+"""
+
+import pathlib
+
+from absl import flags
+
+from attr2image_tf.config import PRECISIONS, SCHEDULES, DetailConfig, RunConfig
+from attr2image_tf.detail import DetailFlow, DetailLearner
+from attr2image_tf.errors import check_writable
+from attr2image_tf.files import check_no_pattern
+from attr2image_tf.run_folder import RunFolder
+from trainers import strategies
+from trainers.completing import complete, define_loop_flags, make_loop
+from trainers.flags import (
+    config_from_flags,
+    define_config,
+    define_path,
+    define_source_flags,
+    load_run_dataset,
+    require,
+    run,
+)
+
+define_path("run", None, "Folder of the trained run.")
+define_path("output", None, "Run folder of the result; an unfinished one of the same configuration goes on.")
+define_source_flags()
+flags.DEFINE_integer("epochs", 100, "Passes over the training split.", lower_bound=1)
+flags.DEFINE_integer("batch_size", 32, "Pictures of one step over all replicas together.", lower_bound=1)
+flags.DEFINE_float("learning_rate", 5e-3, "Of the network's Adam, above 0; the largest where a schedule changes it. "
+                   "Kernels are divided by their norms, so it is larger than elsewhere.")
+flags.DEFINE_enum("schedule", "cosine", SCHEDULES, "Of this rate.")
+flags.DEFINE_float("average_decay", 0.999, "Of the moving average of the weights.")
+flags.DEFINE_enum("precision", "float32", PRECISIONS, "Of training; see trainers.train.")
+define_config(DetailConfig, skip=("source", "source_step"))
+define_loop_flags()
+
+
+def detail_config(values, source: RunFolder, fingerprint: str = "") -> RunConfig:
+    """The configuration of the new run.
+
+    Raises:
+        ValueError: no such run, one with detail already, or a value out of its range.
+    """
+    before = source.read_config()
+    if before.detail is not None:
+        raise ValueError(f"--run={str(source.path)!r} has detail already; name the run it comes from, "
+                         f"{before.detail.source!r}.")
+    detail = config_from_flags(DetailConfig, values, source=str(source.path), source_step=source.step())
+    if detail.output_size < before.model.image_size:
+        raise ValueError(f"output_size={detail.output_size}: expected at least the size of the run's pictures, "
+                         f"{before.model.image_size}.")
+    model = before.model.to_dict() | {"precision": values.precision}
+    return RunConfig(dataset=before.dataset, model=type(before.model).from_dict(model), epochs=values.epochs,
+                     batch_size=values.batch_size, learning_rate=values.learning_rate, schedule=values.schedule, l2=0.0,
+                     clip_norm=1.0, average_decay=values.average_decay, flip=before.flip, sharpening=0.0,
+                     prior_steps=before.prior_steps, fine_tuning=before.fine_tuning, detail=detail,
+                     fingerprint=fingerprint)
+
+
+def main(values):
+    require(values, "run", "name the folder of a trained run")
+    require(values, "output", "name the folder of the run with detail, for example --output=runs/lfw_detail")
+    check_no_pattern(values.run, "run")
+    check_writable(values.output, "output")
+    if pathlib.Path(values.output).resolve() == pathlib.Path(values.run).resolve():
+        raise ValueError("--output is the folder of --run; name a new one.")
+    source, folder = RunFolder(values.run), RunFolder(values.output)
+    schema = source.read_schema()
+    folder.check(detail_config(values, source))
+    strategy = strategies.create(values.strategy)
+    dataset = load_run_dataset(values, source.read_config(), schema, values.output_size)
+    config = folder.check(detail_config(values, source, dataset.fingerprint))
+
+    def learner(config, steps):
+        model = source.load_model(config.model.precision)
+        model.detail = DetailFlow(model.config, config.detail)
+        return DetailLearner(model, config, steps)
+
+    loop = make_loop(values, config, dataset, strategy, folder, learner=learner)
+    if loop.chief:
+        folder.take_prior(source)
+    complete(loop, dataset)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -12,6 +12,7 @@ from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.errors import check_writable
 from attr2image_tf.models.optimizer import WeightAverage
 from attr2image_tf.run_folder import RunFolder, changes
+from export.publishing import export_run
 from tests.tiny import make_model
 
 
@@ -128,3 +129,107 @@ def test_training_and_sharpening_do_not_go_on_with_each_other(tmp_path):
         assert folder.check(here) == here
         with pytest.raises(ConfigError, match=f"holds a run of trainers.{main}; go on with that, or name a new folder"):
             folder.check(other)
+
+
+def test_one_process_at_a_time_trains_into_a_folder(tmp_path, schema):
+    config = make_config(schema)
+    first, second = RunFolder(tmp_path / "run"), RunFolder(tmp_path / "run")
+    first.lock()
+    first.lock()
+    with pytest.raises(ConfigError, match="run=.*: another process trains in this folder; wait for its end, or name"):
+        second.lock()
+    # A folder that was only locked is as good as new, and whoever reads does not ask.
+    assert second.check(config) == config
+    first.write(config, schema)
+    assert second.read_config() == config
+    # As the system does when the process ends.
+    first._lock.close()
+    second.lock()
+    second._lock.close()
+
+
+def test_a_source_is_the_same_however_it_is_spelled(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("run", "regressor", "other"):
+        (tmp_path / name).mkdir()
+
+    def sharpened(source, regressor):
+        tuning = FineTuningConfig(source=source, source_step=1, regressor=regressor)
+        return RunConfig(dataset="emblems", fine_tuning=tuning, model=ModelConfig(
+            attribute_mean=(0.0,), attribute_standard_deviation=(1.0,)))
+
+    folder = RunFolder(tmp_path / "sharp")
+    folder.path.mkdir()
+    (folder.path / "config.json").write_text(sharpened("run", "./regressor/").to_json())
+    for spelled in (("run", "regressor"), (str(tmp_path / "run"), str(tmp_path / "regressor")),
+                    ("other/../run", "run/../regressor")):
+        assert folder.check(sharpened(*spelled)).fine_tuning.source == spelled[0]
+    with pytest.raises(ConfigError, match="fine_tuning.source: 'run' before, 'other' now"):
+        folder.check(sharpened("other", "regressor"))
+    with pytest.raises(ConfigError, match="fine_tuning.regressor: './regressor/' before, 'other' now"):
+        folder.check(sharpened("run", "other"))
+
+
+def test_other_pictures_of_the_same_name_are_refused(tmp_path, schema):
+    folder, config = RunFolder(tmp_path / "run"), make_config(schema, fingerprint="a")
+    folder.write(config, schema)
+    assert folder.check(config) == config
+    with pytest.raises(ConfigError, match="dataset='cub:image': the run was trained on other pictures of this name"):
+        folder.check(dataclasses.replace(config, fingerprint="b"))
+    # A run of before goes on, and knows its pictures from then on.
+    folder.write(dataclasses.replace(config, fingerprint=""), schema)
+    assert folder.check(config).fingerprint == "a"
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", bytes(100), b"\x93NUMPY", b"pickle"])
+def test_a_broken_prior_is_reported_with_what_mends_it(tmp_path, content):
+    folder = RunFolder(tmp_path)
+    folder.prior.write_bytes(content)
+    with pytest.raises(ConfigError, match="prior.npz' cannot be read as a prior .*; fit it again with .*fit") as said:
+        folder.load_prior()
+    assert "\n" not in str(said.value)
+
+
+def test_weights_that_draw_nothing_finite_are_refused(tmp_path):
+    folder, model = RunFolder(tmp_path), make_model("cvae")
+    folder.write(RunConfig(dataset="emblems", model=model.config), AttributeSchema.measure(
+        list("abc"), np.random.default_rng(0).normal(size=(5, 3))))
+    average = WeightAverage([variable.value for variable in model.variables], 0.999)
+    manager = tf.train.CheckpointManager(tf.train.Checkpoint(average=average), str(folder.checkpoints), 3)
+    manager.save(1)
+    model.prior.save(folder.prior, step=1)
+    whole = folder.load_model()
+    # Not one is infinite, and their products are.
+    for number, factor in enumerate((np.nan, 1e30), start=2):
+        for mean, variable in zip(average.averages, model.variables, strict=True):
+            mean.assign(factor * variable)
+        manager.save(number)
+        for load in (folder.load_model, lambda: export_run(tmp_path, tmp_path / "models")):
+            with pytest.raises(ConfigError, match=f"what the model of .*ckpt-{number} draws is not finite; train"):
+                load()
+    assert not (tmp_path / "models").exists()
+    # The last one is cut, and so is the one before: the first is whole.
+    for number in (2, 3):
+        next(folder.checkpoints.glob(f"ckpt-{number}.data*")).write_bytes(b"")
+    assert folder.step() == 1
+    for one, other in zip(folder.load_model().variables, whole.variables, strict=True):
+        np.testing.assert_array_equal(one, other)
+    for variable in model.prior.variables:
+        variable.assign(np.nan * variable)
+    model.prior.save(folder.prior, step=1)
+    with pytest.raises(ConfigError, match="prior.npz' is not finite; fit it again"):
+        folder.load_model()
+    assert folder.load_model(prior=False).latent_size == whole.latent_size
+
+
+@pytest.mark.parametrize(("text", "epochs"), [
+    ("", []), ("epoch,st", []), ("epoch,step\n", []), ("epoch,step\r\n1,5\r\n2,1", ["1"]),
+    ("epoch,step\n1,5\n2\n", ["1"]),
+    ("\0\0\0\0", []), ("1,5\n2,10\n", []), ("epoch,step\n1,5\nx,y\n3,7,9\n2,10\n", ["1", "2"])])
+def test_what_is_no_row_of_a_log_is_left_out_with_a_warning(tmp_path, caplog, text, epochs):
+    folder = RunFolder(tmp_path)
+    folder.log.write_bytes(text.encode())
+    assert [row["epoch"] for row in folder.read_log()] == epochs
+    assert f"log.csv is damaged; {len(epochs)} of its rows can be read" in caplog.text
+    folder.append_log({"epoch": 3, "step": 15})
+    assert [row["epoch"] for row in folder.read_log()] == [*epochs, "3"]

@@ -182,9 +182,8 @@ class Loop:
         try:
             self.learner.after_epoch(self)
             validation = self.validation = self.evaluate("validation")
-            if wrong := {name: value for name, value in validation.items() if not np.isfinite(value)}:
-                said = ", ".join(f"{name} {value}" for name, value in wrong.items())
-                raise Diverged(f"after epoch {epoch + 1} validation has {said}; {_ADVICE}")
+            if wrong := [f"{name} {value}" for name, value in validation.items() if not np.isfinite(value)]:
+                raise Diverged(f"after epoch {epoch + 1} the validation is not finite ({wrong[0]}); {_ADVICE}")
             row = {"epoch": epoch + 1, "step": self.step, "skipped_steps": int(self.learner.skipped.numpy()),
                    **{f"observation_standard_deviation{'' if name == IMAGE else f'_{name}'}": deviation
                       for name, deviation in self.model.observation_noise.standard_deviations().items()},

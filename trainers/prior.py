@@ -1,5 +1,6 @@
 """The prior of a run: fitted to its last checkpoint and kept in its folder."""
 
+import math
 import time
 
 from absl import logging
@@ -55,6 +56,9 @@ def fit_prior(folder: RunFolder, dataset: AttributeDataset, kind: str, config: F
         held_out = validation if measured == "validation" else Posteriors.of(encode, reader.evaluation(measured))
         divergence = mean_kl_divergence(prior, held_out)
         standard = mean_kl_divergence(LatentPrior(STANDARD, blocks, run.model.attribute_count), held_out)
+        if not math.isfinite(divergence):
+            raise ConfigError(f"run={str(folder.path)!r}: the KL divergence of what its encoder says is not finite; "
+                              "training diverged. Train again in a new folder with a smaller learning_rate.")
         about |= {"split": measured, "kl_divergence": divergence, "kl_divergence_to_standard": standard}
         logging.info("Prior fitted in %.0f s: KL(q(z | x, y) || p(z | y)) is %.1f nats a picture of the %s split, to "
                      "N(0, I) it is %.1f.", time.monotonic() - started, divergence, measured, standard)

@@ -6,6 +6,9 @@
 The run folder (--run) gets config.json, schema.json, checkpoints/, log.csv, tensorboard/, samples/ and, at the end,
 models/ with the exported generator. The same command goes on with a run that was stopped or killed, at the step it had
 reached.
+
+Exit status: 0 when all of that is done; 143 after SIGTERM and 130 after Ctrl-C, which save first (a second Ctrl-C ends
+at once); 1 where training diverged or the cluster lost a worker; 2 where the files or flags have to be mended.
 """
 
 import numpy as np

@@ -77,6 +77,6 @@ def test_what_cannot_be_sharpened_is_refused_in_one_sentence(source, tmp_path):
             (arguments(source, tmp_path / "new", "--batch_size=3"), "batch_size=3: expected a multiple of 2"),
             (arguments(source, tmp_path / "new", "--regressor="), "expected the folder of a regressor"),
             (arguments(source, tmp_path / "new", f"--regressor={tmp_path}"), "has no config.json"),
-            (arguments(source, tmp_path / "new", "--largest_change=0"), "largest_change=0.0: expected above 0")):
+            (arguments(source, tmp_path / "new", "--largest_change=0"), "largest_change=0.0: expected at least 0.5")):
         assert message in sharpen(*given, expected=2)
     assert not (tmp_path / "new").exists()

@@ -47,7 +47,7 @@ KEPT = ("energy", "reconstruction_energy", "evaluations", "stopped")
 
 def methods():
     """The compared methods by name, the reference first."""
-    return {"adam 1000": REFERENCE} | {f"lbfgs {limit}": OptimizerConfig(iterations=int(limit))
+    return {"adam 1000": REFERENCE} | {f"lbfgs {limit}": OptimizerConfig(evaluations=int(limit))
                                        for limit in _METHODS.value}
 
 
@@ -112,7 +112,7 @@ def measure_times(model, pictures, attributes, batch_size):
     images, vectors = (part[:batch_size] for part in (pictures, attributes))
     few = 20
     timed = {name: create(model, config if config.method != "adam" else
-                          OptimizerConfig(method="adam", iterations=few, tolerance=0.0))
+                          OptimizerConfig(method="adam", evaluations=few, tolerance=0.0))
              for name, config in methods().items()}
     for optimizer in timed.values():  # traces
         optimizer.infer(images, vectors)
@@ -121,7 +121,7 @@ def measure_times(model, pictures, attributes, batch_size):
         for name, optimizer in timed.items():
             started = time.perf_counter()
             optimizer.infer(images, vectors)
-            factor = REFERENCE.iterations / few if name == "adam 1000" else 1.0
+            factor = REFERENCE.evaluations / few if name == "adam 1000" else 1.0
             seconds[name].append((time.perf_counter() - started) * factor)
     return {name: statistics.median(values) for name, values in seconds.items()}
 
@@ -143,7 +143,7 @@ def compare_with_peer(config, pictures, attributes, batch_size):
     model = models.create(dataclasses.replace(config, width=1.0))
     fold(model)
     few = 20 if batch_size < 64 else 5
-    optimizer = create(model, OptimizerConfig(method="adam", iterations=few, tolerance=0.0))
+    optimizer = create(model, OptimizerConfig(method="adam", evaluations=few, tolerance=0.0))
     images, vectors = (part[:batch_size] for part in (pictures, attributes))
     optimizer.infer(images, vectors)  # traces
     ours, theirs = [], []
@@ -152,7 +152,7 @@ def compare_with_peer(config, pictures, attributes, batch_size):
         optimizer.infer(images, vectors)
         ours.append((time.perf_counter() - started) / few)
         theirs.append(measure_peer("infer", f"--batch={batch_size}", f"--iterations={few}")["seconds"])
-    return tuple(REFERENCE.iterations * statistics.median(values) for values in (ours, theirs))
+    return tuple(REFERENCE.evaluations * statistics.median(values) for values in (ours, theirs))
 
 
 def table(energies, times, peers):

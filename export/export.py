@@ -16,8 +16,9 @@ from trainers.flags import define_path, run
 _RUN = define_path("run", None, "Folder of the trained run.")
 _OUTPUT = define_path("output", "models",
                               "Folder that gets generator/<version>/ and latent_optimizer/<version>/.")
-_ITERATIONS = flags.DEFINE_integer("iterations", OptimizerConfig().iterations, "The most evaluations of the energy "
-                                   "in posterior inference; more find lower energies in more time.", lower_bound=1)
+_EVALUATIONS = flags.DEFINE_integer("evaluations", OptimizerConfig().evaluations, "The most evaluations of the energy "
+                                    "in posterior inference; more find lower energies in more time.", lower_bound=1)
+flags.DEFINE_alias("iterations", "evaluations")  # The name that it had.
 _WEIGHTS = flags.DEFINE_enum("weights", "float32", list(STORAGE), "How kernels are kept; 16 bits halve the size on "
                              "disk and in memory, and what that changes in pictures is printed.")
 _TEMPERATURE = flags.DEFINE_float("temperature", 1.0, "Factor on the noise that pictures are drawn from; below 1 they "
@@ -35,7 +36,7 @@ def main(values):
     check_writable(_OUTPUT.value, "output")
     versions = export_run(_RUN.value, _OUTPUT.value, keep=_KEEP.value, weights=_WEIGHTS.value,
                           temperature=_TEMPERATURE.value, regressor=_REGRESSOR.value,
-                          inference=OptimizerConfig(iterations=_ITERATIONS.value))
+                          inference=OptimizerConfig(evaluations=_EVALUATIONS.value))
     print(*versions.values(), sep="\n")
     if _WEIGHTS.value != "float32":
         mean, largest = picture_difference(_RUN.value, versions["generator"], temperature=_TEMPERATURE.value)

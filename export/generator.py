@@ -42,7 +42,7 @@ class Generator(tf.Module):
 
     def __init__(self, model: AttributeModel, schema: AttributeSchema, temperature: float = 1.0):
         super().__init__()
-        self._model, self._schema, self._temperature = _Hidden(model), _Hidden(schema), temperature
+        self._model, self._schema, self._temperature = Hidden(model), Hidden(schema), temperature
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """Concrete functions by name, ready for tf.saved_model.save."""
@@ -56,7 +56,7 @@ class Generator(tf.Module):
         arguments = {"generate": (attributes, seed), "generate_bytes": (attributes, seed),
                      "sample": (attributes, seed, tf.TensorSpec([None], tf.float32, "temperature")),
                      "decode": (latents, attributes), "encode": (images, masks, attributes), "describe": (request,)}
-        functions = {name: tf.function(getattr(self, name)).get_concrete_function(*specs)
+        functions = {name: tf.function(getattr(self, name), autograph=False).get_concrete_function(*specs)
                      for name, specs in arguments.items()}
         self.track(functions)
         return functions | {"serving_default": functions["generate"]}
@@ -97,19 +97,28 @@ class Generator(tf.Module):
         return {"latents_mean": posterior.mean(), "latents_log_variance": 2.0 * tf.math.log(posterior.stddev())}
 
     def describe(self, request):
+        return repeated(self.about(), request)
+
+    def about(self) -> dict:
+        """What `describe` gives for one row."""
         schema, config = self._schema.value, self._model.value.config
         sizes = ([config.foreground_latent_size, config.background_latent_size] if self._model.value.layered
                  else [config.latent_size])
-        one = {"names": list(schema.names), "minimum": schema.minimum, "mean": schema.mean,
-               "maximum": schema.maximum, "standard_deviation": schema.standard_deviation,
-               "covariance": schema.covariance, "image_size": [config.image_size], "latent_sizes": sizes,
-               "maximum_batch": [MAXIMUM_BATCH], "temperature": [self._temperature]}
-        with tf.control_dependencies(check_rows(MAXIMUM_BATCH, request=request)):
-            batch = tf.shape(request)[0]
-        return {name: tf.repeat(tf.convert_to_tensor(value)[tf.newaxis], batch, axis=0) for name, value in one.items()}
+        return {"names": list(schema.names), "minimum": schema.minimum, "mean": schema.mean,
+                "maximum": schema.maximum, "standard_deviation": schema.standard_deviation,
+                "covariance": schema.covariance, "image_size": [config.image_size], "latent_sizes": sizes,
+                "maximum_batch": [MAXIMUM_BATCH], "temperature": [self._temperature]}
 
 
-class _Hidden:
+def repeated(one: dict, request):
+    """The values of one row for each row of a request int32 [B]."""
+    with tf.control_dependencies(check_rows(MAXIMUM_BATCH, request=request)):
+        rows = tf.zeros_like(request)
+    # tf.repeat takes ten times the operations.
+    return {name: tf.gather(tf.convert_to_tensor(value)[tf.newaxis], rows) for name, value in one.items()}
+
+
+class Hidden:
     """Keeps an object out of what a tf.Module tracks and saves."""
 
     def __init__(self, value):

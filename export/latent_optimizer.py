@@ -14,7 +14,7 @@ from attr2image_tf.inference.minimizers import STOP_REASONS
 from attr2image_tf.inference.model_optimizer import model_optimizer
 from attr2image_tf.models import AttributeModel
 from export import encoded
-from export.generator import Generator
+from export.generator import Generator, Hidden, repeated
 from export.request_checks import check_each, check_finite, check_rows, check_unit_range
 
 _SUMMARY = ("latents", "images", "energy", "reconstruction_energy", "prior_energy", "iterations", "evaluations",
@@ -30,17 +30,21 @@ class LatentOptimizerModule(tf.Module):
             (the reconstruction), energy and its parts reconstruction_energy and prior_energy [B], iterations,
             evaluations and stopped int32 [B]
         infer_attributes: images, observed -> the same, and attributes [B, A]
-        complete: images, attributes, observed -> images (observed pixels kept, the rest filled in) and the rest of
-            `infer`; the most probable completion
-        complete_sample: the same inputs and seed int32 [B, 2] -> the same; another probable completion for every seed
+        complete: images, attributes, observed -> images (observed pixels kept, the rest filled in) and what else
+            `infer` gives; the most probable completion
+        complete_latents: images, observed, attributes, latents [B, Z] -> images; `complete` with latents that `infer`
+            or `infer_attributes` gave for these pictures and what is observed of them, at the cost of a decoding
+        complete_sample: the inputs of `complete` and seed int32 [B, 2] -> the same; another probable completion for
+            every seed
+        complete_sample_latents: images, observed, attributes, latents, seed -> what `complete_sample` gives, from
+            latents at hand as in complete_latents: one descent in place of two
         edit: images, attributes, new_attributes -> images and the rest of `infer`
         edit_latents: images, latents [B, Z], attributes, new_attributes -> images; `edit` with latents that `infer` or
             `infer_attributes` gave, at the cost of two decodings: for an app in which a slider moves
         describe: request int32 [B], of any content -> what the generator's gives, and stop_reasons [B, 4],
             maximum_iterations [B, 1], maximum_batch [B, 1]
-        infer_bytes, infer_attributes_bytes, complete_bytes, complete_sample_bytes, edit_bytes, edit_latents_bytes:
-            image_bytes string [B] for images, observed_bytes string [B] for observed; images_bytes string [B], PNG,
-            for images
+        infer_bytes and so on, for all but describe: image_bytes string [B] for images, observed_bytes string [B] for
+            observed; images_bytes string [B], PNG, for images
 
     `observed` is 1 where a pixel is observed, 0 where it is hidden, between to weight it; a hidden pixel may hold
     anything, NaN included. `stopped` is a place in stop_reasons. Bytes are PNG or JPEG of any size: their central
@@ -60,6 +64,7 @@ class LatentOptimizerModule(tf.Module):
                  regressor: AttributeRegressor | None = None):
         super().__init__()
         self._generator = Generator(model, schema)
+        self._checks = Hidden({})
         self._optimizer = model_optimizer(model, config, schema=schema, reader=regressor and regressor.read,
                                           error_covariance=regressor and regressor.error_covariance)
 
@@ -73,109 +78,129 @@ class LatentOptimizerModule(tf.Module):
                  "request": ((), tf.int32), "image_bytes": ((), tf.string), "observed_bytes": ((), tf.string)}
         arguments = {"infer": "images attributes observed", "infer_attributes": "images observed",
                      "complete": "images attributes observed", "complete_sample": "images attributes observed seed",
+                     "complete_latents": "images observed attributes latents",
+                     "complete_sample_latents": "images observed attributes latents seed",
                      "edit": "images attributes new_attributes",
                      "edit_latents": "images latents attributes new_attributes"}
-        arguments |= {f"{name}_bytes": names.replace("images", "image_bytes").replace("observed", "observed_bytes")
-                      for name, names in arguments.items()}
-        arguments["describe"] = "request"
-        functions = {}
+
+        def trace(function, inputs):
+            tensors = {each: tf.TensorSpec([None, *specs[each][0]], specs[each][1], each) for each in inputs.split()}
+            return tf.function(function, autograph=False).get_concrete_function(**tensors)
+
+        functions = {name: trace(getattr(self, name), inputs) for name, inputs in arguments.items()}
+        # What loading takes goes with the nodes of all graphs, so those of bytes call those of numbers.
+        strings = [tf.TensorSpec([None], tf.string)]
+        decode = {"images": tf.function(lambda content: self._scaled(content, 3, "image_bytes"), strings),
+                  "observed": tf.function(lambda content: self._scaled(content, 1, "observed_bytes", whole=True),
+                                          strings)}
+        encode = tf.function(encoded.encode, [tf.TensorSpec([None, height, width, 3], tf.float32)])
+
+        def of_bytes(function):
+            def answer(**inputs):
+                for name, of in {"images": "image_bytes", "observed": "observed_bytes"}.items():
+                    if of in inputs:
+                        inputs[name] = decode[name](inputs.pop(of))
+                result = dict(function(**inputs))
+                return result | {"images_bytes": encode(result.pop("images"))}
+
+            return answer
+
         for name, inputs in arguments.items():
-            tensors = [tf.TensorSpec([None, *specs[each][0]], specs[each][1], each) for each in inputs.split()]
-            functions[name] = tf.function(getattr(self, name), autograph=False).get_concrete_function(*tensors)
+            inputs = inputs.replace("images", "image_bytes").replace("observed", "observed_bytes")
+            functions[f"{name}_bytes"] = trace(of_bytes(functions[name]), inputs)
+        functions["describe"] = trace(self.describe, "request")
         self._generator.track(functions)
         return functions | {"serving_default": functions["infer"]}
 
     def infer(self, images, attributes, observed):
-        images, observed, attributes = _checked(images, observed, attributes=attributes)
+        images, observed, attributes = self._checked(images, observed, attributes=attributes)
         return _public(self._optimizer.infer(images, attributes, observed))
 
     def infer_attributes(self, images, observed):
-        images, observed = _checked(images, observed)
+        images, observed = self._checked(images, observed)
         return _public(self._optimizer.infer_attributes(images, observed), "attributes")
 
     def complete(self, images, attributes, observed):
-        return self._completed(images, attributes, observed)
+        return self._completed(images, observed, attributes)
 
     def complete_sample(self, images, attributes, observed, seed):
-        return self._completed(images, attributes, observed, seed=seed)
+        return self._completed(images, observed, attributes, seed=seed)
+
+    def complete_latents(self, images, observed, attributes, latents):
+        return {"images": self._completed(images, observed, attributes, latents=latents)["images"]}
+
+    def complete_sample_latents(self, images, observed, attributes, latents, seed):
+        return self._completed(images, observed, attributes, latents=latents, seed=seed)
 
     def edit(self, images, attributes, new_attributes):
-        images, _, attributes, new_attributes = _checked(
+        images, _, attributes, new_attributes = self._checked(
             images, tf.ones_like(images[..., :1]), attributes=attributes, new_attributes=new_attributes)
         return _public(self._optimizer.edit(images, attributes, new_attributes))
 
     def edit_latents(self, images, latents, attributes, new_attributes):
-        images, _, latents, attributes, new_attributes = _checked(
+        images, _, latents, attributes, new_attributes = self._checked(
             images, tf.ones_like(images[..., :1]), latents=latents, attributes=attributes,
             new_attributes=new_attributes)
         edited = self._optimizer.edit(images, attributes, new_attributes, latents=latents)["images"]
         return {"images": pixels.unit_from_model_range(edited)}
 
-    def infer_bytes(self, image_bytes, attributes, observed_bytes):
-        images, observed = self._decoded(image_bytes, observed_bytes)
-        return _with_bytes(self.infer(images, attributes, observed))
-
-    def infer_attributes_bytes(self, image_bytes, observed_bytes):
-        return _with_bytes(self.infer_attributes(*self._decoded(image_bytes, observed_bytes)))
-
-    def complete_bytes(self, image_bytes, attributes, observed_bytes):
-        images, observed = self._decoded(image_bytes, observed_bytes)
-        return _with_bytes(self.complete(images, attributes, observed))
-
-    def complete_sample_bytes(self, image_bytes, attributes, observed_bytes, seed):
-        images, observed = self._decoded(image_bytes, observed_bytes)
-        return _with_bytes(self.complete_sample(images, attributes, observed, seed))
-
-    def edit_bytes(self, image_bytes, attributes, new_attributes):
-        return _with_bytes(self.edit(self._scaled(image_bytes, 3), attributes, new_attributes))
-
-    def edit_latents_bytes(self, image_bytes, latents, attributes, new_attributes):
-        return _with_bytes(self.edit_latents(self._scaled(image_bytes, 3), latents, attributes, new_attributes))
-
     def describe(self, request):
-        # Called outside of the graph that is being built, since its outputs are constants.
-        with tf.init_scope():
-            one = {name: value[0].numpy() for name, value in self._generator.describe(tf.zeros([1], tf.int32)).items()}
-        one |= {"stop_reasons": STOP_REASONS, "maximum_batch": [MAXIMUM_BATCH],
-                "maximum_iterations": [self._optimizer.config.iterations]}
-        batch = tf.shape(request)[0]
-        return {name: tf.repeat(tf.constant(value)[tf.newaxis], batch, axis=0) for name, value in one.items()}
+        return repeated(self._generator.about() | {
+            "stop_reasons": STOP_REASONS, "maximum_batch": [MAXIMUM_BATCH],
+            "maximum_iterations": [self._optimizer.config.evaluations]}, request)
 
-    def _completed(self, images, attributes, observed, **seed):
+    def _completed(self, images, observed, attributes, latents=None, seed=None):
         """The best completion or, with a seed, a sample."""
-        inner, weights, attributes, *seeds = _checked(images, observed, attributes=attributes, **seed)
-        results = self._optimizer.complete(inner, weights, attributes, seeds=seeds[0] if seeds else None,
-                                           samples=len(seeds))
-        result = _public({name: value[:, -1] for name, value in results.items()})
+        given = {name: value for name, value in (("latents", latents), ("seed", seed)) if value is not None}
+        inner, weights, attributes, *others = self._checked(images, observed, attributes=attributes, **given)
+        given = dict(zip(given, others, strict=True))
+        *_, last = self._optimizer.completions(inner, weights, attributes, seeds=given.get("seed"),
+                                               samples=int("seed" in given), latents=given.get("latents"))
+        result = _public(last)
         # The input itself, not what came back from the model's range: the same to the last bit.
         return result | {"images": tf.where(observed == 1.0, images, result["images"])}
 
-    def _decoded(self, image_bytes, observed_bytes):
-        return self._scaled(image_bytes, 3), self._scaled(observed_bytes, 1, "observed_bytes", whole=True)
+    def _checked(self, images, observed, **others):
+        """Images in the model's range, and the others unchanged, for use once they have been found in order."""
+        checks = [self._check("pictures", check_pictures, images=images, observed=observed)]
+        for name, tensor in others.items():
+            checks.append(self._check(name, check_vectors, images=images, **{name: tensor}))
+        with tf.control_dependencies(checks):
+            return [pixels.model_range_from_unit(images), *map(tf.identity, (observed, *others.values()))]
 
-    def _scaled(self, content, channels, name="image_bytes", whole=False):
+    def _check(self, name, function, **tensors):
+        """A check that all signatures share, as a function that is traced once."""
+        checks = self._checks.value
+        if name not in checks:
+            # By the declared shapes; those of calls are compared as the graph runs.
+            checks[name] = tf.function(function, autograph=False).get_concrete_function(
+                **{each: tf.TensorSpec(tensor.shape, tensor.dtype, each) for each, tensor in tensors.items()})
+        return checks[name](**tensors)
+
+    def _scaled(self, content, channels, name, whole=False):
         with tf.control_dependencies(check_rows(MAXIMUM_BATCH, **{name: content})):
             return encoded.decode(tf.identity(content), self._optimizer.height, channels, name, whole)
 
 
-def _checked(images, observed, **others):
-    """Images in the model's range, and the others unchanged, for use once they have been found in order."""
-    numbers = {name: tensor for name, tensor in others.items() if tensor.dtype.is_floating}
-    checks = check_rows(MAXIMUM_BATCH, images=images, observed=observed, **others)
-    with tf.control_dependencies(checks):
+def check_pictures(images, observed):
+    """An operation to wait for."""
+    with tf.control_dependencies(check_rows(MAXIMUM_BATCH, images=images, observed=observed)):
         images, observed = tf.identity(images), tf.identity(observed)
-    checks += [*check_unit_range(observed=observed, images=tf.where(observed > 0.0, images, 0.0)),
-               check_each(tf.reduce_any(observed > 0.0, [1, 2, 3]), "observed: nothing is observed"),
-               *check_finite(**numbers)]
+    checks = [*check_unit_range(observed=observed, images=tf.where(observed > 0.0, images, 0.0)),
+              check_each(tf.reduce_any(observed > 0.0, [1, 2, 3]), "observed: nothing is observed")]
     with tf.control_dependencies(checks):
-        return [pixels.model_range_from_unit(images), *map(tf.identity, (observed, *others.values()))]
+        return tf.constant(True)
+
+
+def check_vectors(images, **vectors):
+    """An operation to wait for; floats are checked for being finite."""
+    checks = check_rows(MAXIMUM_BATCH, images=images, **vectors)
+    checks += check_finite(**{name: tensor for name, tensor in vectors.items() if tensor.dtype.is_floating})
+    with tf.control_dependencies(checks):
+        return tf.constant(True)
 
 
 def _public(result, *more):
     """An optimiser's dictionary at the public edge."""
     chosen = {name: result[name] for name in (*_SUMMARY, *more)}
     return chosen | {"images": pixels.unit_from_model_range(result["images"])}
-
-
-def _with_bytes(result):
-    return result | {"images_bytes": encoded.encode(result.pop("images"))}

@@ -183,6 +183,8 @@ def save_quietly(module: tf.Module, folder: str | os.PathLike, signatures):
     before = logging.get_verbosity()
     logging.set_verbosity(logging.WARNING)
     try:
-        tf.saved_model.save(module, os.fspath(folder), signatures=signatures)
+        # Nobody differentiates an export. Functions for that would be a tenth of what there is to load.
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+        tf.saved_model.save(module, os.fspath(folder), signatures=signatures, options=options)
     finally:
         logging.set_verbosity(before)

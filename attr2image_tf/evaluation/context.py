@@ -143,7 +143,7 @@ class Context:
     def optimizer(self) -> LatentOptimizer:
         """Posterior inference with the model's own observation variance (eq. 9), from its encoder's guess."""
         if self._optimizer is None:
-            self._optimizer = model_optimizer(self.model, OptimizerConfig(iterations=self.config.iterations))
+            self._optimizer = model_optimizer(self.model, OptimizerConfig(evaluations=self.config.iterations))
         return self._optimizer
 
     def generate(self, attributes, seeds) -> np.ndarray:

@@ -93,7 +93,7 @@ class AttributePrior:
     def to_attributes(self, whitened, reading: Reading | None = None):
         """Attributes float32 [B, A], within the range, of w float32 [B, A]."""
         moved = tf.linalg.matvec(tf.constant(self._factor), whitened)
-        if reading is not None:
+        if self.reader is not None and reading is not None:
             read = reading.center + tf.linalg.matvec(tf.constant(self._error_factor), whitened)
             moved += reading.seen * (read - moved)
         room = tf.where(moved > 0.0, self._above, self._below)

@@ -1,4 +1,7 @@
-"""LatentOptimizer: the latents behind a picture, by minimising an energy (sec. 4 of the paper)."""
+"""LatentOptimizer: the latents behind a picture, by minimising an energy (sec. 4 of the paper).
+
+Here is what can be asked; `problem` has the coordinates of the descent, `minimizers` the descent.
+"""
 
 import dataclasses
 
@@ -6,12 +9,13 @@ import tensorflow as tf
 
 from attr2image_tf.config import Config, choice
 from attr2image_tf.inference import minimizers
-from attr2image_tf.inference.attribute_prior import AttributePrior, Reading
+from attr2image_tf.inference.attribute_prior import AttributePrior
 from attr2image_tf.inference.completion import fill_in
 from attr2image_tf.inference.editing import carry_over
 from attr2image_tf.inference.energy import Energy
 from attr2image_tf.inference.inputs import check_attributes, check_images, check_latents, check_observed, check_seeds
-from attr2image_tf.inference.randomness import fold_in, normal_by_example
+from attr2image_tf.inference.problem import Problem, Rows
+from attr2image_tf.randomness import fold_in, stateless_normal
 
 METHODS = ("lbfgs", "adam")
 
@@ -22,7 +26,7 @@ class OptimizerConfig(Config):
 
     Attributes:
         method: "lbfgs" or "adam".
-        iterations: the most evaluations of energy and gradient in one descent, at least 1.
+        evaluations: of energy and gradient in one descent, at the most; at least 1.
         learning_rate: of adam, above 0.
         tolerance: an example stops when `patience` turns lower its energy by less than this share; 0 never stops.
         patience: at least 1.
@@ -30,7 +34,7 @@ class OptimizerConfig(Config):
     """
 
     method: str = choice("lbfgs", METHODS)
-    iterations: int = 50
+    evaluations: int = 50
     learning_rate: float = 0.3
     tolerance: float = 1e-3
     patience: int = 10
@@ -38,7 +42,7 @@ class OptimizerConfig(Config):
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("iterations", "patience", "memory"):
+        for name in ("evaluations", "patience", "memory"):
             self.require(getattr(self, name) >= 1, name, "at least 1")
         self.require(self.learning_rate > 0, "learning_rate", "above 0")
         self.require(0 <= self.tolerance < 1, "tolerance", "at least 0 and below 1")
@@ -46,7 +50,15 @@ class OptimizerConfig(Config):
     @classmethod
     def paper(cls) -> "OptimizerConfig":
         """The reference: Adam at 0.3 for 1000 iterations, from the prior mean."""
-        return cls(method="adam", iterations=1000, learning_rate=0.3, tolerance=0.0)
+        return cls(method="adam", evaluations=1000, learning_rate=0.3, tolerance=0.0)
+
+    @classmethod
+    def from_dict(cls, values: dict):
+        if isinstance(values, dict) and "iterations" in values:
+            # Its name in files of before.
+            values = {"evaluations": values["iterations"]} | {
+                name: value for name, value in values.items() if name != "iterations"}
+        return super().from_dict(values)
 
 
 class LatentOptimizer:
@@ -55,13 +67,17 @@ class LatentOptimizer:
         z* = argmin_z E(z; x, y),   E = L(mu(z, y), x; observed) + lambda * R(z)                           (eq. 9)
 
     The generator mu is known by its call alone, and so is the prior p(z | y) of its latents, as an invertible function
-    z = f(e; y) of e ~ N(0, I), so that R is ||e||^2 / 2 whatever the prior. The descent is over v, z = m + s v, with a
-    guess m and scales s: there a step of 1 matters more alike in all directions than it does in e, which a fitted prior
-    stretches where the generator answers most. Without a guess it is over e. Unknown attributes are found along, in the
-    whitened coordinates of AttributePrior, whose negative log-density joins R; with a reader it starts from what that
-    reads in the picture, and moves as far as its errors allow. All methods take batches in which every row is a problem
-    of its own: its result does not depend on the other rows, up to rounding. They can be called inside a tf.function,
-    and hold no Python in their loops.
+    z = f(e; y) of e ~ N(0, I), so that R is ||e||^2 / 2 whatever the prior. That is -log p(e) and leaves out
+    log |de / dz|: with a prior that is not linear in e, such as a flow, what is found is the mode in e, not that of
+    p(z | x, y). (A mode moves with the coordinates; the one in e is where the draws of the prior are dense.)
+
+    The descent is over v, z = m + s v, with a guess m and scales s: there a step of 1 matters more alike in all
+    directions than it does in e, which a fitted prior stretches where the generator answers most. Without a guess
+    it is over e. Unknown attributes are found along, in the whitened coordinates of AttributePrior, whose negative
+    log-density joins R; with a reader it starts from what that reads in the picture, and moves as far as its errors
+    allow. The picture then counts twice, once for the reader and once in L: a product of experts, not a posterior.
+    All methods take batches in which every row is a problem of its own: its result does not depend on the other
+    rows, up to rounding. They can be called inside a tf.function, and hold no Python in their loops.
 
     Args:
         generator: function of latents float32 [B, Z] and attributes float32 [B, A], differentiable, row by row. It
@@ -74,8 +90,9 @@ class LatentOptimizer:
         prior: whatever has `latents_from_noise` and `noise_from_latents`, functions of float32 [B, Z] and attributes
             [B, A] that invert each other, such as AttributeModel. None is N(0, I): z = e.
         attribute_prior: AttributePrior, needed where attributes are unknown.
-        start: function of images, attributes and observed to m float32 [B, Z], from which the descent starts, and s
-            float32 [B, Z], above 0, such as `amortised_start` of a model. None starts from the prior's mean, in e.
+        start: function of images, attributes, observed and what the generator draws at e = 0 to m float32 [B, Z], from
+            which the descent starts, and s float32 [B, Z], above 0, such as `amortised_start` of a model. None starts
+            from the prior's mean, in e.
 
     All results have, by row,
         latents: float32 [B, Z].
@@ -99,17 +116,24 @@ class LatentOptimizer:
         if attribute_prior is not None and attribute_prior.size != attribute_size:
             raise ValueError(f"LatentOptimizer: the attribute prior is of {attribute_prior.size} attributes, not of "
                              f"{attribute_size}.")
-        # A graph calls these in many places; as functions of their own they are traced once, not at each call.
-        rows = (tf.TensorSpec([None, latent_size], tf.float32), tf.TensorSpec([None, attribute_size], tf.float32))
-        self.generator = tf.function(generator, input_signature=rows, autograph=False)
-        self.draw = tf.function(self._draw, input_signature=rows, autograph=False)
+        # A graph calls these in many places; as functions of their own they are traced once, not at each call. Without
+        # autograph, which has nothing to rewrite here and doubles the time of tracing.
+        self._plain = {"generator": generator,
+                       "to_latents": (lambda noise, attributes: noise) if prior is None else prior.latents_from_noise,
+                       "to_noise": (lambda latents, attributes: latents) if prior is None else prior.noise_from_latents}
+        pair = (tf.TensorSpec([None, latent_size], tf.float32), tf.TensorSpec([None, attribute_size], tf.float32))
+        self._shared = {name: tf.function(function, input_signature=pair, autograph=False)
+                        for name, function in self._plain.items()}
+        self.generator, self.to_latents, self.to_noise = self._shared.values()
         self.start = start and tf.function(start, autograph=False, reduce_retracing=True)
         self.height, self.width = self._picture_size()
-        # Without autograph, which has nothing to rewrite here and doubles the time of tracing.
         common = {"reduce_retracing": True, "autograph": False}
-        self._solve = tf.function(self._solve_rows, **common)
+        self._prepare = tf.function(self._prepare_rows, **common)
+        self._descend = tf.function(self._descend_rows, **common)
         self._sample = tf.function(self._sample_rows, **common)
+        self._known = tf.function(self._known_rows, **common)
         self._edit = tf.function(self._edit_rows, **common)
+        self._fill_in = tf.function(fill_in, **common)
 
     def infer(self, images, attributes, observed=None):
         """The latents of pictures whose attributes are known.
@@ -121,14 +145,16 @@ class LatentOptimizer:
                 is all observed.
 
         Returns:
-            A dictionary with what the class promises, and images: float32 [B, H, W, 3], the reconstruction.
+            A dictionary with what the class promises, and images: float32 [B, H, W, 3], the reconstruction. Where
+            something is hidden lambda is larger (`Energy.weights`), and prior_energy with it.
 
         Raises:
             ValueError: an input that does not fit, before any work.
         """
         images, observed = self._checked(images, observed)
         attributes = check_attributes("attributes", attributes, images, self.attribute_size)
-        return self._solve(images, observed, attributes)[0]
+        found, _ = self._solve(images, observed, attributes)
+        return {name: value for name, value in found.items() if name not in ("attributes", "unknown")}
 
     def infer_attributes(self, images, observed=None):
         """The latents and attributes of pictures, attributes within the range seen in training.
@@ -137,21 +163,27 @@ class LatentOptimizer:
         """
         self._require_prior()
         images, observed = self._checked(images, observed)
-        return self._solve(images, observed, None)[0]
+        found, _ = self._solve(images, observed, None)
+        return {name: value for name, value in found.items() if name != "unknown"}
 
-    def complete(self, images, observed, attributes=None, *, seeds=None, samples=0):
+    def complete(self, images, observed, attributes=None, *, seeds=None, samples=0, latents=None):
         """Pictures with their hidden part filled in; observed pixels are kept exactly.
 
-        A hidden region has more than one answer. Besides the best, samples of the posterior are drawn by
-        randomise-then-optimise: e and observed pixels are each perturbed by noise of their own variance, and the
-        energy is minimised again from the best point. Where the picture is linear in e the draws are exact; otherwise
-        they approximate the posterior around the best point.
+        A hidden region has more than one answer. Besides the best, samples of the posterior are drawn by randomised
+        maximum likelihood (Oliver, He and Reynolds 1996; Papandreou and Yuille 2011): e and observed pixels are each
+        perturbed by noise of their own variance, and the energy is minimised again from the best point. Where the
+        picture is linear in e the draws are exact; otherwise they approximate the posterior around the best point. (The
+        randomise-then-optimise of Bardsley et al. 2014 also projects the residual on the Jacobian at the best point and
+        weights the draws, which makes them exact proposals; neither is done here.)
 
         Args:
             images, observed: as in `infer`. Pixels with `observed` between 0 and 1 are mixed.
             attributes: float32 [B, A] or [A], or None to find them too.
             seeds: int32 [B, 2], of the samples. None is all 0.
             samples: int, at least 0. Draws besides the best.
+            latents: float32 [B, Z] of the best, where `infer` or `infer_attributes` found them for these pictures and
+                what is observed of them; it spares the first descent, and needs the attributes. The result's first is
+                then of 0 iterations and evaluations.
 
         Returns:
             A dictionary with what the class promises, each with a second dimension 1 + samples, the best first, and
@@ -160,22 +192,31 @@ class LatentOptimizer:
         Raises:
             ValueError: an input that does not fit, before any work.
         """
+        results = self.completions(images, observed, attributes, seeds=seeds, samples=samples, latents=latents)
+        return {name: tf.stack([result[name] for result in results], axis=1) for name in results[0]}
+
+    def completions(self, images, observed, attributes=None, *, seeds=None, samples=0, latents=None):
+        """What `complete` stacks, as a list of dictionaries."""
         if samples < 0:
             raise ValueError(f"samples: expected at least 0, got {samples}.")
         images, observed = self._checked(images, observed)
         seeds = check_seeds(seeds, images)
-        if attributes is None:
-            self._require_prior()
-        else:
+        if attributes is not None:
             attributes = check_attributes("attributes", attributes, images, self.attribute_size)
-        best, *found = self._solve(images, observed, attributes)
-        results = [best] + [self._sample(images, observed, attributes, fold_in(seeds, number), *found)
+        elif latents is not None:
+            raise ValueError("latents: those at hand need the attributes that they were found with.")
+        else:
+            self._require_prior()
+        if latents is None:
+            best, rows = self._solve(images, observed, attributes)
+        else:
+            latents = check_latents("latents", latents, images, self.latent_size)
+            best = self._known(images, observed, attributes, latents)
+            rows = self._prepare(images, observed, attributes) if samples else None
+        results = [best] + [self._sample(rows, best["latents"], best["unknown"], seeds, tf.constant(number))
                             for number in range(1, samples + 1)]
-        for result in results:
-            result["images"] = fill_in(images, result["images"], observed)
-            if attributes is not None:
-                result["attributes"] = attributes
-        return {name: tf.stack([result[name] for result in results], axis=1) for name in results[0]}
+        return [{name: value for name, value in result.items() if name != "unknown"}
+                | {"images": self._fill_in(images, result["images"], observed)} for result in results]
 
     def edit(self, images, attributes, new_attributes, *, latents=None):
         """Pictures as they would be with other attributes.
@@ -202,24 +243,11 @@ class LatentOptimizer:
         new_attributes = check_attributes("new_attributes", new_attributes, images, self.attribute_size)
         result = {}
         if latents is None:
-            result, *_ = self._solve(images, observed, attributes)
+            result = self.infer(images, attributes, observed)
             latents = result["latents"]
         latents = check_latents("latents", latents, images, self.latent_size)
         edited, before = self._edit(images, latents, attributes, new_attributes)
         return {**result, "images": edited, "latents": latents, "reconstructions": before}
-
-    def _draw(self, noise, attributes):
-        """z of e, and what the generator draws."""
-        latents = self.to_latents(noise, attributes)
-        return latents, self.generator(latents, attributes)
-
-    def to_latents(self, noise, attributes):
-        """z of e, float32 [B, Z]."""
-        return noise if self.prior is None else self.prior.latents_from_noise(noise, attributes)
-
-    def to_noise(self, latents, attributes):
-        """e of z, float32 [B, Z]."""
-        return latents if self.prior is None else self.prior.noise_from_latents(latents, attributes)
 
     def _checked(self, images, observed):
         images = check_images(images, self.height, self.width)
@@ -245,138 +273,106 @@ class LatentOptimizer:
             raise ValueError(f"LatentOptimizer: the generator gives {images.dtype.name}, not float32.")
         return shape[1], shape[2]
 
+    def _solve(self, images, observed, attributes):
+        """The best of all rows, and the Rows."""
+        rows = self._prepare(images, observed, attributes)
+        return self._descend(rows, tf.zeros_like(rows.origin), images), rows
+
     # What follows runs inside of a graph.
 
-    def _solve_rows(self, images, observed, attributes):
-        reading = self._read(images, observed) if attributes is None else None
-        problem = _Problem(self, images, observed, attributes, reading)
-        first = tf.zeros([tf.shape(images)[0], problem.size])
+    def _prepare_rows(self, images, observed, attributes):
+        """The Rows of a batch; `attributes` None is unknown."""
+        batch, unknown, prior = tf.shape(images)[0], attributes is None, self.attribute_prior
+        if unknown:
+            attributes = tf.zeros([batch, self.attribute_size])
+        size = self.latent_size + (prior.size if prior else 0)
+        flat, ones = tf.zeros([batch, self.latent_size]), tf.ones([batch, 1])
+        rows = Rows(images, observed, attributes, tf.fill([batch, 1], unknown), tf.zeros_like(attributes),
+                    tf.zeros_like(ones), flat, tf.ones_like(flat), tf.zeros([batch, size]))
+        if unknown and prior.reader is not None:
+            # Hidden parts are filled in with the most typical picture of all.
+            typical = self._typical(tf.constant(prior.mean[tf.newaxis]))
+            reading = prior.read(tf.where(observed > 0.0, images, _images(typical)), observed)
+            rows = rows._replace(read=reading.center, seen=reading.seen)
         if self.start is not None:
-            problem.guess = self.start(images, problem.attributes_at(first), observed)
-        found = self._descend(problem, first)
-        return problem.result(found), found.points, problem.guess, reading
+            attributes = self._problem(rows, self._shared).attributes(rows.origin)
+            mean, scale = self.start(images, attributes, observed, self._typical(attributes))
+            rows = rows._replace(mean=mean, scale=scale)
+        return rows
 
-    def _sample_rows(self, images, observed, attributes, seeds, best, guess, reading):
-        """A draw around the best points; see `complete`."""
-        problem = _Problem(self, images, observed, attributes, reading, guess)
-        center = normal_by_example(fold_in(seeds, 0), [problem.size])
-        noise = self.energy.observation_variance**0.5 * normal_by_example(fold_in(seeds, 1), images.shape[1:])
-        noisy = images + noise / tf.sqrt(tf.maximum(observed, 1e-12))
+    def _descend_rows(self, rows, first, images):
+        """The minimum from the first points, as what the class promises for the images, `attributes`, and w as
+        `unknown`."""
+        config = self.config
+        # Once by the plain functions: the gradients of those that are shared would be for all that they read.
+        evaluate = self._problem(rows, self._plain).gradients
+        common = {"evaluations": config.evaluations, "tolerance": config.tolerance, "patience": config.patience}
+        if config.method == "adam":
+            found = minimizers.adam(evaluate, first, learning_rate=config.learning_rate, **common)
+        else:
+            # Half of a typical draw's length: far enough for a first step, not so far that the generator leaves its
+            # range.
+            moving = self.latent_size + tf.where(rows.unknown[:, 0], first.shape[1] - float(self.latent_size), 0.0)
+            found = minimizers.lbfgs(evaluate, first, memory=config.memory, longest_step=0.5 * tf.sqrt(moving),
+                                     **common)
+        result = self._result(rows._replace(images=images, origin=tf.zeros_like(first)), found.points)
+        bad = ~(tf.math.is_finite(found.energies) & tf.math.is_finite(result["energy"]))
+        return result | {"energy": tf.where(bad, float("inf"), result["energy"]), "iterations": found.iterations,
+                         "evaluations": found.evaluations, "stopped": found.stopped}
+
+    def _result(self, rows, points):
+        reconstruction, prior, latents, images, attributes = self._problem(rows, self._shared).parts(points)
+        return {"latents": latents, "images": images, "energy": reconstruction + prior,
+                "reconstruction_energy": reconstruction, "prior_energy": prior, "attributes": attributes,
+                "unknown": points[:, self.latent_size:]}
+
+    def _known_rows(self, images, observed, attributes, latents):
+        """What `_descend_rows` would give if it were there already."""
+        flat = tf.zeros_like(latents)
+        size = self.latent_size + (self.attribute_prior.size if self.attribute_prior else 0)
+        origin = tf.zeros([tf.shape(images)[0], size])
+        ones = tf.ones_like(latents[:, :1])
+        rows = Rows(images, observed, attributes, ones < 0.0, tf.zeros_like(attributes), ones, flat, flat + 1.0, origin)
+        # Around 0, by 1: coordinates in which any latents are at hand, without a guess.
+        result = self._result(rows, self._problem(rows, self._shared).point(latents, origin[:, self.latent_size:]))
+        none = tf.zeros(tf.shape(images)[:1], tf.int32)
+        return result | {"iterations": none, "evaluations": none, "stopped": none + minimizers.CONVERGED}
+
+    def _sample_rows(self, rows, latents, unknown, seeds, number):
+        """A draw around the best latents and w; see `complete`."""
+        center, noise = _perturbations(seeds, number, rows)
+        center *= tf.concat([tf.ones_like(latents), tf.cast(rows.unknown, tf.float32) + tf.zeros_like(unknown)], -1)
+        deviation = tf.sqrt(self.energy.weights(rows.observed))[:, tf.newaxis, tf.newaxis, tf.newaxis]
+        noisy = rows.images + deviation * noise / tf.sqrt(tf.maximum(rows.observed, 1e-12))
+        problem = self._problem(rows, self._shared)
         # Latents that the observed pixels say nothing about end at `center`; the others are soon put right.
-        first = problem.from_whitened(problem.whitened(best) + center)
-        found = self._descend(_Problem(self, noisy, observed, attributes, reading, guess, center), first)
-        return problem.result(found)
-
-    def _read(self, images, observed):
-        """The Reading of pictures, their hidden part filled in with the most typical picture; None without a reader."""
-        if self.attribute_prior.reader is None:
-            return None
-        attributes = tf.tile(self.attribute_prior.mean[tf.newaxis], [tf.shape(images)[0], 1])
-        _, drawn = self.draw(tf.zeros([tf.shape(images)[0], self.latent_size]), attributes)
-        typical = drawn["images"] if isinstance(drawn, dict) else drawn
-        return self.attribute_prior.read(tf.where(observed > 0.0, images, typical), observed)
+        first = problem.moved(problem.point(latents, unknown), center)
+        return self._descend(rows._replace(images=noisy, origin=center), first, rows.images)
 
     def _edit_rows(self, images, latents, attributes, new_attributes):
         before = self.generator(latents, attributes)
-        _, after = self.draw(self.to_noise(latents, attributes), new_attributes)
-        drawn = before["images"] if isinstance(before, dict) else before
-        return carry_over(images, before, after), drawn
+        after = self.generator(self.to_latents(self.to_noise(latents, attributes), new_attributes), new_attributes)
+        return carry_over(images, before, after), _images(before)
 
-    def _descend(self, problem, start):
-        config = self.config
-        common = {"iterations": config.iterations, "tolerance": config.tolerance, "patience": config.patience}
-        if config.method == "adam":
-            return minimizers.adam(problem, start, learning_rate=config.learning_rate, **common)
-        # Half of a typical draw's length: far enough for a first step, not so far that the generator leaves its range.
-        longest = 0.5 * problem.size**0.5
-        return minimizers.lbfgs(problem, start, memory=config.memory, longest_step=longest, **common)
+    def _typical(self, attributes):
+        """What the generator draws at e = 0."""
+        noise = tf.zeros([tf.shape(attributes)[0], self.latent_size])
+        return self.generator(self.to_latents(noise, attributes), attributes)
 
-
-class _Problem:
-    """The energies of the rows of one batch, as a function of points.
-
-    A point is [v], or [v, w] where attributes are unknown, with v = e where there is no guess. Whitened, it is [e, w],
-    whose mean `center` moves.
-    """
-
-    def __init__(self, optimizer, images, observed, attributes, reading=None, guess=None, center=None):
-        self.optimizer, self.energy, self.reading, self.guess = optimizer, optimizer.energy, reading, guess
-        self.latent_size = optimizer.latent_size
-        self.size = optimizer.latent_size + (optimizer.attribute_prior.size if attributes is None else 0)
-        self.images, self.observed, self.attributes = images, observed, attributes
-        self.center = tf.zeros([tf.shape(images)[0], self.size]) if center is None else center
-
-    def __call__(self, points, rows):
-        """Energies [b] and their gradients [b, D] at points [b, D] of the rows [b]."""
-        with tf.GradientTape() as tape:
-            tape.watch(points)
-            energies = self.energies(points, rows)
-            # The rows know nothing of each other, so the gradient of the sum holds each row's own.
-            total = tf.reduce_sum(energies)
-        return energies, tape.gradient(total, points)
-
-    def energies(self, points, rows):
-        """[b]; what `__call__` gives first, without the backward pass."""
-        reconstruction, prior, *_ = self._parts(points, rows)
-        return reconstruction + prior
-
-    def result(self, found):
-        """What the class LatentOptimizer promises, for a Minimum of all rows."""
-        rows = tf.range(tf.shape(found.points)[0])
-        reconstruction, prior, latents, images, attributes = self._parts(found.points, rows)
-        energy = reconstruction + prior
-        bad = ~(tf.math.is_finite(found.energies) & tf.math.is_finite(energy))
-        result = {"latents": latents, "images": images,
-                  "energy": tf.where(bad, float("inf"), energy), "reconstruction_energy": reconstruction,
-                  "prior_energy": prior, "iterations": found.iterations, "evaluations": found.evaluations,
-                  "stopped": found.stopped}
-        return result if self.attributes is not None else {**result, "attributes": attributes}
-
-    def attributes_at(self, points, rows=None):
-        """y of points, float32 [b, A]; of all rows, or of those numbered."""
-        if self.attributes is not None:
-            return _take(self.attributes, rows)
-        reading = self.reading and Reading(*(_take(part, rows) for part in self.reading))
-        return self.optimizer.attribute_prior.to_attributes(points[:, self.latent_size:], reading)
-
-    def latents_at(self, points, attributes, rows=None):
-        """z of points, float32 [b, Z]."""
-        own = points[:, :self.latent_size]
-        if self.guess is None:
-            return self.optimizer.to_latents(own, attributes)
-        mean, scale = (_take(part, rows) for part in self.guess)
-        return mean + scale * own
-
-    def whitened(self, points):
-        """[e] or [e, w] of the points of all rows."""
-        attributes = self.attributes_at(points)
-        return self._whitened(points, self.latents_at(points, attributes), attributes)
-
-    def _whitened(self, points, latents, attributes):
-        if self.guess is None:
-            return points
-        return tf.concat([self.optimizer.to_noise(latents, attributes), points[:, self.latent_size:]], -1)
-
-    def from_whitened(self, whitened):
-        """The inverse of `whitened`."""
-        if self.guess is None:
-            return whitened
-        mean, scale = self.guess
-        latents = self.optimizer.to_latents(whitened[:, :self.latent_size], self.attributes_at(whitened))
-        return tf.concat([(latents - mean) / scale, whitened[:, self.latent_size:]], -1)
-
-    def _parts(self, points, rows):
-        attributes = self.attributes_at(points, rows)
-        latents = self.latents_at(points, attributes, rows)
-        drawn = self.optimizer.generator(latents, attributes)
-        images = drawn["images"] if isinstance(drawn, dict) else drawn
-        reconstruction = self.energy.reconstruction(images, tf.gather(self.images, rows),
-                                                    tf.gather(self.observed, rows))
-        # e and w alike: both have a standard normal prior.
-        whitened = self._whitened(points, latents, attributes)
-        prior = self.energy.regulariser(whitened - tf.gather(self.center, rows))
-        return reconstruction, prior, latents, images, attributes
+    def _problem(self, rows, functions):
+        return Problem(rows, energy=self.energy, attribute_prior=self.attribute_prior, guessed=self.start is not None,
+                       **functions)
 
 
-def _take(values, rows):
-    return values if rows is None else tf.gather(values, rows)
+def _perturbations(seeds, number, rows):
+    """Standard normal [B, D] and [B, H, W, 3] of seeds int32 [B, 2] and the number of a sample."""
+    def draw(seed):
+        seed = fold_in(seed, number)
+        return (stateless_normal(rows.origin.shape[1:], fold_in(seed, 0)),
+                stateless_normal(rows.images.shape[1:], fold_in(seed, 1)))
+
+    return tf.map_fn(draw, seeds, fn_output_signature=(tf.float32, tf.float32))
+
+
+def _images(drawn):
+    return drawn["images"] if isinstance(drawn, dict) else drawn

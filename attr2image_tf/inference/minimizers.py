@@ -22,14 +22,16 @@ points: float32 [B, D], the best seen. energies: float32 [B]; not finite where n
 """
 
 
-def adam(evaluate, start, *, iterations, learning_rate, tolerance=0.0, patience=10) -> Minimum:
-    """Adam with a constant learning rate; `learning_rate=0.3, iterations=1000` is the paper's.
+def adam(evaluate, start, *, evaluations, learning_rate, tolerance=0.0, patience=10) -> Minimum:
+    """Adam with a constant learning rate; `learning_rate=0.3, evaluations=1000` is the paper's.
+
+    It is here for the paper's reference and the benchmark beside it alone; nothing that is served descends by it.
 
     Args:
         evaluate: function of points float32 [b, D] and their row numbers int32 [b] to energies [b] and gradients
             [b, D].
         start: float32 [B, D].
-        iterations: int. The most steps.
+        evaluations: int. The most steps, one evaluation each.
         learning_rate: float.
         tolerance: float. A row stops when `patience` steps together lower its best energy by less than this share;
             0 never stops.
@@ -62,11 +64,11 @@ def adam(evaluate, start, *, iterations, learning_rate, tolerance=0.0, patience=
                 "iterations": s["iterations"] + tf.cast(step, tf.int32),
                 "evaluations": s["evaluations"] + tf.cast(active, tf.int32), "stopped": stopped}
 
-    state = _loop(body, state, iterations)
+    state = _loop(body, state, evaluations)
     return _minimum(state, state["best"], state["best_energy"])
 
 
-def lbfgs(evaluate, start, *, iterations, memory=20, longest_step=float("inf"), tolerance=0.0, patience=10) -> Minimum:
+def lbfgs(evaluate, start, *, evaluations, memory=20, longest_step=float("inf"), tolerance=0.0, patience=10) -> Minimum:
     """Limited-memory BFGS with a line search that costs one evaluation a turn.
 
     A turn tries one point for each row. Enough decrease (Armijo) accepts it, and the next direction is tried at full
@@ -77,9 +79,9 @@ def lbfgs(evaluate, start, *, iterations, memory=20, longest_step=float("inf"), 
         evaluate: function of points float32 [b, D] and their row numbers int32 [b] to energies [b] and gradients
             [b, D].
         start: float32 [B, D].
-        iterations: int. The most evaluations.
+        evaluations: int. The most.
         memory: int. Steps remembered.
-        longest_step: float. Bound on the Euclidean length of a step.
+        longest_step: float, or float32 [B]. Bound on the Euclidean length of a step.
         tolerance: float. A row stops when `patience` turns together lower its energy by less than this share.
         patience: int.
     """
@@ -131,7 +133,7 @@ def lbfgs(evaluate, start, *, iterations, memory=20, longest_step=float("inf"), 
                 "past": past, "rejections": rejections, "iterations": s["iterations"] + tf.cast(accept, tf.int32),
                 "evaluations": s["evaluations"] + tf.cast(active, tf.int32), "stopped": stopped}
 
-    state = _loop(body, state, iterations)
+    state = _loop(body, state, evaluations)
     return _minimum(state, state["points"], state["energy"])
 
 

@@ -15,8 +15,12 @@ _TRUST = 2.0
 
 def model_optimizer(model, config: OptimizerConfig = OptimizerConfig(), *, schema=None,
                     amortised: bool = True, reader=None, error_covariance=None) -> LatentOptimizer:
-    """Posterior inference under a model's own prior and observation noise, from its encoder's guess: the result is the
-    maximum a posteriori estimate (eq. 9).
+    """Posterior inference under a model's own prior and observation noise, from its encoder's guess (eq. 9).
+
+    The result is the maximum a posteriori estimate of e, of which z = f(e; y): with a fitted flow that is not quite the
+    one of z (`LatentOptimizer`). Where something is hidden the observation noise counts for more than the model's own
+    (`Energy`). Where attributes are read from the picture by a reader the picture counts twice, and the result is the
+    maximum of a product of experts.
 
     Args:
         model: AttributeModel, its weights final.

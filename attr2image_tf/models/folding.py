@@ -1,7 +1,8 @@
 """Folding: a trained model becomes one for inference only, the same function with fewer operations.
 
 Batch normalisation is multiplied into the convolution before it, the prior's permutations are put into the kernels
-around them, kernels are put once into the form that is computed with, and can be stored in 16 bits. Networks keep their structure; blocks of theirs are replaced.
+around them, kernels are put once into the form that is computed with, and can be stored in 16 bits. Networks keep
+their structure; blocks of theirs are replaced.
 """
 
 import tensorflow as tf

@@ -1,16 +1,15 @@
 """Noise that is the same however a global batch is spread over replicas.
 
 Every replica draws the numbers of the whole global batch from the same seed and keeps its own rows: a few thousand
-numbers more, and training on n devices equals training on one. The generator is named (Philox) because the automatic
-choice differs between devices and under XLA.
+numbers more, and training on n devices equals training on one.
 """
 
 import tensorflow as tf
 
+from attr2image_tf.randomness import normal_by_example, stateless_normal
 
-def stateless_normal(shape, seed):
-    """Standard normal float32 of one seed int32 [2]; the same on every device and under XLA."""
-    return tf.random.stateless_normal(shape, seed, alg="philox")
+__all__ = ["normal_by_example", "replica_dropout", "replica_normal", "replica_uniform", "split_seed",
+           "stateless_normal"]
 
 
 def replica_normal(batch, size, seed):
@@ -36,16 +35,6 @@ def replica_dropout(inputs, rate, seed):
     """Dropout on [B, D] with this replica's rows of the global batch's mask: kept values are divided by 1 - rate."""
     uniforms = replica_uniform(tf.shape(inputs)[0], inputs.shape[1], seed)
     return inputs * tf.cast(uniforms >= rate, inputs.dtype) / (1.0 - rate)
-
-
-def normal_by_example(seeds, size):
-    """Standard normal float32 [B, size], row i a pure function of seeds[i], whatever the batch.
-
-    Args:
-        seeds: int32 [B, 2].
-        size: columns.
-    """
-    return tf.map_fn(lambda seed: stateless_normal([size], seed), seeds, fn_output_signature=tf.float32)
 
 
 def split_seed(seed, count):

@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from attr2image_tf.config import ConfigError
 from attr2image_tf.evaluation.attribute_regressor import save_errors
@@ -14,7 +15,7 @@ from attr2image_tf.inference.energy import Energy
 from attr2image_tf.inference.latent_optimizer import LatentOptimizer
 from attr2image_tf.inference.minimizers import STOP_REASONS
 from export.latent_optimizer import LatentOptimizerModule
-from export.publishing import load_reader
+from export.publishing import load_reader, save_quietly
 from tests.evaluation.tiny import write_regressor
 from tests.export import plain_process, tiny_models
 from tests.export.tiny_models import INFERENCE
@@ -163,6 +164,39 @@ def test_another_seed_gives_another_completion(functions, request_values):
     assert np.abs(first - other).max((1, 2, 3)).min() > 1e-3
 
 
+def test_a_completion_with_latents_at_hand_is_the_same_completion(functions, request_values):
+    best = call(functions["complete"], request_values)
+    quick = call(functions["complete_latents"], request_values, latents=best["latents"])["images"]
+    np.testing.assert_allclose(quick, best["images"], atol=1e-5)
+    shown = np.broadcast_to(request_values["observed"] == 1.0, quick.shape)
+    np.testing.assert_array_equal(quick[shown], request_values["images"][shown])
+    # A sample begins at the best, wherever that comes from.
+    whole = call(functions["complete_sample"], request_values)
+    sample = call(functions["complete_sample_latents"], request_values, latents=best["latents"])
+    assert sample.keys() == whole.keys()
+    for name, value in whole.items():
+        np.testing.assert_allclose(sample[name], value, rtol=1e-3, atol=1e-4, err_msg=name)
+    values = request_values | {"image_bytes": png(request_values["images"]), "latents": best["latents"],
+                               "observed_bytes": png(request_values["observed"])}
+    for name in ("complete_latents", "complete_sample_latents"):
+        plain, encoded = call(functions[name], values), call(functions[f"{name}_bytes"], values)
+        for picture, one in zip(plain["images"], encoded["images_bytes"], strict=True):
+            np.testing.assert_allclose(tf.io.decode_png(one).numpy() / 255.0, picture, atol=1.1 / 255.0)
+
+
+def test_all_signatures_share_one_descent_and_one_generator(module, functions, tmp_path):
+    save_quietly(module, tmp_path, functions)
+    graph = saved_model_pb2.SavedModel.FromString((tmp_path / "saved_model.pb").read_bytes()).meta_graphs[0].graph_def
+    sizes = {function.signature.name: len(function.node_def) for function in graph.library.function}
+    descents = [name for name, size in sizes.items() if "while_body" in name and size > 500]
+    assert len(descents) == 1
+    # The generator's: with gradients in the descent, and once without.
+    convolving = [function.signature.name for function in graph.library.function
+                  if sum(node.op == "Conv2DBackpropInput" for node in function.node_def) > 1]
+    assert len(convolving) == 2
+    assert len(graph.node) + sum(sizes.values()) < 10_000
+
+
 def test_an_edit_with_latents_at_hand_is_the_same_edit(functions, request_values):
     whole = call(functions["edit"], request_values)
     quick = call(functions["edit_latents"], request_values, latents=whole["latents"])
@@ -229,5 +263,5 @@ def test_describe_tells_what_the_numbers_mean(functions, schema):
     assert answer["names"][1].tolist() == [name.encode() for name in schema.names]
     np.testing.assert_array_equal(answer["covariance"][1], schema.covariance)
     assert answer["stop_reasons"][1].tolist() == [reason.encode() for reason in STOP_REASONS]
-    assert answer["maximum_iterations"].tolist() == [[INFERENCE.iterations]] * 2
+    assert answer["maximum_iterations"].tolist() == [[INFERENCE.evaluations]] * 2
     assert answer["latent_sizes"].tolist() == [[4, 3]] * 2

@@ -22,7 +22,7 @@ from tests.export import model_server
 # Those that the README speaks of.
 NAMES = ("Smiling", "Male", "Senior")
 SCHEMA = AttributeSchema.measure(NAMES, np.random.default_rng(0).random((50, 3)))
-INFERENCE = OptimizerConfig(iterations=4, memory=2)
+INFERENCE = OptimizerConfig(evaluations=4, memory=2)
 # Loading a signature of the latent optimiser takes seconds; these are what the client uses.
 SIGNATURES = ("serving_default", "describe", "infer_bytes", "infer_attributes_bytes", "edit_latents_bytes",
               "complete_bytes", "complete_sample_bytes")

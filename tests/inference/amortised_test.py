@@ -51,7 +51,7 @@ def test_without_layers_and_hidden_pixels_it_is_the_encoder(pictures):
 def test_the_descent_starts_there(model, pictures):
     images, attributes, observed = pictures
     optimizer = LatentOptimizer(
-        model.decode, Energy(), OptimizerConfig(iterations=1), latent_size=6, attribute_size=2,
+        model.decode, Energy(), OptimizerConfig(evaluations=1), latent_size=6, attribute_size=2,
         start=functools.partial(amortised_start, model))
     found = optimizer.infer(tf.constant(images), attributes, observed)["latents"]
     np.testing.assert_allclose(found, amortised_start(model, images, attributes, observed)[0], atol=1e-5)

@@ -59,7 +59,7 @@ def test_attributes_of_the_training_data_can_be_reached(prior, data):
             squared = tf.reduce_sum(tf.square(prior.to_attributes(whitened) - tf.gather(some, rows)), -1)
         return squared, tape.gradient(squared, whitened)
 
-    again = prior.to_attributes(minimizers.lbfgs(distance, tf.zeros([100, 7]), iterations=100).points).numpy()
+    again = prior.to_attributes(minimizers.lbfgs(distance, tf.zeros([100, 7]), evaluations=100).points).numpy()
     np.testing.assert_allclose(again[:, :3], some[:, :3], atol=0.1)
     # 0 and 1 are the ends of a range, which are approached only.
     assert (again[:, 3:6].argmax(1) == some[:, 3:6].numpy().argmax(1)).all()

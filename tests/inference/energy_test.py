@@ -25,7 +25,7 @@ def test_the_minimum_is_the_maximum_of_the_posterior():
     totals, logs = [], []
     for seed in (1, 2):
         images, latents = pictures(seed), tf.random.stateless_normal([3, size], [seed, 0])
-        totals.append(energy.reconstruction(images, targets, OBSERVED) + energy.regulariser(latents))
+        totals.append(energy.reconstruction(images, targets, OBSERVED) + energy.regulariser(latents, OBSERVED))
         logs.append(observation.log_prob(images) + prior.log_prob(latents))
     np.testing.assert_allclose(totals[1] - totals[0], -sigma**2 * (logs[1] - logs[0]), rtol=1e-4)
 
@@ -51,6 +51,20 @@ def test_weights_weight():
     images, targets = pictures(0), pictures(1)
     once, thrice = (energy.reconstruction(images, targets, weight * OBSERVED) for weight in (1.0, 3.0))
     np.testing.assert_allclose(thrice, 3 * once, rtol=1e-6)
+
+
+def test_with_nothing_hidden_lambda_is_the_variance_and_it_rises_with_what_is_hidden():
+    energy = Energy(0.3, tempering=44.0)
+    observed = np.ones((4, 8, 8, 1), np.float32)
+    observed[1] *= 3.0
+    observed[2, :4, :4] = 0.0
+    observed[3, :4] = 0.0
+    np.testing.assert_allclose(energy.weights(observed), 0.3 * np.array([1.0, 1.0, 12.0, 23.0]), rtol=1e-6)
+    points = tf.ones([4, 6])
+    np.testing.assert_array_equal(energy.regulariser(points, observed)[:2],
+                                  Energy(0.3, tempering=0.0).regulariser(points, observed)[:2])
+    with pytest.raises(ValueError, match="tempering=-1: expected a number of at least 0"):
+        Energy(0.3, tempering=-1)
 
 
 @pytest.mark.parametrize("variance", [0.0, -1.0, float("nan")])

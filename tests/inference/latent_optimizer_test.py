@@ -14,7 +14,7 @@ from attr2image_tf.inference.minimizers import CONVERGED, DIVERGED
 
 LATENTS, ATTRIBUTES, SIZE = 6, 4, 16
 SIGMA = 0.1
-PRECISE = OptimizerConfig(iterations=200, tolerance=1e-7, patience=20)
+PRECISE = OptimizerConfig(evaluations=200, tolerance=1e-7, patience=20)
 
 
 class Linear:
@@ -88,19 +88,21 @@ class Leaning:
         return (latents - attributes @ self.weights) @ np.linalg.inv(self.factor).T
 
 
-def rough_guess(images, attributes, observed):
+def rough_guess(images, *_):
     """A start that is wrong, and scales a hundred times apart."""
     mean = tf.fill([tf.shape(images)[0], LATENTS], 0.5)
     return mean, tf.ones_like(mean) * tf.constant(np.geomspace(0.02, 2, LATENTS), tf.float32)
 
 
 @functools.cache
-def make(generator, config=PRECISE, *, unknown=False, variance=SIGMA**2, start=None, latent_prior=None):
-    """An optimiser, made once, since tracing takes longer than running it."""
+def make(generator, config=PRECISE, *, unknown=False, variance=SIGMA**2, start=None, latent_prior=None,
+         tempering=0.0):
+    """An optimiser, made once, since tracing takes longer than running it; by default its likelihood is exact."""
     # Attributes that are uniform in [-1, 1].
     prior = AttributePrior(-np.ones(ATTRIBUTES), np.zeros(ATTRIBUTES), np.ones(ATTRIBUTES), np.eye(ATTRIBUTES) / 3)
-    return LatentOptimizer(generator, Energy(variance), config, latent_size=LATENTS, attribute_size=ATTRIBUTES,
-                           attribute_prior=prior if unknown else None, start=start, prior=latent_prior)
+    return LatentOptimizer(generator, Energy(variance, tempering), config, latent_size=LATENTS,
+                           attribute_size=ATTRIBUTES, attribute_prior=prior if unknown else None, start=start,
+                           prior=latent_prior)
 
 
 def numbers(result):
@@ -200,7 +202,7 @@ def test_a_start_that_is_right_saves_work(layered):
 @pytest.mark.parametrize("unknown", [False, True])
 def test_an_example_by_itself_equals_that_example_in_a_batch(layered, unknown):
     images, _, attributes = pictures(layered, 16, noise=SIGMA)
-    optimizer = make(layered, OptimizerConfig(iterations=25), unknown=True)
+    optimizer = make(layered, OptimizerConfig(evaluations=25), unknown=True)
 
     def run(rows):
         if unknown:
@@ -311,9 +313,40 @@ def test_samples_of_completion_are_draws_from_the_posterior_of_a_linear_gaussian
 
 
 @pytest.mark.slow
+@COORDINATES
+def test_from_latents_at_hand_the_best_and_the_samples_are_the_same(linear, prior, start):
+    images, _, attributes = pictures(linear, 3, noise=SIGMA)
+    observed, seeds = half_observed(3), np.arange(6, dtype=np.int32).reshape(3, 2)
+    optimizer = make(linear, OptimizerConfig(evaluations=6), unknown=True, start=start, latent_prior=prior,
+                     tempering=9.0)
+    whole = numbers(optimizer.complete(images, observed, attributes, seeds=seeds, samples=2))
+    latents = whole["latents"][:, 0]
+    quick = numbers(optimizer.complete(images, observed, attributes, seeds=seeds, samples=2, latents=latents))
+    assert (quick["evaluations"][:, 0] == 0).all() and (quick["evaluations"][:, 1:] > 0).all()
+    for name in ("latents", "images", "energy", "attributes"):
+        np.testing.assert_allclose(quick[name], whole[name], rtol=1e-4, atol=1e-5, err_msg=name)
+    with pytest.raises(ValueError, match="need the attributes"):
+        optimizer.complete(images, observed, latents=latents)
+
+
+@COORDINATES
+def test_a_tempered_result_is_the_posterior_of_a_larger_variance(linear, prior, start):
+    """Half is hidden: lambda is 5.5 times as large as the variance."""
+    images, _, attributes = pictures(linear, 3, noise=SIGMA)
+    found = numbers(make(linear, start=start, latent_prior=prior, tempering=9.0).infer(
+        images, attributes, half_observed(3)))
+    factor = 5.5
+    shrunk = Linear()
+    shrunk.weights, shrunk.effects, shrunk.offset = (
+        part / np.float32(factor**0.5) for part in (linear.weights, linear.effects, linear.offset))
+    expected, _ = posterior(shrunk, images / factor**0.5, attributes, half_observed(3), prior)
+    np.testing.assert_allclose(found["latents"], expected, atol=2e-2)
+
+
+@pytest.mark.slow
 def test_samples_differ_by_seed_and_number_and_repeat(layered):
     images, _, attributes = pictures(layered, 2)
-    optimizer = make(layered, OptimizerConfig(iterations=20))
+    optimizer = make(layered, OptimizerConfig(evaluations=20))
     first, again = (numbers(optimizer.complete(images, half_observed(2), attributes, samples=2)) for _ in range(2))
     assert first["images"].shape == (2, 3, SIZE, SIZE, 3)
     np.testing.assert_allclose(first["images"], again["images"], atol=1e-5)
@@ -323,7 +356,7 @@ def test_samples_differ_by_seed_and_number_and_repeat(layered):
 @pytest.mark.slow
 def test_editing_without_a_change_gives_back_the_picture(layered):
     images, _, attributes = pictures(layered, 3, noise=SIGMA)
-    done = numbers(make(layered, OptimizerConfig(iterations=10)).edit(images, attributes, attributes))
+    done = numbers(make(layered, OptimizerConfig(evaluations=10)).edit(images, attributes, attributes))
     np.testing.assert_allclose(done["images"], images, atol=1e-5)
 
 
@@ -392,6 +425,7 @@ def test_a_generator_that_does_not_fit_is_refused(generator, message):
 def test_configuration_round_trips_and_is_checked():
     config = OptimizerConfig(memory=3)
     assert OptimizerConfig.from_json(config.to_json()) == config
+    assert OptimizerConfig.from_json('{"iterations": 7}') == OptimizerConfig(evaluations=7)  # of older files
     with pytest.raises(ConfigError, match="method='newton'"):
         OptimizerConfig(method="newton")
     with pytest.raises(ConfigError, match="patience=0: expected at least 1"):

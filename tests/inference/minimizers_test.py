@@ -16,8 +16,8 @@ def graph(minimizer, **fixed):
         lambda start: minimizer(evaluate, start, **fixed, **more))(start)
 
 
-METHODS = {"adam": graph(minimizers.adam, iterations=1000, learning_rate=0.05),
-           "lbfgs": graph(minimizers.lbfgs, iterations=60)}
+METHODS = {"adam": graph(minimizers.adam, evaluations=1000, learning_rate=0.05),
+           "lbfgs": graph(minimizers.lbfgs, evaluations=60)}
 
 
 class Quadratic:
@@ -60,7 +60,7 @@ def test_a_quadratic_is_solved_in_every_row(method):
 
 def test_lbfgs_follows_a_curved_valley():
     start = tf.constant([[-1.2, 1.0], [2.0, -2.0], [0.0, 3.0]])
-    found = numbers(tf.function(minimizers.lbfgs)(rosenbrock, start, iterations=100))
+    found = numbers(tf.function(minimizers.lbfgs)(rosenbrock, start, evaluations=100))
     np.testing.assert_allclose(found.points, 1.0, atol=1e-2)
 
 
@@ -109,17 +109,17 @@ def test_a_row_that_is_not_finite_is_reported_and_poisons_no_other(method):
 
 def test_energies_never_rise_with_more_turns():
     start = tf.constant([[-1.2, 1.0], [2.0, -2.0]])
-    run = tf.function(lambda turns: minimizers.lbfgs(rosenbrock, start, iterations=turns).energies)
+    run = tf.function(lambda turns: minimizers.lbfgs(rosenbrock, start, evaluations=turns).energies)
     energies = np.array([run(tf.constant(turns)) for turns in range(1, 40)])
     assert (np.diff(energies, axis=0) <= 0).all()
 
 
 def test_reasons_to_stop():
     problem = Quadratic(2)
-    assert (minimizers.lbfgs(problem, tf.zeros([2, 6]), iterations=3).stopped == LIMIT).numpy().all()
+    assert (minimizers.lbfgs(problem, tf.zeros([2, 6]), evaluations=3).stopped == LIMIT).numpy().all()
     # A gradient that points the wrong way: no step lowers the energy.
     found = minimizers.lbfgs(lambda p, rows: (problem(p, rows)[0], -problem(p, rows)[1]), tf.zeros([2, 6]),
-                             iterations=50)
+                             evaluations=50)
     assert (found.stopped == NO_DESCENT).numpy().all()
     np.testing.assert_array_equal(found.points, tf.zeros([2, 6]))
 
@@ -131,7 +131,7 @@ def test_a_step_is_no_longer_than_allowed():
         points.append(p.numpy())
         return Quadratic(2)(p, rows)
 
-    minimizers.lbfgs(recording, 100.0 * tf.ones([2, 6]), iterations=3, longest_step=0.5)
+    minimizers.lbfgs(recording, 100.0 * tf.ones([2, 6]), evaluations=3, longest_step=0.5)
     assert np.linalg.norm(np.diff(points, axis=0), axis=-1).max() <= 0.5 + 1e-4
 
 

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import pathlib
+import re
 import sys
 
 from absl import logging
@@ -46,7 +47,9 @@ def _sentence(error):
         if "OOM" in said or "allocat" in said:
             return f"there is not enough memory; use a smaller batch ({said})."
         return f"No space left on the disk; free some ({said})."
-    if isinstance(error, (errors.DataLossError, errors.OutOfRangeError)):
+    # Of tf.data, which counts; and of what reads checkpoints, whose errors have no kind.
+    counted = isinstance(error, errors.FailedPreconditionError) and "was expected to contain" in said
+    if counted or isinstance(error, (errors.DataLossError, errors.OutOfRangeError)) or type(error) is errors.OpError:
         return f"a file is damaged or cut; restore it, or make it anew ({said})."
     if isinstance(error, (errors.NotFoundError, errors.PermissionDeniedError)):
         return f"a file is missing or cannot be read or written ({said})."
@@ -55,11 +58,10 @@ def _sentence(error):
 
 def _first_line(error):
     """What happened, without where in the graph."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    # The first line of an error within a graph says only that there was one.
-    lines = [line for line in lines if line and not line.startswith(("Graph execution error", "Detected at node"))
-             and "source_info_str" not in line]
-    return lines[0].partition("\t [[")[0].rstrip(". ") if lines else type(error).__name__
+    lines = [re.sub(r"^\{\{.*?\}\} *|\s*\[\[.*|\s*\[Op:.*", "", line).strip() for line in str(error).splitlines()]
+    # The first lines of an error within a graph say only that there was one, and where.
+    places = ("Graph execution error", "Detected at node", "<stack traces", "File ", "Node: ", "Stack trace")
+    return next((line.rstrip(". ") for line in lines if line and not line.startswith(places)), type(error).__name__)
 
 
 def check_writable(path: str | os.PathLike, option: str) -> None:

@@ -24,14 +24,24 @@ def said(error, capsys):
     (tf.errors.OutOfRangeError, "damaged or cut"), (tf.errors.NotFoundError, "missing"),
     (tf.errors.PermissionDeniedError, "cannot be read or written")])
 def test_what_tensorflow_says_of_files_is_one_sentence(kind, words, capsys):
-    message = "Graph execution error:\n\nDetected at node x defined at (most recent call last):\nrun/ckpt-1; what\n"
+    message = ("Graph execution error:\n\nDetected at node x defined at (most recent call last):\n"
+               "<stack traces unavailable>\n{{function_node y}} run/ckpt-1; what\n\t [[{{node z}}]] [Op:w]\n")
     text = said(kind(None, None, message), capsys)
-    assert words in text and "run/ckpt-1; what" in text
+    assert words in text and "(run/ckpt-1; what)" in text
 
 
 def test_too_little_memory_is_not_a_full_disk(capsys):
     error = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[1,2]")
     assert "not enough memory; use a smaller batch" in said(error, capsys)
+
+
+def test_files_that_tensorflow_has_counted_or_not_named_are_damaged(capsys):
+    few = "Input dataset was expected to contain 4 elements but contained only 0 elements. [Op:IteratorGetNext] name: "
+    assert "damaged" in said(tf.errors.FailedPreconditionError(None, None, few), capsys)
+    # As the reader of checkpoints raises it.
+    assert "damaged" in said(tf.errors.OpError(None, None, "not an sstable (bad magic number)", 15), capsys)
+    with pytest.raises(tf.errors.FailedPreconditionError), clear_errors():
+        raise tf.errors.FailedPreconditionError(None, None, "Could not find variable x")
 
 
 @pytest.mark.parametrize("kind", [json_format.ParseError, text_format.ParseError, DecodeError])

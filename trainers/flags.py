@@ -10,6 +10,7 @@
 import codecs
 import dataclasses
 import inspect
+import json
 import math
 import os
 import re
@@ -19,6 +20,7 @@ import typing
 from collections.abc import Callable
 
 from absl import app, flags, logging
+from google.protobuf import json_format
 
 from attr2image_tf import data, runtime
 from attr2image_tf.config import RunConfig, choices_of
@@ -262,8 +264,7 @@ def load_dataset(values) -> data.AttributeDataset:
     """The data set that the flags name."""
     entry = data.ENTRIES.get(values.dataset)
     name = f"{entry.name}:{values[entry.flag].value}" if entry is not None and entry.flag else values.dataset
-    return data.load(name, image_size=values.image_size, source_dir=values.data_dir,
-                     prepared_dir=values.prepared_dir)
+    return _open(name, values.image_size, values)
 
 
 def load_run_dataset(values, run: RunConfig, schema: data.AttributeSchema, image_size: int | None = None
@@ -273,11 +274,19 @@ def load_run_dataset(values, run: RunConfig, schema: data.AttributeSchema, image
     Raises:
         ValueError: the files that the flags name are of other attributes, or other pictures.
     """
-    dataset = data.load(run.dataset, image_size=image_size or run.model.image_size, source_dir=values.data_dir,
-                        prepared_dir=values.prepared_dir)
+    dataset = _open(run.dataset, image_size or run.model.image_size, values)
     if dataset.schema.names != schema.names:
         raise ValueError(f"data set {dataset.name!r} has {len(dataset.schema)} attributes, the run {len(schema)}, or "
                          "others; name the files that the run was trained on.")
     if image_size in (None, run.model.image_size):
         run.check_dataset(dataset.fingerprint)
     return dataset
+
+
+def _open(name, image_size, values):
+    try:
+        return data.load(name, image_size=image_size, source_dir=values.data_dir, prepared_dir=values.prepared_dir)
+    except (KeyError, json.JSONDecodeError, json_format.ParseError) as error:
+        # What stands beside the pictures is cut or lost.
+        raise ValueError(f"data set {name!r} cannot be opened, its prepared files are damaged ({type(error).__name__}: "
+                         f"{str(error).splitlines()[0]}); delete them and prepare it again.") from error

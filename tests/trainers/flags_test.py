@@ -1,10 +1,13 @@
 """A flag a field: what a configuration says is what the command line takes."""
 
 import dataclasses
+import json
 import pathlib
+import types
 
 import pytest
 from absl import flags as absl_flags
+from google.protobuf import json_format
 
 from attr2image_tf.config import Config, ConfigError, choice
 from trainers import flags
@@ -126,3 +129,16 @@ def test_what_no_flag_can_be_is_refused_before_the_main_begins(parse, given, mes
     with pytest.raises(ValueError, match=message):
         parse(given, check=True)
     parse("--kitchen_warmth=2", "--kitchen_door=x", check=True)
+
+
+@pytest.mark.parametrize("error", [KeyError("schema"), json.JSONDecodeError("Expecting value", "", 0),
+                                   json_format.ParseError("line 1")])
+def test_a_prepared_set_that_is_damaged_is_named(monkeypatch, error):
+    def load(*_, **__):
+        raise error
+
+    monkeypatch.setattr(flags.data, "load", load)
+    values = types.SimpleNamespace(dataset="folder:prepared/shoes", image_size=32, data_dir=None, prepared_dir=None)
+    with pytest.raises(ValueError, match="data set 'folder:prepared/shoes' cannot be opened, .* again") as said:
+        flags.load_dataset(values)
+    assert "\n" not in str(said.value)

@@ -119,7 +119,7 @@ def clear_decoding():
     except UnidentifiedImageError as error:
         # Its own text names an object in memory.
         raise ValueError("does not decode (it is in no known format)") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except reading.UNREADABLE as error:
         raise ValueError(f"does not decode ({error})") from error
 
 

@@ -3,13 +3,32 @@
 import functools
 import io
 import os
+import struct
+import warnings
+import zlib
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from attr2image_tf import files
 
+# What Pillow says of EXIF blocks, of which the orientation alone is wanted.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
+# What Pillow raises for a file that is damaged, whichever of its parts comes upon it.
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, AttributeError, ArithmeticError,
+              struct.error, zlib.error, Image.DecompressionBombError)
+# Pixels of a raw file are not developed; what Pillow reads of some is a small preview.
+_RAW = (".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw")
+# Without a plug-in Pillow reads none of these; an extra brings it.
+_PHONES = (".heic", ".heif")
+# How a picture is turned that has an orientation of EXIF, 2 to 8.
+_TURNS = (Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_180, Image.Transpose.FLIP_TOP_BOTTOM,
+          Image.Transpose.TRANSPOSE, Image.Transpose.ROTATE_270, Image.Transpose.TRANSVERSE,
+          Image.Transpose.ROTATE_90)
+_ORIENTATION = 0x0112
+# Levels by which a profile may differ from sRGB and be taken for it.
+_SRGB_WITHIN = 2
 # Above this a file of a few kilobytes can unfold into gigabytes.
 LARGEST_PIXELS = 100_000_000
 
@@ -42,6 +61,10 @@ def decode(content: Callable[[], bytes], name: str | os.PathLike) -> np.ndarray:
 
 
 def _decode(content, name, convert):
+    ending = os.path.splitext(os.fspath(name))[1].lower()
+    if ending in _RAW:
+        raise PictureError(f"{os.fspath(name)!r} is a raw file, which is not developed here; save it as JPEG, PNG or "
+                           "TIFF.")
     try:
         with Image.open(io.BytesIO(content())) as picture:
             if picture.width * picture.height > LARGEST_PIXELS:
@@ -52,8 +75,10 @@ def _decode(content, name, convert):
         raise
     except UnidentifiedImageError:
         # Its own text names an object in memory.
-        raise PictureError(f"{os.fspath(name)!r} cannot be read as a picture (it is in no known format).") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        hint = ('; pip install "attr2image-tf[heic]" brings what reads it' if ending in _PHONES else "")
+        raise PictureError(f"{os.fspath(name)!r} cannot be read as a picture (it is in no known format{hint}"
+                           ").") from None
+    except UNREADABLE as error:
         raise PictureError(f"{os.fspath(name)!r} cannot be read as a picture ({error}).") from None
 
 
@@ -81,8 +106,41 @@ def upright(picture: Image.Image) -> Image.Image:
     # Of a TIFF also the bits that are used, and whether 0 is black.
     if picture.mode in ("I", "F") or deep and (tags.get(258, (16,)) != (16,) or tags.get(262, 1) != 1):
         raise ValueError("its pixels are of another kind than 8 or 16 bits a channel; save it as PNG or JPEG")
-    picture = ImageOps.exif_transpose(picture)
+    # Pillow turns a TIFF itself when it loads it.
+    picture.load()
+    orientation = 1 if picture.format == "TIFF" else _orientation(picture)
+    picture = picture.transpose(_TURNS[orientation - 2]) if orientation > 1 else picture
     return Image.fromarray((np.asarray(picture) / 257.0).round().astype(np.uint8)) if deep else picture
+
+
+def _orientation(picture):
+    """The orientation of a picture's EXIF block, 1 to 8; 1 where there is none. What else is broken there counts for
+    nothing."""
+    # Pillow reads a whole block, or nothing of it.
+    if block := picture.info.get("exif"):
+        found = _entry(block.removeprefix(b"Exif\0\0"), _ORIENTATION)
+    else:
+        try:
+            found = picture.getexif().get(_ORIENTATION)
+        except UNREADABLE:
+            found = None
+    return found if found in range(1, 9) else 1
+
+
+def _entry(block, tag):
+    """The number that a tag has in the first directory of an EXIF block, which is that of a TIFF file; or None."""
+    order = {b"II": "<", b"MM": ">"}.get(block[:2])
+    if order is None or len(block) < 8:
+        return None
+    start, = struct.unpack_from(order + "I", block, 4)
+    if start + 2 > len(block):
+        return None
+    count, = struct.unpack_from(order + "H", block, start)
+    for place in range(start + 2, min(start + 2 + 12 * count, len(block) - 11), 12):
+        found, kind = struct.unpack_from(order + "HH", block, place)
+        if found == tag and kind in (3, 4):
+            return struct.unpack_from(order + {3: "H", 4: "I"}[kind], block, place + 8)[0]
+    return None
 
 
 def as_seen(picture: Image.Image) -> Image.Image:
@@ -115,11 +173,14 @@ def _transform(profile, mode):
     """The transform of a mode's pixels into RGB, or None where there is nothing to do."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "sRGB" in (source.profile.profile_description or ""):
-            return None
-        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+        transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
     except (ImageCms.PyCMSError, OSError):
         return None
+    # By what it does: names of profiles are anything, "sRGB" among them.
+    levels = np.linspace(0, 255, 9).round().astype(np.uint8)
+    colours = Image.fromarray(np.stack(np.meshgrid(levels, levels, levels), -1).reshape(27, 27, 3)).convert(mode)
+    change = np.subtract(ImageCms.applyTransform(colours, transform), colours.convert("RGB"), dtype=np.int16)
+    return transform if np.abs(change).max() > _SRGB_WITHIN else None
 
 
 def _opacity(picture):

@@ -1,14 +1,24 @@
 """Pictures of any size: the square that a model sees, and the way back into the whole picture."""
 
+import abc
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
 
 from attr2image_tf import pixels
 
+# A change fades out over this share of the side, so that no seam is seen.
+FEATHER = 0.1
+# The ellipse that a face fills of its region: half its width and height, and its middle from the top, in shares of the
+# side; and over what share of it a neighbour's change fades out.
+_FACE, _FACE_MIDDLE, _FACE_EDGE = (0.32, 0.46), 0.52, 0.15
+# Pixels that are changed at a time.
+_BAND_PIXELS = 1_000_000
 
-class Region:
+
+class Region(abc.ABC):
     """What a model sees of a picture: how it is cut out, and the way back. `Square` and `TurnedSquare` are such."""
 
     def check(self, height: int, width: int):
@@ -50,43 +60,62 @@ class Region:
                              f"{self}.")
         return observed
 
-    def put_back(self, picture: np.ndarray, before: np.ndarray, after: np.ndarray, hidden=None) -> np.ndarray:
+    def put_back(self, picture: np.ndarray, before: np.ndarray, after: np.ndarray, hidden=None,
+                 others: Sequence["Region"] = ()) -> np.ndarray:
         """The whole picture with the region changed as a model changed its small copy.
 
         What is added is the enlarged difference of the two small pictures, so that detail which the model never saw
-        stays; in a turned square it fades out towards the edge. What was hidden is replaced by the enlarged result
-        itself.
+        stays; it fades out towards the region's edge, but where that is the picture's. What was hidden is replaced by
+        the enlarged result itself. A grey picture stays grey.
 
         Args:
             picture: uint8 [H, W, 3].
             before: uint8 [size, size, 3], from `cut`.
             after: uint8 [size, size, 3], the model's.
             hidden: bool [H, W], or None.
+            others: regions of other faces, which are kept off.
 
         Returns:
             uint8 [H, W, 3].
         """
-        place, weight = self._place(*picture.shape[:2])
         after = after.astype(np.float32)
         difference = after - before
         if hidden is not None:
             # Nothing of what replaces the hidden part may leak over its edge.
             difference[self.touched(hidden, len(before))] = 0.0
-        changed = picture[place] + weight * self._enlarged(difference, place)
-        if hidden is not None:
-            inside = hidden[place][..., np.newaxis] & (weight > 0.0)
-            changed = np.where(inside, self._enlarged(after, place), changed)
         result = picture.copy()
-        result[place] = np.clip(np.rint(changed), 0, 255).astype(np.uint8)
+        rows, columns = self._place(*picture.shape[:2])
+        grey = is_grey(picture[rows, columns])
+        height = max(1, _BAND_PIXELS // max(1, columns.stop - columns.start))
+        # A band at a time: as floats all of a large photo would take gigabytes.
+        for top in range(rows.start, rows.stop, height):
+            place = slice(top, min(top + height, rows.stop)), columns
+            weight = self._weight(place, *picture.shape[:2])[..., np.newaxis]
+            for other in others:
+                weight = weight * (1.0 - other.core(place)[..., np.newaxis])
+            changed = picture[place] + weight * self._enlarged(difference, place)
+            if hidden is not None:
+                inside = hidden[place][..., np.newaxis] & (weight > 0.0)
+                changed = np.where(inside, self._enlarged(after, place), changed)
+            changed = np.clip(np.rint(changed), 0, 255).astype(np.uint8)
+            result[place] = as_grey(changed) if grey else changed
         return result
 
-    def _place(self, height, width):
-        """Slices of a picture around the region, and how much of a change each pixel there gets: float or [h, w, 1]."""
-        raise NotImplementedError(f"{type(self).__name__} does not define _place.")
+    @abc.abstractmethod
+    def core(self, place: tuple[slice, slice]) -> np.ndarray:
+        """How far pixels of a place lie within the ellipse that a face fills of the region: float32 [h, w], 0 to 1."""
 
+    @abc.abstractmethod
+    def _place(self, height, width):
+        """Slices of a picture around the region."""
+
+    @abc.abstractmethod
+    def _weight(self, place, height, width):
+        """How much of a change each pixel of a place gets, float32 [h, w]."""
+
+    @abc.abstractmethod
     def _enlarged(self, values, place):
         """A small picture float32 [size, size, 3] on the pixels of a place, float32 [h, w, 3]."""
-        raise NotImplementedError(f"{type(self).__name__} does not define _enlarged.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,14 +165,58 @@ class Square(Region):
     def _box(self):
         return self.left, self.top, self.left + self.side, self.top + self.side
 
+    def core(self, place):
+        y, x = pixel_middles(place)
+        return in_face((x - self.left) / self.side - 0.5, ((y - self.top) / self.side)[:, np.newaxis] - 0.5)
+
     def _place(self, height, width):
-        return (slice(self.top, self.top + self.side), slice(self.left, self.left + self.side)), np.float32(1.0)
+        return slice(self.top, self.top + self.side), slice(self.left, self.left + self.side)
+
+    def _weight(self, place, height, width):
+        def along(middles, start, length):
+            before = middles - start if start > 0 else np.full_like(middles, np.inf)
+            behind = start + self.side - middles if start + self.side < length else np.full_like(middles, np.inf)
+            return np.minimum(before, behind) / self.side
+
+        y, x = pixel_middles(place)
+        return faded(np.minimum(along(y, self.top, height)[:, np.newaxis], along(x, self.left, width)))
 
     def _enlarged(self, values, place):
-        return enlarged(values, self.side)
+        rows, _ = place
+        scale = len(values) / self.side
+        box = (0, (rows.start - self.top) * scale, len(values), (rows.stop - self.top) * scale)
+        size = self.side, rows.stop - rows.start
+        return np.stack([np.asarray(Image.fromarray(values[..., channel]).resize(
+            size, Image.Resampling.BICUBIC, box=box)) for channel in range(3)], -1)
 
 
-def enlarged(values: np.ndarray, side: int) -> np.ndarray:
-    """A picture float32 [size, size, 3] scaled to float32 [side, side, 3], bicubic."""
-    return np.stack([np.asarray(Image.fromarray(values[..., channel]).resize((side, side), Image.Resampling.BICUBIC))
-                     for channel in range(3)], -1)
+def pixel_middles(place: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
+    """y and x of the middles of the pixels of a place, float32."""
+    return tuple(np.arange(each.start, each.stop, dtype=np.float32) + np.float32(0.5) for each in place)
+
+
+def faded(to_edge: np.ndarray) -> np.ndarray:
+    """How much of a change a pixel gets, float32, from its way to the region's edge in shares of the side."""
+    share = np.clip(to_edge / np.float32(FEATHER), 0.0, 1.0).astype(np.float32)
+    return share * share * (3.0 - 2.0 * share)
+
+
+def in_face(across: np.ndarray, down: np.ndarray) -> np.ndarray:
+    """How far places of a region lie within the ellipse of its face: float32 in [0, 1].
+
+    Args:
+        across, down: in shares of the side, from the region's middle.
+    """
+    (width, height), middle = _FACE, _FACE_MIDDLE - 0.5
+    distance = np.sqrt(np.square(across / width) + np.square((down - middle) / height))
+    return np.clip((1.0 + _FACE_EDGE - distance) / _FACE_EDGE, 0.0, 1.0).astype(np.float32)
+
+
+def is_grey(picture: np.ndarray) -> bool:
+    """Whether all pixels [H, W, 3] are grey."""
+    return bool((picture[..., :1] == picture).all())
+
+
+def as_grey(picture: np.ndarray) -> np.ndarray:
+    """uint8 [H, W, 3] of the same light (Rec. 601), without colour."""
+    return np.repeat(np.asarray(Image.fromarray(picture).convert("L"))[..., np.newaxis], 3, -1)

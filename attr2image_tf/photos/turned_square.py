@@ -5,12 +5,17 @@ import dataclasses
 import numpy as np
 from PIL import Image
 
-from attr2image_tf.photos.square import Region, Square, enlarged
+from attr2image_tf.photos.square import Region, Square, faded, in_face, pixel_middles
 
-# A change fades out over this share of the side, so that no seam is seen.
-FEATHER = 0.1
 # Sides of the picture. Of a larger square most would be invented.
 LARGEST_SIDE = 4
+# A square so many times as large as it will be is first made smaller by whole pixels: what the filter then still has to
+# do looks the same, and does not grow with the photo.
+_ENOUGH = 8
+# Bicubic by another kernel than a turn's, which overshoots, goes up to this side; what is left is smooth.
+_LARGEST_STEP = 1024
+# Pixels by which a small picture goes on beyond its edge, for bicubic interpolation.
+_BORDER = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,8 +63,16 @@ class TurnedSquare(Region):
 
     def cut(self, picture, size, hidden=None):
         if hidden is None or not hidden.any():
+            region, picture = self._smaller(size, picture)
+            if region != self:
+                return region.cut(picture, size)
             upright = self._channels(picture, size)
             return self._upright(size).cut(_uint8(upright), size)
+        region, shown, share, covered = self._smaller(size, np.where(hidden[..., np.newaxis], np.uint8(0), picture),
+                                                      np.where(hidden, np.uint8(0), np.uint8(255)), hidden)
+        if region != self:
+            visible = np.maximum(share, 1)[..., np.newaxis] / np.float32(255)
+            return region.cut(np.clip(np.rint(shown / visible), 0, 255).astype(np.uint8), size, covered)
         visible = np.float32(~hidden)
         # Where none of the nearest four pixels is hidden, the weights of the visible ones are at least 0.93 together.
         weight = np.maximum(self._sampled(visible, size, Image.Resampling.BICUBIC), 0.9)
@@ -67,9 +80,15 @@ class TurnedSquare(Region):
         return self._upright(size).cut(_uint8(upright), size, self._covered(hidden, size))
 
     def touched(self, hidden, size):
+        region, hidden = self._smaller(size, hidden)
+        if region != self:
+            return region.touched(hidden, size)
         return self._upright(size).touched(self._covered(hidden, size), size)
 
     def share(self, values, size):
+        region, values = self._smaller(size, np.asarray(values, np.float32))
+        if region != self:
+            return region.share(values, size)
         return self._upright(size).share(self._sampled(values, size, Image.Resampling.BILINEAR), size)
 
     def as_json(self):
@@ -108,25 +127,47 @@ class TurnedSquare(Region):
         start = np.array([self.x - left, self.y - top]) - (across + down) * count / 2
         return _transformed(part, (count, count), across, down, start, resampling)
 
+    def core(self, place):
+        across, down = self._within(place)
+        return in_face(across, down)
+
     def _place(self, height, width):
         (left, top), (right, bottom) = self._around(self.side / 2)
-        place = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
-        y, x = (np.arange(each.start, each.stop, dtype=np.float32) + 0.5 for each in place)
+        return slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
+
+    def _weight(self, place, height, width):
+        across, down = self._within(place)
+        return faded(0.5 - np.maximum(abs(across), abs(down)))
+
+    def _within(self, place):
+        """Where the pixels of a place lie in the square: float32 [h, w] across and down, in shares of the side."""
+        y, x = pixel_middles(place)
         across, down = (np.float32(axis / self.side) for axis in self._axes())
         x, y = x - np.float32(self.x), y[:, np.newaxis] - np.float32(self.y)
-        to_edge = 0.5 - np.maximum(abs(across[0] * x + across[1] * y), abs(down[0] * x + down[1] * y))
-        weight = np.clip(to_edge / FEATHER, 0.0, 1.0)
-        return place, (weight * weight * (3.0 - 2.0 * weight))[..., np.newaxis]
+        return across[0] * x + across[1] * y, down[0] * x + down[1] * y
 
     def _enlarged(self, values, place):
-        count = max(1, round(self.side))
-        large = enlarged(values, count)
+        count = min(max(1, round(self.side)), _LARGEST_STEP)
+        values = np.stack([np.asarray(Image.fromarray(values[..., channel]).resize(
+            (count, count), Image.Resampling.BICUBIC)) for channel in range(3)], -1)
+        values = np.pad(values, ((_BORDER, _BORDER), (_BORDER, _BORDER), (0, 0)), "edge")
         (height, width), (top, left) = ([each.stop - each.start for each in place], [each.start for each in place])
         # The inverse of a turn is its transpose.
         across, down = self._axes().T * count / self.side
-        start = count / 2 + (left - self.x) * across + (top - self.y) * down
-        return np.stack([_transformed(large[..., channel], (width, height), across, down, start,
+        start = count / 2 + _BORDER + (left - self.x) * across + (top - self.y) * down
+        return np.stack([_transformed(values[..., channel], (width, height), across, down, start,
                                       Image.Resampling.BICUBIC) for channel in range(3)], -1)
+
+    def _smaller(self, size, *arrays):
+        """The same square of a picture made smaller, where it is much larger than it will be, and what is left of
+        arrays [H, W, ...] of the picture around it: pixels by their mean, bools where any is True."""
+        factor = int(self.side // (_ENOUGH * size))
+        if factor < 2:
+            return self, *arrays
+        (left, top), (right, bottom) = self._around(self.side * (0.5 + 4 / size))
+        left, top = max(left, 0), max(top, 0)
+        region = TurnedSquare((self.x - left) / factor, (self.y - top) / factor, self.side / factor, self.angle)
+        return region, *(_reduced(array[top:bottom, left:right], factor) for array in arrays)
 
     def _axes(self):
         """What a step to the right and one downwards in the square are in the picture, each x and y, of length 1."""
@@ -145,6 +186,15 @@ def _transformed(values, size, across, down, start, resampling):
     """Numbers [H, W] float32 sampled at start + i * across + j * down for pixel i, j of a picture of a size."""
     coefficients = (across[0], down[0], start[0], across[1], down[1], start[1])
     return np.asarray(Image.fromarray(values).transform(size, Image.Transform.AFFINE, coefficients, resampling))
+
+
+def _reduced(values, factor):
+    """Means of factor x factor pixels of [H, W] or [H, W, 3]; of bools whether any is True."""
+    if values.dtype == bool:
+        height, width = values.shape
+        whole = np.pad(values, ((0, -height % factor), (0, -width % factor)))
+        return whole.reshape(whole.shape[0] // factor, factor, -1, factor).any((1, 3))
+    return np.asarray(Image.fromarray(np.ascontiguousarray(values)).reduce(factor))
 
 
 def _uint8(values):

@@ -1,11 +1,14 @@
 """Laws of squares cut from pictures and put back."""
 
+import struct
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from attr2image_tf.photos.reading import PictureError, read, read_hidden
 from attr2image_tf.photos.square import Square
+from attr2image_tf.photos.turned_square import TurnedSquare
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +33,59 @@ def test_nothing_changed_gives_back_the_picture(picture):
     np.testing.assert_array_equal(SQUARE.put_back(picture, small, small), picture)
 
 
-def test_a_constant_change_is_added_inside_and_nowhere_else(picture):
-    dim = picture // 2
-    small = SQUARE.cut(dim, 16)
-    expected = dim.copy()
-    expected[3:36, 7:40] += 20
-    np.testing.assert_array_equal(SQUARE.put_back(dim, small, small + np.uint8(20)), expected)
+def test_a_change_is_added_inside_and_fades_out_where_the_picture_goes_on(picture):
+    photo = np.full((400, 600, 3), 100, np.uint8)
+    for square, open_edges in ((Square(70, 30, 300), "left right top bottom"), (Square(0, 30, 300), "right top bottom"),
+                               (Square.central(400, 600), "left right")):
+        small = square.cut(photo, 16)
+        change = square.put_back(photo, small, small + np.uint8(50)).astype(int) - photo
+        inner = change[square.top:square.top + square.side, square.left:square.left + square.side, 0]
+        outside = change.copy()
+        outside[square.top:square.top + square.side, square.left:square.left + square.side] = 0
+        assert not outside.any()
+        assert (inner[len(inner) // 4:-len(inner) // 4, len(inner) // 4:-len(inner) // 4] == 50).all()
+        middle = len(inner) // 2
+        edges = {"left": inner[middle, 0], "right": inner[middle, -1], "top": inner[0, middle],
+                 "bottom": inner[-1, middle]}
+        assert {name for name, edge in edges.items() if edge <= 3} == set(open_edges.split())
+        assert {edge for name, edge in edges.items() if name not in open_edges} <= {50}
+        assert max(np.abs(np.diff(inner, axis=axis)).max() for axis in (0, 1)) <= 4
+
+
+def test_a_grey_picture_stays_grey_and_neighbours_are_kept_off():
+    photo = np.full((200, 400, 3), 100, np.uint8)
+    left, right = TurnedSquare(150.0, 100.0, 180.0), TurnedSquare(250.0, 100.0, 180.0)
+    after = np.full((16, 16, 3), (200, 100, 50), np.uint8)
+    result = left.put_back(photo, left.cut(photo, 16), after, others=[right])
+    assert (result == result[..., :1]).all() and result[100, 110, 0] > 105
+    # The neighbour's face has its middle at 250, and reaches to 0.32 of a side from there.
+    assert (result[104, 195:305] == 100).all()
+    coloured = photo.copy()
+    coloured[0, 0] = 1, 2, 3
+    assert (left.put_back(coloured, left.cut(photo, 16), after)[100, 110] != 100).any()
+    beside = Square(60, 10, 180)
+    kept = beside.put_back(photo, beside.cut(photo, 16), after, others=[Square(160, 10, 180)])
+    assert (kept[104, 195:240] == 100).all() and (kept[100, 100] > 105).all()
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+@pytest.mark.parametrize("angle", [0.0, 30.0])
+def test_a_large_square_is_cut_as_a_small_one_of_the_same_picture(hidden, angle):
+    rows, columns = np.mgrid[:2000, :1600] / 2000.0
+    photo = np.stack([128 + 100 * np.sin(9 * rows + 5 * columns), 255 * rows, 255 * columns], -1).astype(np.uint8)
+    region = TurnedSquare(800.0, 1000.0, 1300.0, angle)
+    mask = np.zeros(photo.shape[:2], bool)
+    mask[700:900, 500:1100] = hidden
+    small = region.cut(photo, 16, mask)
+    exact = TurnedSquare(80.0, 100.0, 130.0, angle).cut(np.asarray(Image.fromarray(photo).reduce(10)), 16)
+    touched = region.touched(mask, 16)
+    assert touched.any() == hidden and not touched.all()
+    assert np.abs(small.astype(int) - exact)[~touched].max() <= 6
+    assert np.abs(region.share(mask, 16) - (touched * region.share(mask, 16))).max() == 0.0
+    if hidden:
+        black, white = (region.cut(np.where(mask[..., np.newaxis], np.uint8(level), photo), 16, mask)
+                        for level in (0, 255))
+        np.testing.assert_array_equal(black[~touched], white[~touched])
 
 
 def test_what_was_hidden_is_replaced_and_the_rest_kept(picture):
@@ -128,3 +178,39 @@ def test_a_bomb_is_refused_before_it_unfolds(tmp_path):
     Image.new("1", (20_000, 10_000)).save(tmp_path / "bomb.png")
     with pytest.raises(PictureError, match="bomb.png'.*(20000 x 10000|200000000)"):
         read(tmp_path / "bomb.png")
+
+
+def broken_exif(orientation, **others):
+    """A block with an orientation, and a rational of nothing below zero: its parts are -1 / 0."""
+    entries = [(0x0112, 3, 1, struct.pack("<HH", orientation, 0)), (0x011A, 10, 1, struct.pack("<I", 38))]
+    table = b"".join(struct.pack("<HHI", tag, kind, count) + value for tag, kind, count, value in entries)
+    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries)) + table + bytes(4) + struct.pack("<ii", -1, 0)
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png", "webp"])
+def test_a_broken_entry_beside_the_orientation_counts_for_nothing(tmp_path, kind):
+    levels = np.kron(np.array([[40, 90], [140, 220], [10, 250]], np.uint8), np.ones((16, 16), np.uint8))
+    picture = Image.fromarray(np.repeat(levels[..., np.newaxis], 3, -1))
+    for orientation, turns in ((6, -1), (3, 2), (8, 1)):
+        picture.save(tmp_path / f"a.{kind}", exif=broken_exif(orientation))
+        expected = np.rot90(np.asarray(picture), turns).astype(int)
+        np.testing.assert_allclose(read(tmp_path / f"a.{kind}")[8::16, 8::16], expected[8::16, 8::16], atol=6)
+
+
+def test_a_damaged_exif_block_is_no_reason_not_to_read_a_picture(tmp_path):
+    random, picture = np.random.default_rng(0), Image.fromarray(np.full((8, 8, 3), 90, np.uint8))
+    for number in range(300):
+        block = bytearray(broken_exif(6))
+        for place in random.integers(6, len(block), 1 + number % 8):
+            block[place] = random.integers(0, 256)
+        picture.save(tmp_path / "a.jpg", exif=bytes(block[:random.integers(8, len(block) + 1)]))
+        assert (np.abs(read(tmp_path / "a.jpg").astype(int) - 90) < 3).all()
+
+
+def test_raw_files_are_refused_by_name_and_phones_formats_name_what_reads_them(tmp_path):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.dng", "tiff")
+    with pytest.raises(PictureError, match="a.dng' is a raw file, which is not developed here; save it as JPEG"):
+        read(tmp_path / "a.dng")
+    (tmp_path / "a.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(PictureError, match="in no known format; pip install .*heic"):
+        read(tmp_path / "a.HEIC")

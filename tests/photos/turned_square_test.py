@@ -5,8 +5,8 @@ import pytest
 
 from attr2image_tf.data.lfw import files as lfw_files
 from attr2image_tf.photos import faces
-from attr2image_tf.photos.square import Square
-from attr2image_tf.photos.turned_square import FEATHER, TurnedSquare
+from attr2image_tf.photos.square import FEATHER, Square
+from attr2image_tf.photos.turned_square import TurnedSquare
 
 # One within its picture, one that reaches beyond it, one that is smaller than what the model sees of it.
 REGIONS = [TurnedSquare(48.3, 41.7, 40.5, 17.0), TurnedSquare(20.0, 60.2, 70.0, -130.0),

@@ -34,13 +34,19 @@ def as_path(text: str | os.PathLike) -> pathlib.Path:
         raise ValueError(f"{os.fspath(text)!r}: this home folder is not known; write the path without ~.") from None
 
 
-def shortened(name: str) -> str:
-    """A file's name, cut to what disks take where it is longer, with a sum of all of it in place of what is cut."""
-    if len(name.encode()) <= LONGEST_NAME:
+def shortened(name: str, room: int = 0) -> str:
+    """A file's name, cut to what disks take where it is longer, with a sum of all of it in place of what is cut.
+
+    Args:
+        name: without folders.
+        room: bytes that shall be left, for what will follow the name.
+    """
+    most = LONGEST_NAME - room
+    if len(name.encode()) <= most:
         return name
     stem, ending = os.path.splitext(name)
     mark = f"-{hashlib.sha256(name.encode()).hexdigest()[:10]}{ending}"
-    return stem.encode()[:LONGEST_NAME - len(mark.encode())].decode(errors="ignore") + mark
+    return stem.encode()[:most - len(mark.encode())].decode(errors="ignore") + mark
 
 
 def _end(name):

@@ -38,7 +38,7 @@ _CORRELATED = flags.DEFINE_bool("correlated", None,
                                 "not, they are as if nothing had been requested. By default they do in samples and "
                                 "layers, and stay in a progression, which shows one attribute alone.")
 _VARIED = flags.DEFINE_bool("varied", True,
-                            "Draw the attributes that are not requested as examples have them, anew for each picture of "
+                            "Draw attributes that are not requested as examples have them, anew for each picture of "
                             "samples and layers (different people who all smile) and once for a progression; if not, "
                             "they are as expected.")
 _COUNT = flags.DEFINE_integer("count", 8, "Pictures a row.", lower_bound=2)

@@ -6,34 +6,31 @@
 
 Of every picture the central square (or --region: a square, or the faces that are found) is taken, scaled to the model's
 size, and its latents are found; its attributes too, unless --attributes gives them. --output gets for each picture
-NAME.png (input, reconstruction, result side by side), NAME_result.png (the whole picture at its own size, changed) and
-NAME.json (energies, attributes, where the region is), and sheet.png with the first of all. Each face of a photo with
-several has its own, NAME_1 and so on, the best first.
+NAME.png (input, reconstruction, result side by side), NAME_result.png (the whole picture at its own size, changed, with
+what its file says of date and camera; what was transparent is white) and NAME.json (energies, attributes, where the
+region is), and sheet.png with the first of all. Each face of a photo with several has its own, NAME_1 and so on, the
+best first, and NAME_result.png has all of them changed.
 """
 
-import json
 import sys
 import time
 
 from absl import flags, logging
 
-from attr2image_tf import pixels
 from attr2image_tf.client.local import LocalModels
 from attr2image_tf.data.folder.check import OTHERS, summary
 from attr2image_tf.errors import check_writable
-from attr2image_tf.files import as_path, write_text
-from attr2image_tf.inference.minimizers import STOP_REASONS
+from attr2image_tf.files import as_path
 from attr2image_tf.photos.hiding import parse_hidden
 from trainers.flags import define_path, define_paths, run
 from trainers.infer_flags import (
     NoFaceError,
     find_pictures,
     known_attributes,
-    name_results,
     parse_region,
-    result_paths,
 )
 from trainers.jobs import batches, read_jobs, solve
+from trainers.results import Results, name_results
 
 _MODELS = define_path("models", "models", "Folder of the exported models.")
 _IMAGES = define_paths("images", "A picture, or a folder of pictures with its subfolders.")
@@ -55,29 +52,7 @@ _CORRELATED = flags.DEFINE_bool("correlated", False, "Move the other attributes 
 _SEED = flags.DEFINE_integer("seed", 0, "Of the samples.", lower_bound=0, upper_bound=2**31 - 1)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Pictures at a time.", lower_bound=1)
 _OUTPUT = define_path("output", None, "Folder for the results.")
-SHEET_ROWS = 16
-
-
-def row(job, result):
-    """What a person compares, in a row of a sheet."""
-    return [job.shown(), *result.columns.values()]
-
-
-def write(job, result, schema, asked, output):
-    """Writes the three files of one picture."""
-    beside, whole, record = result_paths(output, job.name)
-    pixels.save(pixels.grid([row(job, result)], column_labels=["input", *result.columns],
-                            scale=max(1, 128 // len(job.small))), beside)
-    pixels.save(job.region.put_back(job.picture, job.small, result.image, job.hidden), whole)
-    deviations = (result.attributes - schema.mean) / schema.scale
-    attributes = {name: {"value": float(value), "standard_deviations": float(deviation)}
-                  for name, value, deviation in zip(schema.names, result.attributes, deviations, strict=True)}
-    write_text(record, json.dumps(
-        {"image": str(job.path), "region": job.region.as_json(), **job.about, **asked,
-         "energy": float(result.energy), "reconstruction_energy": float(result.reconstruction_energy),
-         "prior_energy": float(result.prior_energy), "iterations": int(result.iterations),
-         "evaluations": int(result.evaluations), "stopped": STOP_REASONS[result.stopped],
-         "attributes": attributes}, indent=2))
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Write over files of these names that this command did not write.")
 
 
 def main(values):
@@ -88,7 +63,9 @@ def main(values):
     searches = find_pictures(_IMAGES.value, output)
     tables = [each for each in (_HIDE.value, _ATTRIBUTES.value) if each and as_path(each).is_file()]
     parts = parse_region(_REGION.value, _FACE.value)
-    pictures = name_results(searches, output, tables, numbered=_REGION.value == ["face"] and _FACE.value is None)
+    numbered = _REGION.value == ["face"] and _FACE.value is None
+    pictures = name_results(searches, output, tables, numbered=numbered)
+    files = Results(output, list(pictures), numbered=numbered, overwrite=_OVERWRITE.value)
     hidden = parse_hidden(_HIDE.value)
     if _SAMPLES.value and not _HIDE.value:
         raise ValueError(f"samples={_SAMPLES.value}: other answers need --hide, which says what is asked.")
@@ -106,21 +83,18 @@ def main(values):
 
     for line in summary({OTHERS: [name for search in searches for name in search.others]}):
         logging.warning("%s", line)
-    started, done, rows, titles, left_out = time.monotonic(), set(), [], [], []
+    started, done, left_out = time.monotonic(), set(), []
     jobs = read_jobs(pictures, size, parts, hidden, known, left_out)
     for batch, left in batches(pictures, jobs, _BATCH_SIZE.value):
         results = solve(models, batch, change if _SET.value else None, _SAMPLES.value, _SEED.value)
         for job, result in zip(batch, results, strict=True):
-            write(job, result, schema, asked, output)
-            rows.append(row(job, result))
-            titles = ["input", *result.columns]
-        # A sheet for the eye, not an album.
-        rows = rows[:SHEET_ROWS]
-        pixels.save(pixels.grid(rows, column_labels=titles), output / "sheet.png")
+            files.write(job, result, schema, asked, hidden)
+        files.write_sheet()
         done |= {job.path for job in batch}
         seconds = time.monotonic() - started
         logging.info("%d of %d pictures, %.1f s each, %.0f s left.", len(done), len(pictures), seconds / len(done),
                      seconds / len(done) * left)
+    files.finish()
     if len(done) < len(pictures):
         print(f"{len(pictures) - len(done)} of {len(pictures)} pictures were left out; the log above names them.",
               file=sys.stderr)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import pathlib
-import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -60,39 +59,6 @@ def find_pictures(names, output) -> list[Search]:
     return searches
 
 
-def name_results(searches: Sequence[Search], output: pathlib.Path, inputs: Sequence, *, numbered: bool = False
-                 ) -> dict[str, pathlib.Path]:
-    """Pictures by the name of their results.
-
-    Args:
-        searches: of Search.
-        output: the folder of the results.
-        inputs: paths of other files that are read.
-        numbered: whether a picture may have several results, with _1, _2 and so on behind the name.
-
-    Raises:
-        ValueError: two files that will be written are one, or one is read.
-    """
-    pairs = [("_".join(pathlib.PurePosixPath(name).with_suffix("").parts), path)
-             for search in searches for name, path in search.pictures.items()]
-    results = [(repr(str(path)), result) for label, path in pairs for result in result_paths(output, label)]
-    inputs = [*(path for _, path in pairs), *inputs]
-    files.check_outputs([*results, ("the sheet of all", output / "sheet.png")], inputs)
-    if numbered:
-        _check_numbers(dict(pairs), output, inputs)
-    return dict(pairs)
-
-
-def _check_numbers(pictures, output, inputs):
-    """Refuses names that a numbered result of another picture may have; how many there are is not known yet."""
-    here = [pathlib.Path(path) for path in inputs if pathlib.Path(path).parent.resolve() == output.resolve()]
-    for name, path in [*pictures.items(), *((path.stem, path) for path in here)]:
-        numbered = re.fullmatch(r"(.+)_[1-9]\d*(_result)?", name)
-        if numbered and numbered[1] in pictures:
-            raise ValueError(f"{str(path)!r} has the name that the result of a face of "
-                             f"{str(pictures[numbered[1]])!r} may get; rename one of them, or give --face=1.")
-
-
 @dataclasses.dataclass(frozen=True)
 class Part:
     """What the model is to see of a picture, one of perhaps several.
@@ -143,11 +109,6 @@ def _faces(picture, number):
     return [Part(f"_{place}" if len(wanted) > 1 else "", found[place - 1].region,
                  {"face": {"number": place, "of": len(found), "box": np.round(found[place - 1].box, 2).tolist(),
                            "points": np.round(found[place - 1].points, 2).tolist()}}) for place in wanted]
-
-
-def result_paths(output: pathlib.Path, label: str) -> tuple[pathlib.Path, pathlib.Path, pathlib.Path]:
-    """The files of one picture: side by side, the whole picture, and what was found."""
-    return output / f"{label}.png", output / f"{label}_result.png", output / f"{label}.json"
 
 
 def known_attributes(text: str | None, schema, searches: Sequence[Search]) -> Callable:

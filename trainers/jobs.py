@@ -21,27 +21,28 @@ class Job:
     Attributes:
         name: text, of its results.
         path: the file.
-        picture: uint8 [H, W, 3].
         region: what the model sees of it.
         small: uint8 [size, size, 3], the region at the model's size.
-        hidden: bool [H, W], or None.
+        hiding: whether a part of it is hidden.
         observed: bool [size, size], False where any part of a pixel is hidden.
         attributes: float32 [A], or None where they are to be found.
         about: what the record says of the region.
+        others: regions of the picture that have jobs of their own.
     """
 
     name: str
     path: pathlib.Path
-    picture: np.ndarray
     region: Region
     small: np.ndarray
-    hidden: np.ndarray | None
+    hiding: bool
     observed: np.ndarray
     attributes: np.ndarray | None
     about: dict = dataclasses.field(default_factory=dict)
+    others: tuple[Region, ...] = ()
 
     @classmethod
-    def make(cls, name, path, picture, region, size, hidden, attributes, about=None) -> "Job":
+    def make(cls, name, path, picture, region, size, hidden, attributes, about=None,
+             others=()) -> "Job":
         """Cuts the region.
 
         Raises:
@@ -49,8 +50,8 @@ class Job:
         """
         region.check(*picture.shape[:2])
         observed = np.ones((size, size), bool) if hidden is None else region.observed(hidden, size)
-        return cls(name, path, picture, region, region.cut(picture, size, hidden), hidden, observed, attributes,
-                   about or {})
+        return cls(name, path, region, region.cut(picture, size, hidden), hidden is not None, observed, attributes,
+                   about or {}, tuple(others))
 
     def shown(self) -> np.ndarray:
         """What the model is shown, uint8 [size, size, 3]; hidden pixels are grey."""
@@ -104,7 +105,7 @@ def read_jobs(files, size, parts, hidden, known, left_out):
         for part in found:
             try:
                 yield place, Job.make(f"{name}{part.suffix}", path, picture, part.region, size, masked, attributes,
-                                      part.about)
+                                      part.about, [other.region for other in found if other is not part])
             except ValueError as error:
                 leave_out(f"{path}{f', face {part.suffix[1:]}' if part.suffix else ''}", error)
 
@@ -137,7 +138,7 @@ def solve(models: Models, jobs: Sequence[Job], change: Callable | None, samples:
     """
     images, observed = np.stack([job.small for job in jobs]), np.stack([job.observed for job in jobs])
     given = None if jobs[0].attributes is None else np.stack([job.attributes for job in jobs])
-    columns, hiding = {}, jobs[0].hidden is not None
+    columns, hiding = {}, jobs[0].hiding
     if hiding:
         found = verbs.complete(models, images, observed, given, seed=seed, samples=samples)
         columns |= {"recon-\nstruction": found["reconstructions"], "completed": found["images"]}

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from attr2image_tf import files
 
@@ -141,6 +141,33 @@ def _entry(block, tag):
         if found == tag and kind in (3, 4):
             return struct.unpack_from(order + {3: "H", 4: "I"}[kind], block, place + 8)[0]
     return None
+
+
+def exif_of(content: bytes) -> bytes | None:
+    """The EXIF block of a picture file, such as date and camera, for a picture that is upright now and another; None
+    where there is none that can be read."""
+    try:
+        with Image.open(io.BytesIO(content)) as picture:
+            block = picture.info.get("exif")
+            if not block:
+                return None
+            entries = Image.Exif()
+            entries.load(block)
+            # The preview is of the picture before.
+            kept = Image.Exif()
+            kept.update({tag: value for tag, value in entries.items() if tag != _ORIENTATION})
+            for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+                kept.get_ifd(directory).update(entries.get_ifd(directory))
+            return kept.tobytes()
+    except UNREADABLE:
+        return None
+
+
+def save_like(picture: np.ndarray, path: str | os.PathLike, source: str | os.PathLike):
+    """Writes a picture uint8 [H, W, 3] as PNG, complete or not at all, with the EXIF block of the file it came from."""
+    block = exif_of(files.as_path(source).read_bytes())
+    with files.replacing(path) as beside:
+        Image.fromarray(picture).save(beside, "PNG", **{"exif": block} if block else {})
 
 
 def as_seen(picture: Image.Image) -> Image.Image:

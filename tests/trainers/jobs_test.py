@@ -17,8 +17,9 @@ from attr2image_tf.photos.reading import PictureError
 from attr2image_tf.photos.square import Square
 from tests import processes
 from tests.export import tiny_models
-from trainers.infer_flags import NoFaceError, find_pictures, known_attributes, name_results, parse_region
-from trainers.jobs import Job, batches, read_jobs, solve
+from trainers.infer_flags import NoFaceError, find_pictures, known_attributes, parse_region
+from trainers.jobs import Job, Result, batches, read_jobs, solve
+from trainers.results import Results, name_results
 
 
 @pytest.fixture
@@ -388,3 +389,67 @@ def test_setting_what_is_so_already_changes_nothing(optimizer):
         np.testing.assert_array_equal(one.attributes, schema.mean)
         np.testing.assert_allclose(one.image.astype(int), job.small, atol=1)
         assert (two.image != one.image).any()
+
+
+def made(job, level):
+    """What `solve` might find for a job: the picture in another light."""
+    return Result(np.full_like(job.small, level), {"recon-\nstruction": job.small}, np.zeros(2, np.float32), 1.0, 1.0,
+                  0.0, 1, 1, 0)
+
+
+def write_all(output, folder, schema, overwrite=False):
+    """One command's results for the faces of the pictures in a folder; their names."""
+    searches = find_pictures([folder], output)
+    pictures = name_results(searches, output, [], numbered=True)
+    results = Results(output, list(pictures), numbered=True, overwrite=overwrite)
+    everything = parse_hidden(None)
+    for _, job in read_jobs(pictures, 8, parse_region(["face"], None), everything, lambda path: None, []):
+        results.write(job, made(job, 40 if job.name.endswith("1") else 220), schema, {}, everything)
+    results.write_sheet()
+    results.finish()
+    return sorted(path.name for path in output.iterdir() if not path.name.startswith("."))
+
+
+def test_faces_are_changed_each_alone_and_all_together(tmp_path, found, schema):
+    photo = np.full((80, 120, 3), (100, 120, 140), np.uint8)
+    (tmp_path / "in").mkdir()
+    exif = Image.Exif()
+    exif.update({0x010F: "Maker", 0x0112: 3, 0x0132: "2026:01:02 03:04:05"})
+    Image.fromarray(photo).save(tmp_path / "in" / "a.jpg", exif=exif, quality=100)
+    found += [face(30, 40, 40), face(90, 40, 40)]
+    names = write_all(tmp_path / "out", tmp_path / "in", schema)
+    assert names == ["a_1.json", "a_1.png", "a_1_result.png", "a_2.json", "a_2.png", "a_2_result.png", "a_result.png",
+                     "sheet.png"]
+    one, two, both = (Image.open(tmp_path / "out" / f"a{name}_result.png") for name in ("_1", "_2", ""))
+    assert both.getexif().get(0x0132) == "2026:01:02 03:04:05" and both.getexif().get(0x0112) in (None, 1)
+    one, two, both = (np.asarray(each).astype(int) for each in (one, two, both))
+    assert (one[40, 30] < 60).all() and (two[40, 90] > 200).all()
+    np.testing.assert_array_equal(both[:, :60], one[:, :60])
+    np.testing.assert_array_equal(both[:, 60:], two[:, 60:])
+    # One face the next time: nothing of the second is left, as if it were of now.
+    found.pop()
+    assert write_all(tmp_path / "out", tmp_path / "in", schema) == ["a.json", "a.png", "a_result.png", "sheet.png"]
+
+
+@pytest.mark.parametrize("theirs", ["a.png", "a_result.png", "a.json", "sheet.png", "a_2.png", "a_1_result.png"])
+def test_files_of_the_user_are_not_written_over(tmp_path, found, schema, theirs):
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (60, 40)).save(tmp_path / "in" / "a.jpg")
+    found.append(face(30, 20, 12))
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / theirs).write_text("mine")
+    with pytest.raises(ValueError, match=f"{theirs}' would be written over, and this command did not write it; name"):
+        write_all(output, tmp_path / "in", schema)
+    assert [path.name for path in output.iterdir()] == [theirs] and (output / theirs).read_text() == "mine"
+    write_all(output, tmp_path / "in", schema, overwrite=True)
+    write_all(output, tmp_path / "in", schema)
+    assert not (output / theirs).exists() or (output / theirs).read_bytes() != b"mine"
+
+
+def test_long_names_have_results(tmp_path, found, schema):
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (60, 40)).save(tmp_path / "in" / f"{'n' * 250}.jpg")
+    found.append(face(30, 20, 12))
+    names = write_all(tmp_path / "out", tmp_path / "in", schema)
+    assert len(names) == 4 and max(map(len, names)) <= 255

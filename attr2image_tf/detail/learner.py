@@ -2,11 +2,11 @@
 
 import tensorflow as tf
 
-from attr2image_tf import pixels, randomness
+from attr2image_tf import pixels
 from attr2image_tf.config import RunConfig
 from attr2image_tf.detail import masks
 from attr2image_tf.learner import Learner
-from attr2image_tf.models import AttributeModel
+from attr2image_tf.models import AttributeModel, randomness
 from attr2image_tf.models.optimizer import Adam, learning_rate
 
 # Batches by which the residuals' deviation is measured.

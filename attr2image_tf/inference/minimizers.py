@@ -3,6 +3,13 @@
 Every row of a batch is a problem of its own: it takes its own steps, stops by itself, and says why. A turn of a loop
 makes at most one evaluation for each row, and rows that have stopped are left out of it, so that the cost is that of
 the rows still at work.
+
+Why not `tfp.optimizer.lbfgs_minimize`, which also takes batches, stops by row and keeps a row of NaN from the others:
+its line search (Hager and Zhang) asks for some 6 evaluations an iteration where one does mostly, each of all rows
+until the last has stopped; a row that fails has NaN for a result and not its best point; and it writes the function
+into the graph once for each place that asks. On 16 pictures of a small layered generator
+(`tests/inference/latent_optimizer_test.py`) both end at the same energies: here after 420 evaluations of a row and
+with 918 nodes, there after 1,824 and with 7,257.
 """
 
 import collections

@@ -3,9 +3,9 @@
     python -m benchmarks.start --models=models
     python -m benchmarks.start --models=pretrained:faces-64 --signatures=infer_bytes,edit_latents_bytes
 
-A process of its own for each line, with TensorFlow alone, so that nothing is warm but the files. Nodes and functions are
-those of the SavedModel. Memory is resident at rest, in MiB above that of TensorFlow when it is imported: after loading and
-after the second answer. Needs Linux.
+A process of its own for each line, with TensorFlow alone, so that nothing is warm but the files. Nodes and functions
+are those of the SavedModel. Memory is resident at rest, in MiB above that of TensorFlow when it is imported: after
+loading and after the second answer. Needs Linux.
 """
 
 import json

@@ -9,7 +9,7 @@ above the largest that is there.
 from absl import flags
 
 from attr2image_tf.errors import check_writable
-from attr2image_tf.inference.latent_optimizer import OptimizerConfig
+from attr2image_tf.inference.optimizer_config import OptimizerConfig
 from export.publishing import STORAGE, export_run, picture_difference
 from trainers.flags import define_path, run
 

@@ -3,62 +3,19 @@
 Here is what can be asked; `problem` has the coordinates of the descent, `minimizers` the descent.
 """
 
-import dataclasses
-
 import tensorflow as tf
 
-from attr2image_tf.config import Config, choice
 from attr2image_tf.inference import minimizers
 from attr2image_tf.inference.attribute_prior import AttributePrior
 from attr2image_tf.inference.completion import fill_in
 from attr2image_tf.inference.editing import carry_over
 from attr2image_tf.inference.energy import Energy
 from attr2image_tf.inference.inputs import check_attributes, check_images, check_latents, check_observed, check_seeds
+from attr2image_tf.inference.optimizer_config import OptimizerConfig
 from attr2image_tf.inference.problem import Problem, Rows
 from attr2image_tf.randomness import fold_in, stateless_normal
 
-METHODS = ("lbfgs", "adam")
-
-
-@dataclasses.dataclass(frozen=True)
-class OptimizerConfig(Config):
-    """How an energy is minimised. The defaults are the fast method.
-
-    Attributes:
-        method: "lbfgs" or "adam".
-        evaluations: of energy and gradient in one descent, at the most; at least 1.
-        learning_rate: of adam, above 0.
-        tolerance: an example stops when `patience` turns lower its energy by less than this share; 0 never stops.
-        patience: at least 1.
-        memory: steps that lbfgs remembers, at least 1.
-    """
-
-    method: str = choice("lbfgs", METHODS)
-    evaluations: int = 50
-    learning_rate: float = 0.3
-    tolerance: float = 1e-3
-    patience: int = 10
-    memory: int = 20
-
-    def __post_init__(self):
-        super().__post_init__()
-        for name in ("evaluations", "patience", "memory"):
-            self.require(getattr(self, name) >= 1, name, "at least 1")
-        self.require(self.learning_rate > 0, "learning_rate", "above 0")
-        self.require(0 <= self.tolerance < 1, "tolerance", "at least 0 and below 1")
-
-    @classmethod
-    def paper(cls) -> "OptimizerConfig":
-        """The reference: Adam at 0.3 for 1000 iterations, from the prior mean."""
-        return cls(method="adam", evaluations=1000, learning_rate=0.3, tolerance=0.0)
-
-    @classmethod
-    def from_dict(cls, values: dict):
-        if isinstance(values, dict) and "iterations" in values:
-            # Its name in files of before.
-            values = {"evaluations": values["iterations"]} | {
-                name: value for name, value in values.items() if name != "iterations"}
-        return super().from_dict(values)
+__all__ = ["LatentOptimizer", "OptimizerConfig"]
 
 
 class LatentOptimizer:

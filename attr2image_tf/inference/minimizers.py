@@ -16,9 +16,10 @@ import collections
 
 import tensorflow as tf
 
-# Why a row stopped.
-CONVERGED, LIMIT, NO_DESCENT, DIVERGED = range(4)
-STOP_REASONS = ("converged", "step limit reached", "no further descent", "diverged")
+from attr2image_tf.inference.optimizer_config import CONVERGED, DIVERGED, LIMIT, NO_DESCENT, STOP_REASONS
+
+__all__ = ["CONVERGED", "DIVERGED", "LIMIT", "Minimum", "NO_DESCENT", "STOP_REASONS", "adam", "lbfgs"]
+
 _RUNNING = -1
 
 Minimum = collections.namedtuple("Minimum", ["points", "energies", "iterations", "evaluations", "stopped"])

@@ -33,6 +33,9 @@ def _sentence(error):
         return f"No space left on the disk{f' of {error.filename}' if error.filename else ''}; free some ({error})."
     if isinstance(error, (ValueError, OSError)):
         return str(error)
+    if isinstance(error, IndexError) and "Read less bytes" in str(error):
+        # So TensorFlow says that the variables of a checkpoint or an export are cut.
+        return f"a file of variables is cut; restore it, or make it anew ({error})."
     # Without them nobody can have raised theirs; both take long to import.
     if protobuf := sys.modules.get("google.protobuf"):
         kinds = [getattr(sys.modules.get(f"{protobuf.__name__}.{module}"), name, ()) for module, name in

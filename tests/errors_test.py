@@ -38,6 +38,7 @@ def test_too_little_memory_is_not_a_full_disk(capsys):
 def test_files_that_tensorflow_has_counted_or_not_named_are_damaged(capsys):
     few = "Input dataset was expected to contain 4 elements but contained only 0 elements. [Op:IteratorGetNext] name: "
     assert "damaged" in said(tf.errors.FailedPreconditionError(None, None, few), capsys)
+    assert "is cut" in said(IndexError("Read less bytes than requested"), capsys)
     # As the reader of checkpoints raises it.
     assert "damaged" in said(tf.errors.OpError(None, None, "not an sstable (bad magic number)", 15), capsys)
     with pytest.raises(tf.errors.FailedPreconditionError), clear_errors():
@@ -55,7 +56,7 @@ def test_a_full_disk_is_said_and_which(capsys):
     assert said(ValueError("mine"), capsys) == "error: mine\n"
 
 
-@pytest.mark.parametrize("error", [KeyError("x"), TypeError("x"), RuntimeError("x"),
+@pytest.mark.parametrize("error", [KeyError("x"), IndexError("x"), TypeError("x"), RuntimeError("x"),
                                    tf.errors.InvalidArgumentError(None, None, "x"),
                                    tf.errors.InternalError(None, None, "x")])
 def test_a_mistake_of_the_program_keeps_its_trace(error):

@@ -22,9 +22,9 @@ from attr2image_tf.config import ModelConfig
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.models import AttributeModel
 from attr2image_tf.models.folding import fold
+from attr2image_tf.signatures.generator import Generator
+from attr2image_tf.signatures.publishing import STORAGE, publish
 from export import litert_file as litert
-from export.generator import Generator
-from export.publishing import STORAGE, publish
 
 KERAS, FLOAT32 = "plain Keras export", "float32"
 # A program of its own: nothing of this package may be needed to serve.

@@ -27,9 +27,9 @@ from attr2image_tf.inference.latent_optimizer import OptimizerConfig
 from attr2image_tf.inference.model_optimizer import model_optimizer
 from attr2image_tf.models.folding import fold
 from attr2image_tf.run_folder import RunFolder
+from attr2image_tf.signatures.publishing import load_reader
 from benchmarks.memory import peak_gib
 from benchmarks.peer import PEER, measure_peer
-from export.publishing import load_reader
 from trainers.flags import define_dataset_flags, define_path, load_dataset, run
 
 define_dataset_flags()

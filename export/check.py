@@ -22,7 +22,7 @@ from absl import app
 from attr2image_tf.errors import clear_errors
 from attr2image_tf.files import check_no_pattern
 from attr2image_tf.run_folder import RunFolder
-from export.serving import MODELS, read_warmup
+from attr2image_tf.signatures.serving import MODELS, read_warmup
 from trainers.flags import define_path
 
 _RUN = define_path("run", None, "Run that was exported, to compare the generator with; optional.")

@@ -10,7 +10,7 @@ from absl import flags
 
 from attr2image_tf.errors import check_writable
 from attr2image_tf.inference.optimizer_config import OptimizerConfig
-from export.publishing import STORAGE, export_run, picture_difference
+from attr2image_tf.signatures.publishing import STORAGE, export_run, picture_difference
 from trainers.flags import define_path, run
 
 _RUN = define_path("run", None, "Folder of the trained run.")

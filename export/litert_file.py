@@ -20,7 +20,7 @@ from attr2image_tf.files import check_no_pattern, check_outputs, replacing, writ
 from attr2image_tf.models import AttributeModel
 from attr2image_tf.models.folding import fold
 from attr2image_tf.run_folder import RunFolder
-from export.publishing import save_quietly
+from attr2image_tf.signatures.publishing import save_quietly
 
 WEIGHTS = ("int8", "float16", "float32")
 

@@ -14,9 +14,9 @@ from absl import flags
 
 from attr2image_tf import pretrained
 from attr2image_tf.files import as_path, write_text
+from attr2image_tf.signatures.publishing import export_run, picture_difference
 from export.litert_file import export_litert
 from export.packing import pack
-from export.publishing import export_run, picture_difference
 from trainers.flags import define_path, require, run
 
 define_path("run", None, "Folder of the trained run.")

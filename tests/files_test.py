@@ -10,7 +10,7 @@ from attr2image_tf.evaluation import attribute_regressor
 from attr2image_tf.evaluation.workspace import Workspace
 from attr2image_tf.files import as_path, check_no_pattern, check_outputs, leftovers, shortened, write_text
 from attr2image_tf.run_folder import RunFolder
-from export.publishing import export_run
+from attr2image_tf.signatures.publishing import export_run
 
 
 def test_no_output_is_an_input_however_it_is_spelled(tmp_path):

@@ -9,7 +9,7 @@ import attr2image_tf.data.folder.builder  # noqa: F401
 import attr2image_tf.data.lfw.builder  # noqa: F401
 import attr2image_tf.evaluation.regressor_training  # noqa: F401
 import attr2image_tf.evaluation.report  # noqa: F401
-import export.publishing  # noqa: F401
+import attr2image_tf.signatures.publishing  # noqa: F401
 import trainers.loop  # noqa: F401
 from tests.processes import leave_graphs_as_they_are
 

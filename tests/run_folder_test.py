@@ -12,7 +12,7 @@ from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.errors import check_writable
 from attr2image_tf.models.optimizer import WeightAverage
 from attr2image_tf.run_folder import RunFolder, changes
-from export.publishing import export_run
+from attr2image_tf.signatures.publishing import export_run
 from tests.tiny import make_model
 
 

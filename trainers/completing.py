@@ -17,7 +17,7 @@ from attr2image_tf.data.batches import BatchReader
 from attr2image_tf.evaluation import sheets
 from attr2image_tf.learner import Diverged
 from attr2image_tf.run_folder import RunFolder
-from export.publishing import export_run
+from attr2image_tf.signatures.publishing import export_run
 from trainers import strategies
 from trainers.bound_learner import BoundLearner
 from trainers.flags import define_threads

@@ -8,10 +8,10 @@ import pytest
 
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.models.folding import fold
+from attr2image_tf.signatures.generator import Generator
+from attr2image_tf.signatures.publishing import publish
 from benchmarks import exports
 from export import litert_file
-from export.generator import Generator
-from export.publishing import publish
 from tests.tiny import make_model
 
 pytestmark = [pytest.mark.slow,

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from export import encoded
+from attr2image_tf.signatures import encoded
 
 
 @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from export.publishing import publish
+from attr2image_tf.signatures.publishing import publish
 from tests.export import plain_process, tiny_models
 
 pytestmark = pytest.mark.slow

@@ -14,8 +14,8 @@ from attr2image_tf.inference.attribute_prior import AttributePrior
 from attr2image_tf.inference.energy import Energy
 from attr2image_tf.inference.latent_optimizer import LatentOptimizer
 from attr2image_tf.inference.minimizers import STOP_REASONS
-from export.latent_optimizer import LatentOptimizerModule
-from export.publishing import load_reader, save_quietly
+from attr2image_tf.signatures.latent_optimizer import LatentOptimizerModule
+from attr2image_tf.signatures.publishing import load_reader, save_quietly
 from tests.evaluation.tiny import write_regressor
 from tests.export import plain_process, tiny_models
 from tests.export.tiny_models import INFERENCE

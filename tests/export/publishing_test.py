@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from attr2image_tf.client.remote import GrpcModels, RestModels
-from export import serving
-from export.publishing import publish, remove_old_versions
+from attr2image_tf.signatures import serving
+from attr2image_tf.signatures.publishing import publish, remove_old_versions
 from tests.export import model_server, tiny_models
 
 pytestmark = pytest.mark.slow

@@ -13,9 +13,9 @@ from google.protobuf import text_format
 from tensorflow.core.protobuf import named_tensor_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
-from export import serving
+from attr2image_tf.signatures import serving
+from attr2image_tf.signatures.publishing import publish, remove_old_versions
 from export.check import check_version
-from export.publishing import publish, remove_old_versions
 from tests import processes
 from tests.export import tiny_models
 

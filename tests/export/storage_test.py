@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from attr2image_tf.models.folding import fold
 from attr2image_tf.run_folder import RunFolder
-from export import publishing
-from export.generator import Generator
+from attr2image_tf.signatures import publishing
+from attr2image_tf.signatures.generator import Generator
 from tests.evaluation import tiny
 
 pytestmark = pytest.mark.slow

@@ -14,8 +14,8 @@ import numpy as np
 from attr2image_tf.client.local import LocalModels
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.inference.latent_optimizer import OptimizerConfig
-from export import serving
-from export.publishing import make_modules, publish
+from attr2image_tf.signatures import serving
+from attr2image_tf.signatures.publishing import make_modules, publish
 from tests import tiny
 from tests.export import model_server
 

@@ -9,8 +9,8 @@ import tensorflow as tf
 from attr2image_tf import pixels
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.models import AttributeModel
-from export import encoded
-from export.request_checks import check_each, check_finite, check_rows, check_unit_range
+from attr2image_tf.signatures import encoded
+from attr2image_tf.signatures.request_checks import check_each, check_finite, check_rows, check_unit_range
 
 # More rows are refused: one request must not take the memory of all others.
 MAXIMUM_BATCH = 256

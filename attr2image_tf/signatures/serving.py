@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.files import write_text
-from export import encoded
+from attr2image_tf.signatures import encoded
 
 MODELS = ("generator", "latent_optimizer")
 WARMUP_FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")

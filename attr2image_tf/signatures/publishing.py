@@ -20,9 +20,9 @@ from attr2image_tf.inference.latent_optimizer import OptimizerConfig
 from attr2image_tf.models import AttributeModel
 from attr2image_tf.models.folding import fold
 from attr2image_tf.run_folder import RunFolder
-from export import serving
-from export.generator import Generator
-from export.latent_optimizer import LatentOptimizerModule
+from attr2image_tf.signatures import serving
+from attr2image_tf.signatures.generator import Generator
+from attr2image_tf.signatures.latent_optimizer import LatentOptimizerModule
 
 # The type of stored kernels, by name; None leaves them as they are.
 STORAGE = {"float32": None, "float16": tf.float16, "bfloat16": tf.bfloat16}

@@ -11,32 +11,76 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from attr2image_tf import models, pixels
-from attr2image_tf.client.checks import as_at_least_0, as_hidden, as_picture, as_region, as_whole
-from attr2image_tf.client.client import Found
-from attr2image_tf.client.drawing import requested_rows
+from attr2image_tf.client import verbs
+from attr2image_tf.client.client import Client
+from attr2image_tf.client.local import Models
 from attr2image_tf.config import ModelConfig
 from attr2image_tf.data.schema import AttributeSchema
-from attr2image_tf.inference.model_optimizer import model_optimizer
+from attr2image_tf.inference.optimizer_config import OptimizerConfig
 from attr2image_tf.models.latent_prior import LatentPrior
 from attr2image_tf.models.prior_fitting import Posteriors, encoder, fit_gaussian
 from attr2image_tf.run_folder import RunFolder
+from attr2image_tf.signatures.generator import Generator
+from attr2image_tf.signatures.latent_optimizer import LatentOptimizerModule
 
 
-class TrainedModel:
-    """An AttributeModel with the names of its attributes.
-
-    Methods take and return what those of `attr2image_tf.client.Client` do, and compute here.
+class RunModels(Models):
+    """The model of a run in this process, by the signatures that its export would have.
 
     Args:
         model: AttributeModel.
         schema: AttributeSchema.
+        inference: OptimizerConfig, how latents are searched for.
+    """
+
+    def __init__(self, model: models.AttributeModel, schema: AttributeSchema,
+                 inference: OptimizerConfig = OptimizerConfig()):
+        self.model, self.schema, self.inference = model, schema, inference
+        self.forget()
+
+    def forget(self):
+        """Signatures are traced anew when they are next called, since the weights or the prior are others."""
+        self._modules, self._traced = {}, {}
+
+    def has(self, model, signature):
+        return signature in self._module(model).names
+
+    def send(self, model, signature, inputs):
+        name = f"{model}, {signature}"
+        if name not in self._traced:
+            if not self.has(model, signature):
+                raise ValueError(f"{model} has no signature {signature!r}.")
+            self._traced[name] = self._module(model).trace(signature)
+        try:
+            outputs = self._traced[name](**{name: tf.constant(value) for name, value in inputs.items()})
+        except tf.errors.InvalidArgumentError as error:
+            raise ValueError(f"{model}, {signature}: {error.message}") from None
+        return {name: value.numpy() for name, value in outputs.items()}
+
+    def _module(self, model):
+        if model not in self._modules:
+            made = {verbs.GENERATOR: lambda: Generator(self.model, self.schema),
+                    verbs.OPTIMIZER: lambda: LatentOptimizerModule(self.model, self.schema, self.inference)}
+            if model not in made:
+                raise ValueError(f"there is no model {model!r}; there are {', '.join(made)}.")
+            self._modules[model] = made[model]()
+        return self._modules[model]
+
+
+class TrainedModel(Client):
+    """An AttributeModel with the names of its attributes: a Client that computes here, and `fit`.
+
+    Args:
+        model: AttributeModel.
+        schema: AttributeSchema.
+        inference: OptimizerConfig, how latents are searched for.
 
     Attributes:
         model, schema: as given. `model.decode`, `encode` and the rest take tensors.
@@ -44,56 +88,10 @@ class TrainedModel:
         image_size: height and width of the pictures.
     """
 
-    def __init__(self, model: models.AttributeModel, schema: AttributeSchema):
-        self.model, self.schema = model, schema
-        self.names, self.image_size = schema.names, model.config.image_size
-        self._forget()
-
-    def generate(self, request: Mapping[str, float | str] = {}, *, seed: int = 0, count: int = 1, varied: bool = True,
-                 correlated: bool = True, temperature: float = 1.0) -> np.ndarray:
-        """Pictures with the requested attributes. Args and errors are those of `Client.generate`."""
-        vectors, seeds = requested_rows(self.schema, request, seed, count, varied, correlated)
-        drawn = self.model.generate(tf.constant(vectors), tf.constant(seeds), as_at_least_0("temperature", temperature))
-        return pixels.uint8_from_model_range(drawn["images"]).numpy()
-
-    def infer(self, picture: np.ndarray, attributes: Mapping[str, float | str] | None = None, *,
-              hidden: np.ndarray | None = None, region=None) -> Found:
-        """What is behind a picture. Args and errors are those of `Client.infer`."""
-        images, observed = self._seen(picture, hidden, region)
-        if attributes is None:
-            result = self._optimizer.infer_attributes(images, observed)
-            vector = result["attributes"][0].numpy()
-        else:
-            vector = self.schema.vector(attributes)
-            result = self._optimizer.infer(images, vector[np.newaxis], observed)
-        named = dict(zip(self.names, vector.tolist(), strict=True))
-        return Found(result["latents"][0].numpy(), named, pixels.uint8_from_model_range(result["images"][0]).numpy(),
-                     float(result["energy"][0]), vector)
-
-    def reconstruct(self, picture: np.ndarray, attributes: Mapping[str, float | str] | None = None, *,
-                    region=None) -> np.ndarray:
-        """A picture as the model draws it. Args and errors are those of `Client.reconstruct`."""
-        return self.infer(picture, attributes, region=region).reconstruction
-
-    def edit(self, picture: np.ndarray, changes: Mapping[str, float | str], *, found: Found | None = None,
-             correlated: bool = False, region=None) -> np.ndarray:
-        """A picture with other attributes. Args and errors are those of `Client.edit`."""
-        found = found or self.infer(picture, region=region)
-        images, _ = self._seen(picture, None, region)
-        new = self.schema.vector(changes, base=found.vector, correlated=correlated)
-        edited = self._optimizer.edit(images, found.vector[np.newaxis], new[np.newaxis],
-                                      latents=found.latents[np.newaxis])
-        return pixels.uint8_from_model_range(edited["images"][0]).numpy()
-
-    def complete(self, picture: np.ndarray, hidden: np.ndarray, *, seed: int | None = None,
-                 attributes: Mapping[str, float | str] | None = None, region=None) -> np.ndarray:
-        """A picture with its hidden part filled in. Args and errors are those of `Client.complete`."""
-        images, observed = self._seen(picture, hidden, region)
-        vector = (self.infer(picture, hidden=hidden, region=region).vector if attributes is None else
-                  self.schema.vector(attributes))
-        sampled = {} if seed is None else {"seeds": np.array([[as_whole("seed", seed, 0), 0]], np.int32), "samples": 1}
-        result = self._optimizer.complete(images, observed, vector[np.newaxis], **sampled)
-        return pixels.uint8_from_model_range(result["images"][0, -1]).numpy()
+    def __init__(self, model: models.AttributeModel, schema: AttributeSchema,
+                 inference: OptimizerConfig = OptimizerConfig()):
+        super().__init__(RunModels(model, schema, inference))
+        self.model, self.names = model, schema.names
 
     def fit(self, dataset: tf.data.Dataset, *, epochs: int = 1, learning_rate: float = 3e-4,
             callbacks: Sequence[keras.callbacks.Callback] = ()) -> keras.callbacks.History:
@@ -125,29 +123,8 @@ class TrainedModel:
         prior = LatentPrior("gaussian", self.model.prior_blocks(), len(self.schema))
         fit_gaussian(prior, Posteriors.of(encoder(self.model), weighted))
         self.model.prior = prior
-        self._forget()
+        self.models.forget()
         return history
-
-    @property
-    def _optimizer(self):
-        if self._made is None:
-            self._made = model_optimizer(self.model, schema=self.schema)
-        return self._made
-
-    def _forget(self):
-        """The latent optimiser is made anew when it is next used, since the weights or the prior are others."""
-        self._made = None
-
-    def _seen(self, picture, hidden, region):
-        """What the model sees, [1, H, W, 3] in [-1, 1], and what is observed of it, [1, H, W, 1]."""
-        picture = as_picture(picture)
-        hidden, region = as_hidden(hidden, picture), as_region(region, picture)
-        observed = np.ones((self.image_size, self.image_size), bool)
-        if hidden is not None:
-            observed = ~region.touched(hidden, self.image_size)
-        small = region.cut(picture, self.image_size, hidden)
-        return (pixels.model_range_from_uint8(small)[tf.newaxis],
-                tf.cast(observed, tf.float32)[tf.newaxis, ..., tf.newaxis])
 
     def _check(self, spec):
         size, count = self.image_size, len(self.schema)

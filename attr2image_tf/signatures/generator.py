@@ -44,22 +44,24 @@ class Generator(tf.Module):
         super().__init__()
         self._model, self._schema, self._temperature = Hidden(model), Hidden(schema), temperature
 
+    names = ("generate", "generate_bytes", "sample", "decode", "encode", "describe")
+
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """Concrete functions by name, ready for tf.saved_model.save."""
-        model, count, size = self._model.value, len(self._schema.value), self._model.value.config.image_size
-        attributes = tf.TensorSpec([None, count], tf.float32, "attributes")
-        seed = tf.TensorSpec([None, 2], tf.int32, "seed")
-        latents = tf.TensorSpec([None, model.latent_size], tf.float32, "latents")
-        images = tf.TensorSpec([None, size, size, 3], tf.float32, "images")
-        masks = tf.TensorSpec([None, size, size, 1], tf.float32, "masks")
-        request = tf.TensorSpec([None], tf.int32, "request")
-        arguments = {"generate": (attributes, seed), "generate_bytes": (attributes, seed),
-                     "sample": (attributes, seed, tf.TensorSpec([None], tf.float32, "temperature")),
-                     "decode": (latents, attributes), "encode": (images, masks, attributes), "describe": (request,)}
-        functions = {name: tf.function(getattr(self, name), autograph=False).get_concrete_function(*specs)
-                     for name, specs in arguments.items()}
+        functions = {name: self.trace(name) for name in self.names}
         self.track(functions)
         return functions | {"serving_default": functions["generate"]}
+
+    def trace(self, name: str) -> tf.types.experimental.ConcreteFunction:
+        """The concrete function of one signature."""
+        model, count, size = self._model.value, len(self._schema.value), self._model.value.config.image_size
+        specs = {"attributes": ((count,), tf.float32), "seed": ((2,), tf.int32), "temperature": ((), tf.float32),
+                 "latents": ((model.latent_size,), tf.float32), "images": ((size, size, 3), tf.float32),
+                 "masks": ((size, size, 1), tf.float32), "request": ((), tf.int32)}
+        inputs = {"sample": "attributes seed temperature", "decode": "latents attributes",
+                  "encode": "images masks attributes", "describe": "request"}.get(name, "attributes seed").split()
+        tensors = [tf.TensorSpec([None, *specs[each][0]], specs[each][1], each) for each in inputs]
+        return tf.function(getattr(self, name), autograph=False).get_concrete_function(*tensors)
 
     def track(self, functions):
         """Keeps the variables that functions read, so that they are saved with this module.

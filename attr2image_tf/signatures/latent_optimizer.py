@@ -64,53 +64,72 @@ class LatentOptimizerModule(tf.Module):
                  regressor: AttributeRegressor | None = None):
         super().__init__()
         self._generator = Generator(model, schema)
-        self._checks = Hidden({})
+        self._checks, self._traced, self._codecs = Hidden({}), Hidden({}), Hidden({})
         self._optimizer = model_optimizer(model, config, schema=schema, reader=regressor and regressor.read,
                                           error_covariance=regressor and regressor.error_covariance)
+        self._size = self._optimizer.height
+
+    arguments = {"infer": "images attributes observed", "infer_attributes": "images observed",
+                 "complete": "images attributes observed", "complete_sample": "images attributes observed seed",
+                 "complete_latents": "images observed attributes latents",
+                 "complete_sample_latents": "images observed attributes latents seed",
+                 "edit": "images attributes new_attributes",
+                 "edit_latents": "images latents attributes new_attributes"}
+    names = (*arguments, *(f"{name}_bytes" for name in arguments), "describe")
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """Concrete functions by name, ready for tf.saved_model.save."""
-        height, width = self._optimizer.height, self._optimizer.width
-        count = self._optimizer.attribute_size
-        specs = {"images": ((height, width, 3), tf.float32), "observed": ((height, width, 1), tf.float32),
-                 "attributes": ((count,), tf.float32), "new_attributes": ((count,), tf.float32),
-                 "latents": ((self._optimizer.latent_size,), tf.float32), "seed": ((2,), tf.int32),
-                 "request": ((), tf.int32), "image_bytes": ((), tf.string), "observed_bytes": ((), tf.string)}
-        arguments = {"infer": "images attributes observed", "infer_attributes": "images observed",
-                     "complete": "images attributes observed", "complete_sample": "images attributes observed seed",
-                     "complete_latents": "images observed attributes latents",
-                     "complete_sample_latents": "images observed attributes latents seed",
-                     "edit": "images attributes new_attributes",
-                     "edit_latents": "images latents attributes new_attributes"}
-
-        def trace(function, inputs):
-            tensors = {each: tf.TensorSpec([None, *specs[each][0]], specs[each][1], each) for each in inputs.split()}
-            return tf.function(function, autograph=False).get_concrete_function(**tensors)
-
-        functions = {name: trace(getattr(self, name), inputs) for name, inputs in arguments.items()}
-        # What loading takes goes with the nodes of all graphs, so those of bytes call those of numbers.
-        strings = [tf.TensorSpec([None], tf.string)]
-        decode = {"images": tf.function(lambda content: self._scaled(content, 3, "image_bytes"), strings),
-                  "observed": tf.function(lambda content: self._scaled(content, 1, "observed_bytes", whole=True),
-                                          strings)}
-        encode = tf.function(encoded.encode, [tf.TensorSpec([None, height, width, 3], tf.float32)])
-
-        def of_bytes(function):
-            def answer(**inputs):
-                for name, of in {"images": "image_bytes", "observed": "observed_bytes"}.items():
-                    if of in inputs:
-                        inputs[name] = decode[name](inputs.pop(of))
-                result = dict(function(**inputs))
-                return result | {"images_bytes": encode(result.pop("images"))}
-
-            return answer
-
-        for name, inputs in arguments.items():
-            inputs = inputs.replace("images", "image_bytes").replace("observed", "observed_bytes")
-            functions[f"{name}_bytes"] = trace(of_bytes(functions[name]), inputs)
-        functions["describe"] = trace(self.describe, "request")
+        functions = {name: self.trace(name) for name in self.names}
         self._generator.track(functions)
         return functions | {"serving_default": functions["infer"]}
+
+    def trace(self, name: str) -> tf.types.experimental.ConcreteFunction:
+        """The concrete function of one signature."""
+        if name not in self._traced.value:
+            if name == "describe":
+                function, inputs = self.describe, "request"
+            elif name.endswith("_bytes"):
+                plain = name.removesuffix("_bytes")
+                # What loading takes goes with the nodes of all graphs, so those of bytes call those of numbers.
+                function = self._of_bytes(self.trace(plain))
+                inputs = self.arguments[plain].replace("images", "image_bytes").replace("observed", "observed_bytes")
+            else:
+                function, inputs = getattr(self, name), self.arguments[name]
+            specs = self._specs()
+            tensors = {each: tf.TensorSpec([None, *specs[each][0]], specs[each][1], each) for each in inputs.split()}
+            self._traced.value[name] = tf.function(function, autograph=False).get_concrete_function(**tensors)
+        return self._traced.value[name]
+
+    def _specs(self):
+        """Shape of a row and type of each input, by name."""
+        size, count = self._size, self._optimizer.attribute_size
+        return {"images": ((size, size, 3), tf.float32), "observed": ((size, size, 1), tf.float32),
+                "attributes": ((count,), tf.float32), "new_attributes": ((count,), tf.float32),
+                "latents": ((self._optimizer.latent_size,), tf.float32), "seed": ((2,), tf.int32),
+                "request": ((), tf.int32), "image_bytes": ((), tf.string), "observed_bytes": ((), tf.string)}
+
+    def _of_bytes(self, function):
+        """A function of encoded pictures from one of numbers."""
+        def answer(**inputs):
+            for name, of in {"images": "image_bytes", "observed": "observed_bytes"}.items():
+                if of in inputs:
+                    inputs[name] = self._codec(of)(inputs.pop(of))
+            result = dict(function(**inputs))
+            return result | {"images_bytes": self._codec("images_bytes")(result.pop("images"))}
+
+        return answer
+
+    def _codec(self, name):
+        """What decodes image_bytes or observed_bytes, or encodes images_bytes; traced once for all signatures."""
+        if name not in self._codecs.value:
+            strings = [tf.TensorSpec([None], tf.string)]
+            self._codecs.value[name] = {
+                "image_bytes": lambda: tf.function(lambda content: self._scaled(content, 3, name), strings),
+                "observed_bytes": lambda: tf.function(lambda content: self._scaled(content, 1, name, whole=True),
+                                                      strings),
+                "images_bytes": lambda: tf.function(
+                    encoded.encode, [tf.TensorSpec([None, self._size, self._size, 3], tf.float32)])}[name]()
+        return self._codecs.value[name]
 
     def infer(self, images, attributes, observed):
         images, observed, attributes = self._checked(images, observed, attributes=attributes)
@@ -179,7 +198,7 @@ class LatentOptimizerModule(tf.Module):
 
     def _scaled(self, content, channels, name, whole=False):
         with tf.control_dependencies(check_rows(MAXIMUM_BATCH, **{name: content})):
-            return encoded.decode(tf.identity(content), self._optimizer.height, channels, name, whole)
+            return encoded.decode(tf.identity(content), self._size, channels, name, whole)
 
 
 def check_pictures(images, observed):

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attr2image_tf.client import ServerError, Square, TurnedSquare, checks, connect, remote
+from attr2image_tf.client import ServerError, Square, TurnedSquare, checks, connect, remote, verbs
 from attr2image_tf.client.local import LocalModels
+from attr2image_tf.photos.hiding import parse_hidden
+from attr2image_tf.trained import TrainedModel
 from tests.export import tiny_models
+from trainers.jobs import Job, solve
 
 pytestmark = pytest.mark.slow
 
@@ -42,21 +45,62 @@ def test_a_client_needs_to_know_nothing_but_the_address(client):
     assert client.schema.names == tiny_models.NAMES and client.image_size == 32
 
 
-def test_all_ways_give_the_same_pictures(client, clients, picture):
-    reference = clients["folder"]
-    request = {"Smiling": +1, "Male": "max"}
-    drawn = client.generate(request, seed=7, count=3)
-    assert drawn.dtype == np.uint8 and drawn.shape == (3, 32, 32, 3) and (drawn[0] != drawn[1]).any()
-    np.testing.assert_allclose(drawn.astype(int), reference.generate(request, seed=7, count=3), atol=1)
-    found, expected = client.infer(picture), reference.infer(picture)
-    assert found.attributes == pytest.approx(expected.attributes, abs=1e-3)
-    np.testing.assert_allclose(found.latents, expected.latents, atol=1e-3)
-    edited = client.edit(picture, {"Smiling": "max"}, found=found)
-    np.testing.assert_allclose(edited.astype(int), reference.edit(picture, {"Smiling": "max"}, found=expected), atol=2)
+@pytest.fixture(scope="module")
+def asked(clients, picture):
+    """What the folder answers to the questions of `answers`."""
+    return answers(clients["folder"], picture)
+
+
+def answers(client, picture):
+    """One of each verb."""
     hidden = np.zeros((40, 60), bool)
     hidden[10:20, 25:40] = True
-    filled = client.complete(picture, hidden, seed=1, attributes={})
-    np.testing.assert_allclose(filled.astype(int), reference.complete(picture, hidden, seed=1, attributes={}), atol=2)
+    found = client.infer(picture)
+    return {"drawn": client.generate({"Smiling": +1, "Male": "max"}, seed=7, count=3),
+            "latents": found.latents, "attributes": found.vector, "reconstruction": found.reconstruction,
+            "edited": client.edit(picture, {"Smiling": "max"}, found=found),
+            "likeliest": client.complete(picture, hidden), "sampled": client.complete(picture, hidden, seed=1),
+            "sampled with attributes": client.complete(picture, hidden, seed=1, attributes={})}
+
+
+@pytest.mark.parametrize("way", ["rest", "grpc", "run"])
+def test_all_ways_give_the_same_answers(way, clients, asked, picture):
+    client = (TrainedModel(tiny_models.model("discvae"), tiny_models.SCHEMA, tiny_models.INFERENCE) if way == "run" else
+              clients[way])
+    for name, answer in answers(client, picture).items():
+        expected = asked[name]
+        assert answer.dtype == expected.dtype and answer.shape == expected.shape, name
+        within = 2 if answer.dtype == np.uint8 else 2e-3
+        np.testing.assert_allclose(answer.astype(float), expected, atol=within, err_msg=name)
+    assert (asked["drawn"][0] != asked["drawn"][1]).any() and (asked["likeliest"] != asked["sampled"]).any()
+
+
+def test_batches_lists_and_commands_give_the_clients_answers(clients, asked, picture, tmp_path):
+    models, hide = clients["folder"].models, "25,10,40,20"
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    hidden = parse_hidden(hide)(picture)
+    job = Job.make("a", tmp_path / "a.png", picture, Square.central(40, 60), 32, hidden, None)
+    result, = solve(models, [job], None, 2, 1)
+    np.testing.assert_array_equal(result.columns["completed"], asked["likeliest"])
+    np.testing.assert_array_equal(result.columns["or"], asked["sampled"])
+    open_job = Job.make("a", tmp_path / "a.png", picture, Square.central(40, 60), 32, None, None)
+    changed, = solve(models, [open_job], lambda before: models.describe()[0].request("Smiling=max", base=before), 0, 0)
+    np.testing.assert_array_equal(changed.image, asked["edited"])
+    found = verbs.infer(models, np.stack([job.small] * 2))
+    np.testing.assert_allclose(found["latents"][1], verbs.infer(models, job.small[np.newaxis])["latents"][0], atol=1e-3)
+
+
+def test_exports_of_before_complete_as_they_did(clients, picture, monkeypatch):
+    client, called = clients["folder"], []
+    call = client.models.call
+    monkeypatch.setattr(client.models, "has", lambda model, signature: False)
+    monkeypatch.setattr(client.models, "call", lambda model, signature, **inputs: called.append(signature) or call(
+        model, signature, **inputs))
+    hidden = np.zeros((40, 60), bool)
+    hidden[10:20, 25:40] = True
+    filled = client.complete(picture, hidden, seed=1)
+    assert called == ["infer_attributes_bytes", "complete_bytes", "complete_sample_bytes"]
+    assert filled.shape == (32, 32, 3)
 
 
 def test_attributes_can_be_given(client, picture):

@@ -25,7 +25,7 @@ SCHEMA = AttributeSchema.measure(NAMES, np.random.default_rng(0).random((50, 3))
 INFERENCE = OptimizerConfig(evaluations=4, memory=2)
 # Loading a signature of the latent optimiser takes seconds; these are what the client uses.
 SIGNATURES = ("serving_default", "describe", "infer_bytes", "infer_attributes_bytes", "edit_latents_bytes",
-              "complete_bytes", "complete_sample_bytes")
+              "complete_bytes", "complete_sample_bytes", "complete_latents_bytes", "complete_sample_latents_bytes")
 # What is open until the process ends: a folder, a server.
 _open = contextlib.ExitStack()
 atexit.register(_open.close)
@@ -34,9 +34,13 @@ atexit.register(_open.close)
 @functools.cache
 def modules(name: str) -> dict:
     """Generator and latent optimiser, by name, each on a model folded for it: of a "vae", "cvae" or "discvae"."""
-    return make_modules(functools.partial(
-        tiny.make_model, name, latent_size=5, foreground_latent_size=4, background_latent_size=3,
-        attribute_mean=(0.5,) * 3, attribute_standard_deviation=(0.3,) * 3), SCHEMA, INFERENCE)
+    return make_modules(functools.partial(model, name), SCHEMA, INFERENCE)
+
+
+def model(name: str):
+    """What `modules` are made of."""
+    return tiny.make_model(name, latent_size=5, foreground_latent_size=4, background_latent_size=3,
+                           attribute_mean=(0.5,) * 3, attribute_standard_deviation=(0.3,) * 3)
 
 
 @functools.cache

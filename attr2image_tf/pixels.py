@@ -5,6 +5,7 @@ Three ranges exist. Files and TFRecords hold uint8 in [0, 255]; public edges (si
 """
 
 import io
+import math
 import os
 from collections.abc import Sequence
 
@@ -62,6 +63,17 @@ def compose(foregrounds, gates, backgrounds):
         backgrounds: float32 [..., H, W, 3] in [-1, 1].
     """
     return foregrounds + gates * backgrounds
+
+
+def blur(pictures, width):
+    """Gaussian blur of [B, H, W, C]; what lies beyond the border counts as 0."""
+    reach = math.ceil(3 * width)
+    taps = np.exp(-0.5 * np.square(np.arange(-reach, reach + 1) / width))
+    taps = np.float32(taps / taps.sum())[:, np.newaxis, np.newaxis, np.newaxis]
+    taps = np.repeat(taps, pictures.shape[-1], 2)
+    for kernel in (taps, taps.swapaxes(0, 1)):
+        pictures = tf.nn.depthwise_conv2d(pictures, kernel, [1, 1, 1, 1], "SAME")
+    return pictures
 
 
 def area_mean(values: np.ndarray, box: Sequence[float], size: tuple[int, int]) -> np.ndarray:

@@ -34,10 +34,10 @@ define_path("output", None, "Run folder of the result; an unfinished one of the 
 define_source_flags()
 flags.DEFINE_integer("epochs", 100, "Passes over the training split.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 32, "Pictures of one step over all replicas together.", lower_bound=1)
-flags.DEFINE_float("learning_rate", 5e-3, "Of the network's Adam, above 0; the largest where a schedule changes it. "
-                   "Kernels are divided by their norms, so it is larger than elsewhere.")
-flags.DEFINE_enum("schedule", "cosine", SCHEDULES, "Of this rate.")
-flags.DEFINE_float("average_decay", 0.999, "Of the moving average of the weights.")
+flags.DEFINE_float("learning_rate", 6e-4, "Of the network's Adam, above 0; the largest where a schedule changes it.")
+flags.DEFINE_enum("schedule", "constant", SCHEDULES, "Of this rate. By default it is constant and the average of the "
+                  "weights settles instead, so that a run may end, or go on, at any epoch.")
+flags.DEFINE_float("average_decay", 0.9995, "Of the moving average of the weights.")
 flags.DEFINE_enum("precision", "float32", PRECISIONS, "Of training; see trainers.train.")
 define_config(DetailConfig, skip=("source", "source_step"))
 define_loop_flags()
@@ -54,8 +54,8 @@ def detail_config(values, source: RunFolder, fingerprint: str = "") -> RunConfig
         raise ValueError(f"--run={str(source.path)!r} has detail already; name the run it comes from, "
                          f"{before.detail.source!r}.")
     detail = config_from_flags(DetailConfig, values, source=str(source.path), source_step=source.step())
-    if detail.output_size < before.model.image_size:
-        raise ValueError(f"output_size={detail.output_size}: expected at least the size of the run's pictures, "
+    if detail.output_size % before.model.image_size:
+        raise ValueError(f"output_size={detail.output_size}: expected a multiple of the size of the run's pictures, "
                          f"{before.model.image_size}.")
     model = before.model.to_dict() | {"precision": values.precision}
     return RunConfig(dataset=before.dataset, model=type(before.model).from_dict(model), epochs=values.epochs,

@@ -7,7 +7,7 @@ light or a tan, is added, and the photo's own detail stays. Where nothing change
 
 import tensorflow as tf
 
-from attr2image_tf.inference.completion import blur
+from attr2image_tf import pixels
 
 # In shares of the model's picture: what is wider than this is smooth; colour is smoothed wider, since the difference of
 # two soft pictures has noise in green and pink.
@@ -65,4 +65,4 @@ def edit(flow, photo, before, after, attributes, seeds):
 
 def _inner_blur(pictures, width):
     """A Gaussian mean over what lies within the picture."""
-    return blur(pictures, width) / blur(tf.ones_like(pictures[..., :1]), width)
+    return pixels.blur(pictures, width) / pixels.blur(tf.ones_like(pictures[..., :1]), width)

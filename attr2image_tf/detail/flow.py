@@ -21,7 +21,10 @@ import tensorflow as tf
 
 from attr2image_tf.config import DetailConfig, ModelConfig
 from attr2image_tf.detail.network import DetailNetwork
-from attr2image_tf.models import randomness
+from attr2image_tf.randomness import fold_in, stateless_normal
+
+# Folded into seeds, so that the noise of the detail is another than that of the latents.
+_STREAM = 7
 
 
 class DetailFlow(tf.Module):
@@ -43,6 +46,8 @@ class DetailFlow(tf.Module):
         self.network = DetailNetwork(model, config)
         self.deviation = self.network.add_weight(name="residual_deviation", shape=(), trainable=False, dtype="float32",
                                                  autocast=False, initializer="ones", aggregation="only_first_replica")
+        # Traced once for all steps.
+        self._evaluate = tf.function(self._velocity, autograph=False, reduce_retracing=True)
 
     @property
     def weights(self) -> list[tf.Variable]:
@@ -50,8 +55,12 @@ class DetailFlow(tf.Module):
         return [variable.value for variable in self.network.variables]
 
     def enlarge(self, coarse):
-        """Pictures float32 [B, H, W, C] at the size of the detail, bicubic."""
-        return tf.image.resize(coarse, [self.size, self.size], "bicubic") if coarse.shape[1] != self.size else coarse
+        """Pictures or layers float32 [B, H, W, C] at the size of the detail, bicubic, in the range that they had."""
+        if coarse.shape[1] == self.size:
+            return coarse
+        large = tf.image.resize(coarse, [self.size, self.size], "bicubic")
+        return tf.clip_by_value(large, tf.reduce_min(coarse, [1, 2, 3], keepdims=True),
+                                tf.reduce_max(coarse, [1, 2, 3], keepdims=True))
 
     def reduce(self, pictures, size: int):
         """Pictures float32 [B, S, S, C] at the size of the model that sees them, Lanczos, as data sets are prepared."""
@@ -90,16 +99,16 @@ class DetailFlow(tf.Module):
             kept: float32 [B, S, S, 1] in [0, 1], how far each pixel of the photo is kept; where it is 1 the result is
                 the photo. None with `photo` None.
         """
-        coarse, rows = self.enlarge(coarse), tf.shape(coarse)[0]
-        noise = randomness.normal_by_example(seeds, self.size * self.size * 3)
-        drawn = tf.reshape(noise, [-1, self.size, self.size, 3])
+        coarse, rows, shape = self.enlarge(coarse), tf.shape(coarse)[0], [self.size, self.size, 3]
+        drawn = tf.map_fn(lambda seed: stateless_normal(shape, fold_in(seed, _STREAM)), seeds,
+                          fn_output_signature=tf.TensorSpec(shape, tf.float32))
         if photo is None:
             photo, kept = coarse, tf.zeros_like(coarse[..., :1])
         known = (photo - coarse) / self.deviation.value
         steps = self.config.steps
         for step in range(steps):
             time = tf.fill([rows], step / steps)
-            velocity = self._velocity(kept * known + (1.0 - kept) * drawn, coarse, kept, time, attributes)
+            velocity = self._evaluate(kept * known + (1.0 - kept) * drawn, coarse, kept, time, attributes)
             drawn += velocity / steps
         detailed = coarse + self.deviation.value * drawn
         return tf.clip_by_value(kept * photo + (1.0 - kept) * detailed, -1.0, 1.0)

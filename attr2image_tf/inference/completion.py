@@ -1,9 +1,8 @@
 """Completion: what is decoded goes where nothing was observed, without a visible seam."""
 
-import math
-
-import numpy as np
 import tensorflow as tf
+
+from attr2image_tf import pixels
 
 
 def fill_in(images, decoded, observed, *, seam_width=1.5):
@@ -26,21 +25,10 @@ def fill_in(images, decoded, observed, *, seam_width=1.5):
     share = tf.minimum(observed, 1.0)
     residual = tf.where(share > 0.0, images - decoded, 0.0)
     if seam_width:
-        near = _blur(share, seam_width)
-        continued = _blur(share * residual, seam_width) / tf.maximum(near, 1e-6)
+        near = pixels.blur(share, seam_width)
+        continued = pixels.blur(share * residual, seam_width) / tf.maximum(near, 1e-6)
         # Right at a straight seam half of the neighbourhood is observed.
         fade = tf.clip_by_value(2.0 * near, 0.0, 1.0)
         decoded = tf.clip_by_value(decoded + fade * continued, -1.0, 1.0)
     mixed = decoded + share * (tf.where(share > 0.0, images, decoded) - decoded)
     return tf.where(share == 1.0, images, mixed)
-
-
-def _blur(pictures, width):
-    """Gaussian blur of [B, H, W, C]; what lies beyond the border counts as 0."""
-    reach = math.ceil(3 * width)
-    taps = np.exp(-0.5 * np.square(np.arange(-reach, reach + 1) / width))
-    taps = np.float32(taps / taps.sum())[:, np.newaxis, np.newaxis, np.newaxis]
-    taps = np.repeat(taps, pictures.shape[-1], 2)
-    for kernel in (taps, taps.swapaxes(0, 1)):
-        pictures = tf.nn.depthwise_conv2d(pictures, kernel, [1, 1, 1, 1], "SAME")
-    return pictures

@@ -89,7 +89,7 @@ class LatentOptimizer:
         self._descend = tf.function(self._descend_rows, **common)
         self._sample = tf.function(self._sample_rows, **common)
         self._known = tf.function(self._known_rows, **common)
-        self._edit = tf.function(self._edit_rows, **common)
+        self._edit, self._drawn = tf.function(self._edit_rows, **common), tf.function(self._drawn_rows, **common)
         self._fill_in = tf.function(fill_in, **common)
 
     def infer(self, images, attributes, observed=None):
@@ -206,6 +206,10 @@ class LatentOptimizer:
         edited, before = self._edit(images, latents, attributes, new_attributes)
         return {**result, "images": edited, "latents": latents, "reconstructions": before}
 
+    def drawn(self, latents, attributes, new_attributes):
+        """What the generator draws for latents and attributes, and for other attributes with the same e."""
+        return self._drawn(latents, attributes, new_attributes)
+
     def _checked(self, images, observed):
         images = check_images(images, self.height, self.width)
         return images, check_observed(observed, images)
@@ -307,9 +311,12 @@ class LatentOptimizer:
         return self._descend(rows._replace(images=noisy, origin=center), first, rows.images)
 
     def _edit_rows(self, images, latents, attributes, new_attributes):
-        before = self.generator(latents, attributes)
-        after = self.generator(self.to_latents(self.to_noise(latents, attributes), new_attributes), new_attributes)
+        before, after = self._drawn(latents, attributes, new_attributes)
         return carry_over(images, before, after), _images(before)
+
+    def _drawn_rows(self, latents, attributes, new_attributes):
+        moved = self.to_latents(self.to_noise(latents, attributes), new_attributes)
+        return self.generator(latents, attributes), self.generator(moved, new_attributes)
 
     def _typical(self, attributes):
         """What the generator draws at e = 0."""

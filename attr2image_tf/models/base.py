@@ -106,7 +106,8 @@ class AttributeModel(keras.Model):
         raise NotImplementedError(f"{type(self).__name__} does not define lower_bound.")
 
     def generate(self, attributes, seeds, temperature=1.0):
-        """Pictures drawn from p(x | y): `decode`'s dictionary and latents float32 [B, Z].
+        """Pictures drawn from p(x | y): `decode`'s dictionary and latents float32 [B, Z]; where there is `detail`, all
+        of it at the size of that, images with detail and coarse_images without.
 
         Args:
             attributes: float32 [B, A], in the data set's units.
@@ -117,7 +118,17 @@ class AttributeModel(keras.Model):
         noise = randomness.normal_by_example(seeds, self.latent_size)
         noise *= tf.reshape(tf.cast(temperature, tf.float32), [-1, 1])
         latents = self.latents_from_noise(noise, attributes)
-        return {**self.decode(latents, attributes), "latents": latents}
+        layers = self.decode(latents, attributes)
+        if self.detail is not None:
+            layers = {name: self.detail.enlarge(layer) for name, layer in layers.items()}
+            layers |= {"coarse_images": layers["images"], "images": self.detail.draw(
+                layers["images"], self.standardise(attributes), seeds)}
+        return {**layers, "latents": latents}
+
+    @property
+    def picture_size(self) -> int:
+        """Height and width of the pictures that `generate` draws."""
+        return self.config.image_size if self.detail is None else self.detail.size
 
     def latents_from_noise(self, noise, attributes):
         """z float32 [B, Z] of e ~ N(0, I), float32 [B, Z], by the prior; attributes in the data set's units."""

@@ -14,13 +14,14 @@ from attr2image_tf.signatures.request_checks import check_each, check_finite, ch
 
 # More rows are refused: one request must not take the memory of all others.
 MAXIMUM_BATCH = 256
+_PICTURES = ("images", "coarse_images", "foregrounds", "backgrounds")
 
 
 class Generator(tf.Module):
     """Signatures of a trained model.
 
-        generate = serving_default: attributes [B, A], seed int32 [B, 2] -> images, latents, and of a layered model
-            foregrounds, gates, backgrounds
+        generate = serving_default: attributes [B, A], seed int32 [B, 2] -> images, latents, of a layered model
+            foregrounds, gates, backgrounds, and of a run with detail coarse_images, which are without it
         generate_bytes: the same inputs -> images_bytes string [B], PNG
         sample: also temperature [B], at least 0, a factor on the noise: below 1 pictures are more typical and more
             alike -> what generate gives
@@ -32,7 +33,8 @@ class Generator(tf.Module):
     A request of no row or more than 256, with attributes of the wrong length, or with values that are not finite, is
     refused with InvalidArgumentError.
 
-    Pictures are drawn from the run's fitted prior, which travels inside.
+    Pictures are drawn from the run's fitted prior, which travels inside. Those of a run with detail have it, and all
+    pictures, what `encode` takes included, are of its size; what `decode` gives has none.
 
     Args:
         model: AttributeModel, its weights final.
@@ -54,7 +56,7 @@ class Generator(tf.Module):
 
     def trace(self, name: str) -> tf.types.experimental.ConcreteFunction:
         """The concrete function of one signature."""
-        model, count, size = self._model.value, len(self._schema.value), self._model.value.config.image_size
+        model, count, size = self._model.value, len(self._schema.value), self._model.value.picture_size
         specs = {"attributes": ((count,), tf.float32), "seed": ((2,), tf.int32), "temperature": ((), tf.float32),
                  "latents": ((model.latent_size,), tf.float32), "images": ((size, size, 3), tf.float32),
                  "masks": ((size, size, 1), tf.float32), "request": ((), tf.int32)}
@@ -89,14 +91,19 @@ class Generator(tf.Module):
 
     def decode(self, latents, attributes):
         with tf.control_dependencies(_checks(latents=latents, attributes=attributes)):
-            return _public(self._model.value.decode(tf.identity(latents), attributes))
+            return _public(self._sized(self._model.value.decode(tf.identity(latents), attributes)))
 
     def encode(self, images, masks, attributes):
         checks = _checks(images=images, masks=masks, attributes=attributes)
         with tf.control_dependencies(checks + check_unit_range(images=images, masks=masks)):
-            posterior = self._model.value.encode(
-                pixels.model_range_from_unit(tf.identity(images)), masks, attributes)
+            model = self._model.value
+            images = pixels.model_range_from_unit(tf.identity(images))
+            posterior = model.encode(reduced(model, images), reduced(model, masks, 0.0), attributes)
         return {"latents_mean": posterior.mean(), "latents_log_variance": 2.0 * tf.math.log(posterior.stddev())}
+
+    def _sized(self, layers):
+        detail = self._model.value.detail
+        return layers if detail is None else {name: detail.enlarge(layer) for name, layer in layers.items()}
 
     def describe(self, request):
         return repeated(self.about(), request)
@@ -108,8 +115,15 @@ class Generator(tf.Module):
                  else [config.latent_size])
         return {"names": list(schema.names), "minimum": schema.minimum, "mean": schema.mean,
                 "maximum": schema.maximum, "standard_deviation": schema.standard_deviation,
-                "covariance": schema.covariance, "image_size": [config.image_size], "latent_sizes": sizes,
+                "covariance": schema.covariance, "image_size": [self._model.value.picture_size], "latent_sizes": sizes,
                 "maximum_batch": [MAXIMUM_BATCH], "temperature": [self._temperature]}
+
+
+def reduced(model, pictures, least=-1.0):
+    """Pictures or masks float32 [B, S, S, C] at the size that a model sees, in the range from `least` to 1."""
+    if model.detail is None:
+        return pictures
+    return tf.clip_by_value(model.detail.reduce(pictures, model.config.image_size), least, 1.0)
 
 
 def repeated(one: dict, request):
@@ -134,5 +148,5 @@ def _checks(**tensors):
 
 def _public(layers):
     """A model's dictionary at the public edge: pictures in [0, 1], the sigmoid's input left out."""
-    return {name: pixels.unit_from_model_range(value) if name in ("images", "foregrounds", "backgrounds") else value
+    return {name: pixels.unit_from_model_range(value) if name in _PICTURES else value
             for name, value in layers.items() if name != "gate_logits"}

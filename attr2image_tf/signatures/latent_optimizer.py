@@ -8,19 +8,22 @@ import tensorflow as tf
 
 from attr2image_tf import pixels
 from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.detail import editing
 from attr2image_tf.evaluation.attribute_regressor import AttributeRegressor
 from attr2image_tf.inference.latent_optimizer import OptimizerConfig
 from attr2image_tf.inference.minimizers import STOP_REASONS
 from attr2image_tf.inference.model_optimizer import model_optimizer
 from attr2image_tf.models import AttributeModel
 from attr2image_tf.signatures import encoded
-from attr2image_tf.signatures.generator import Generator, Hidden, repeated
+from attr2image_tf.signatures.generator import Generator, Hidden, reduced, repeated
 from attr2image_tf.signatures.request_checks import check_each, check_finite, check_rows, check_unit_range
 
 _SUMMARY = ("latents", "images", "energy", "reconstruction_energy", "prior_energy", "iterations", "evaluations",
             "stopped")
 # More rows are refused: one request must not take the memory of all others.
 MAXIMUM_BATCH = 64
+# Of the filter that makes pictures smaller, in pixels of the small ones.
+_FILTER_REACH = 3
 
 
 class LatentOptimizerModule(tf.Module):
@@ -67,7 +70,7 @@ class LatentOptimizerModule(tf.Module):
         self._checks, self._traced, self._codecs = Hidden({}), Hidden({}), Hidden({})
         self._optimizer = model_optimizer(model, config, schema=schema, reader=regressor and regressor.read,
                                           error_covariance=regressor and regressor.error_covariance)
-        self._size = self._optimizer.height
+        self._model, self._size = Hidden(model), model.picture_size
 
     arguments = {"infer": "images attributes observed", "infer_attributes": "images observed",
                  "complete": "images attributes observed", "complete_sample": "images attributes observed seed",
@@ -133,11 +136,12 @@ class LatentOptimizerModule(tf.Module):
 
     def infer(self, images, attributes, observed):
         images, observed, attributes = self._checked(images, observed, attributes=attributes)
-        return _public(self._optimizer.infer(images, attributes, observed))
+        return self._public(self._optimizer.infer(self._seen(images, observed), attributes, self._shown(observed)))
 
     def infer_attributes(self, images, observed):
         images, observed = self._checked(images, observed)
-        return _public(self._optimizer.infer_attributes(images, observed), "attributes")
+        return self._public(self._optimizer.infer_attributes(self._seen(images, observed), self._shown(observed)),
+                            "attributes")
 
     def complete(self, images, attributes, observed):
         return self._completed(images, observed, attributes)
@@ -154,14 +158,15 @@ class LatentOptimizerModule(tf.Module):
     def edit(self, images, attributes, new_attributes):
         images, _, attributes, new_attributes = self._checked(
             images, tf.ones_like(images[..., :1]), attributes=attributes, new_attributes=new_attributes)
-        return _public(self._optimizer.edit(images, attributes, new_attributes))
+        found = self._optimizer.infer(self._seen(images), attributes)
+        edited = self._edited(images, found["latents"], attributes, new_attributes)
+        return self._public(found) | {"images": pixels.unit_from_model_range(edited)}
 
     def edit_latents(self, images, latents, attributes, new_attributes):
         images, _, latents, attributes, new_attributes = self._checked(
             images, tf.ones_like(images[..., :1]), latents=latents, attributes=attributes,
             new_attributes=new_attributes)
-        edited = self._optimizer.edit(images, attributes, new_attributes, latents=latents)["images"]
-        return {"images": pixels.unit_from_model_range(edited)}
+        return {"images": pixels.unit_from_model_range(self._edited(images, latents, attributes, new_attributes))}
 
     def describe(self, request):
         return repeated(self._generator.about() | {
@@ -173,11 +178,59 @@ class LatentOptimizerModule(tf.Module):
         given = {name: value for name, value in (("latents", latents), ("seed", seed)) if value is not None}
         inner, weights, attributes, *others = self._checked(images, observed, attributes=attributes, **given)
         given = dict(zip(given, others, strict=True))
-        *_, last = self._optimizer.completions(inner, weights, attributes, seeds=given.get("seed"),
-                                               samples=int("seed" in given), latents=given.get("latents"))
-        result = _public(last)
+        *_, last = self._optimizer.completions(self._seen(inner, weights), self._shown(weights), attributes,
+                                               seeds=given.get("seed"), samples=int("seed" in given),
+                                               latents=given.get("latents"))
+        result = self._public(last)
+        model = self._model.value
+        if model.detail is not None:
+            drawn = self._optimizer.generator(last["latents"], attributes)["images"]
+            seeds = given["seed"] if "seed" in given else tf.zeros([tf.shape(images)[0], 2], tf.int32)
+            detailed = model.detail.draw(drawn, model.standardise(attributes), seeds,
+                                         tf.where(weights > 0.0, inner, 0.0), tf.minimum(weights, 1.0))
+            result["images"] = pixels.unit_from_model_range(detailed)
         # The input itself, not what came back from the model's range: the same to the last bit.
         return result | {"images": tf.where(observed == 1.0, images, result["images"])}
+
+    def _edited(self, images, latents, attributes, new_attributes):
+        """Pictures in [-1, 1] with other attributes, from those and the latents found behind them."""
+        model = self._model.value
+        if model.detail is None:
+            return self._optimizer.edit(images, attributes, new_attributes, latents=latents)["images"]
+        before, after = self._optimizer.drawn(latents, attributes, new_attributes)
+        # One noise for all pictures: a slider that moves shall not make detail flicker.
+        seeds = tf.zeros([tf.shape(images)[0], 2], tf.int32)
+        return editing.edit(model.detail, images, before["images"], after["images"],
+                            model.standardise(new_attributes), seeds)[0]
+
+    def _seen(self, images, observed=None):
+        """Pictures at the size of the model; what nothing hidden has a share in depends on what is visible alone."""
+        step = self._step
+        small = reduced(self._model.value, images if observed is None else tf.where(observed > 0.0, images, 0.0))
+        if observed is None or step == 1:
+            return small
+        # The filter reaches over pixels that are hidden; near them the mean of what is visible of each pixel does.
+        visible = tf.cast(observed > 0.0, tf.float32)
+        share = tf.nn.avg_pool2d(visible, step, step, "VALID")
+        mean = tf.nn.avg_pool2d(tf.where(visible > 0.0, images, 0.0), step, step, "VALID") / tf.maximum(share, 1e-6)
+        hidden_near = tf.nn.max_pool2d(1.0 - share, 2 * _FILTER_REACH + 1, 1, "SAME")
+        return tf.where(hidden_near > 0.0, mean, small)
+
+    def _shown(self, observed):
+        """How far the model's pixels are observed: as far as the least of those that they are made of."""
+        step = self._step
+        return observed if step == 1 else -tf.nn.max_pool2d(-observed, step, step, "VALID")
+
+    @property
+    def _step(self):
+        """Pixels of a picture to one of the model's."""
+        return self._model.value.picture_size // self._model.value.config.image_size
+
+    def _public(self, result, *more):
+        """An optimiser's dictionary at the public edge."""
+        images, detail = result["images"], self._model.value.detail
+        chosen = {name: result[name] for name in (*_SUMMARY, *more)}
+        return chosen | {"images": pixels.unit_from_model_range(images if detail is None else detail.enlarge(images))}
 
     def _checked(self, images, observed, **others):
         """Images in the model's range, and the others unchanged, for use once they have been found in order."""
@@ -217,9 +270,3 @@ def check_vectors(images, **vectors):
     checks += check_finite(**{name: tensor for name, tensor in vectors.items() if tensor.dtype.is_floating})
     with tf.control_dependencies(checks):
         return tf.constant(True)
-
-
-def _public(result, *more):
-    """An optimiser's dictionary at the public edge."""
-    chosen = {name: result[name] for name in (*_SUMMARY, *more)}
-    return chosen | {"images": pixels.unit_from_model_range(result["images"])}

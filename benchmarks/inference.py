@@ -2,7 +2,7 @@
 
     python -m benchmarks.inference --run=runs/lfw --dataset=lfw --data_dir=DATA --output=inference
     python -m benchmarks.inference --run=runs/lfw --dataset=lfw --data_dir=DATA --output=inference \
-        --peer="OTHER_ENVIRONMENT/bin/python peer_torch.py"
+        --peer="OTHER_ENVIRONMENT/bin/python benchmarks/peer_torch.py"
 
 Energies of the fast method and of the reference (Adam, 1000 iterations at learning rate 0.3, from the prior's mean) on
 test pictures whose attributes are given. It takes long: results are written to --output, and the same command goes on.

@@ -10,7 +10,7 @@ import tensorflow as tf
 from absl import flags
 
 PEER = flags.DEFINE_string(
-    "peer", None, 'Command of a peer, such as "OTHER_ENVIRONMENT/bin/python peer_torch.py". Called with train, '
+    "peer", None, 'Command of a peer, such as "OTHER/bin/python benchmarks/peer_torch.py". Called with train, '
     "generate or infer and --batch, it prints a JSON line with the seconds of one step, call or iteration.")
 PEER_OPTIONS = flags.DEFINE_multi_string(
     "peer_options", [], "Options of the peer to try besides none, such as --channels_last; the fastest counts.")

@@ -1,7 +1,7 @@
 """What an operator pays for an exported generator in each of its forms: size, time to load, memory, time to draw.
 
     python -m benchmarks.serving --run=runs/lfw
-    python -m benchmarks.serving --peer="OTHER_ENVIRONMENT/bin/python peer_torch.py" --peer_options=--channels_last
+    python -m benchmarks.serving --peer="OTHER/bin/python benchmarks/peer_torch.py" --peer_options=--channels_last
 
 Each form is loaded in a process of its own, then all draw in turn in this one. Without --run the network is a new one
 of the paper's size, as the peer's is. Needs Linux and ai-edge-litert (pip install ".[litert]").
@@ -10,6 +10,7 @@ of the paper's size, as the peer's is. Needs Linux and ai-edge-litert (pip insta
 import json
 import os
 import pathlib
+import statistics
 import tempfile
 
 import numpy as np
@@ -18,12 +19,50 @@ from absl import flags
 
 from attr2image_tf.files import write_text
 from attr2image_tf.run_folder import RunFolder
-from benchmarks import exports, generation
-from benchmarks.peer import matrix_peak
+from benchmarks import exports
+from benchmarks.peer import PEER, matrix_peak, measure_peer
 from trainers.flags import define_path, run
 
+_BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["1", "8", "64"], "Batch sizes.")
+_REPEATS = flags.DEFINE_integer("repeats", 15, "Calls of one measurement.", lower_bound=1)
+_ROUNDS = flags.DEFINE_integer("rounds", 3, "Measurements of each side, in turn.", lower_bound=1)
+_OUTPUT = define_path("output", None, "File for the results as JSON; optional.")
 _RUN = define_path("run", None, "Folder of a trained run; optional.")
 _LOADS = flags.DEFINE_integer("loads", 3, "Times that each form is loaded.", lower_bound=1)
+
+
+def measure_all(forms, attribute_count):
+    """Median seconds by batch size and form, and of the peer where there is one."""
+    return {size: measure(forms, size, attribute_count) for size in map(int, _BATCH_SIZES.value)}
+
+
+def measure(forms, batch_size, attribute_count):
+    """Median seconds of one batch by form, and of the peer where there is one."""
+    peers = []
+
+    def measure_the_peer():
+        if PEER.value:
+            peers.append(measure_peer("generate", f"--batch={batch_size}", f"--repeats={_REPEATS.value}"))
+
+    seconds = exports.median_seconds(forms, batch_size, attribute_count, repeats=_REPEATS.value,
+                                     rounds=_ROUNDS.value, between=measure_the_peer)
+    if peers:
+        seconds["peer"] = statistics.median(peer["seconds"] for peer in peers)
+    return seconds
+
+
+def speed_table(seconds: dict[int, dict[str, float]], sizes: dict[str, int]) -> str:
+    """Seconds by batch size and form as Markdown, with what the peer takes as a multiple of it."""
+    lines = ["| form | MiB | " + " | ".join(f"ms at batch {size} | pictures/s | times the peer" for size in seconds)
+             + " |", "| --- " * (2 + 3 * len(seconds)) + "|"]
+    for name in next(iter(seconds.values())):
+        cells = [name, f"{sizes[name] / 2**20:.1f}" if name in sizes else ""]
+        for batch_size, measured in seconds.items():
+            taken, peer = measured.get(name), measured.get("peer")
+            cells += ["", "", ""] if taken is None else [
+                f"{1000 * taken:.1f}", f"{batch_size / taken:.0f}", f"{peer / taken:.2f}" if peer else ""]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def differences(forms: dict[str, exports.Form], schema, samples: int = 32) -> dict[str, float]:
@@ -57,13 +96,13 @@ def main(values):
         loads = {name: exports.measure_load(form, _LOADS.value) for name, form in forms.items()}
         changed = differences(forms, schema)
         sizes = {name: form.size for name, form in forms.items()}
-        seconds = generation.measure_all(forms, len(schema))
+        seconds = measure_all(forms, len(schema))
     peak = matrix_peak()
-    if generation.OUTPUT.value:
-        write_text(pathlib.Path(generation.OUTPUT.value), json.dumps(
+    if _OUTPUT.value:
+        write_text(pathlib.Path(_OUTPUT.value), json.dumps(
             {"run": _RUN.value, "tensorflow": tf.__version__, "cores": cores, "matrix_peak_gflops": peak,
              "bytes": sizes, "loads": loads, "differences": changed, "seconds": seconds}, indent=2))
-    print(f"{generation.table(seconds, sizes)}\n\n{table(loads, changed)}\n\nMatrix products: {peak:.0f} GFLOP/s")
+    print(f"{speed_table(seconds, sizes)}\n\n{table(loads, changed)}\n\nMatrix products: {peak:.0f} GFLOP/s")
 
 
 if __name__ == "__main__":

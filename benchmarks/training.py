@@ -1,6 +1,6 @@
 """Training steps of the paper's layered model by precision, XLA and strategy, beside a peer in the same run.
 
-    python -m benchmarks.training --output=training.json --peer="OTHER_ENVIRONMENT/bin/python peer_torch.py" \
+    python -m benchmarks.training --output=training.json --peer="OTHER/bin/python benchmarks/peer_torch.py" \
         --peer_options=--channels_last --peer_options=--compile --peer_options="--channels_last --compile"
     python -m benchmarks.training --precisions=float32,mixed_bfloat16          # a processor with bfloat16
     python -m benchmarks.training --jit --precisions=mixed_float16,mixed_bfloat16,float32  # a GPU

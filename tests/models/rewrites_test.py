@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from attr2image_tf.config import ModelConfig
-from benchmarks import plain
+from tests.models import plain
 
 pytestmark = pytest.mark.slow
 

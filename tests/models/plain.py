@@ -1,4 +1,4 @@
-"""The plain forms that the package's rewrites stand for, on the same weights: what each gives, and that it is exact.
+"""The plain forms that the package's rewrites stand for, on the same weights.
 
 Each function takes a layer and what it is called with, and does what the paper or Keras does there. `undo` puts some of
 them into a model, `PlainAdam` stands in for the optimiser.

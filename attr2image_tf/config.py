@@ -186,14 +186,14 @@ class ModelConfig(Config):
 
 
 # What runs did whose files say no version.
-_VERSION_1 = {"version": 1, "sharpening": 1.0}
+_VERSION_1 = {"version": 1, "sharpness": 1.0}
 _VERSION_1_MODEL = {"shared_observation_noise": True, "prior": "standard"}
 # And those of before version 5.
 _VERSION_4_TUNING = {"expected_attributes": False}
 
 
 @dataclasses.dataclass(frozen=True)
-class FineTuningConfig(Config):
+class SharpeningConfig(Config):
     """How the decoders of a trained run are made to draw sharply (`sharpening.Sharpener` has the terms).
 
     Attributes:
@@ -286,6 +286,19 @@ class DetailConfig(Config):
         self.require(0 <= self.attribute_dropout < 1, "attribute_dropout", "at least 0 and below 1")
 
 
+def _renamed(values: dict) -> dict:
+    """What a run's file says, by the names of now."""
+    values = dict(values)
+    if "weight_decay" in values:
+        values["l2"] = values.pop("weight_decay")
+    if isinstance(values.get("sharpening"), (int, float)):
+        # It was the augmentation's, and what is called so now was "fine_tuning".
+        values["sharpness"] = values.pop("sharpening")
+    if "fine_tuning" in values:
+        values["sharpening"] = values.pop("fine_tuning")
+    return values
+
+
 @dataclasses.dataclass(frozen=True)
 class RunConfig(Config):
     """What a training run is: everything its result depends on, saved as config.json in the run folder.
@@ -305,14 +318,14 @@ class RunConfig(Config):
         flip: whether pictures are mirrored at random; off where left and right are attributes.
         rotation: largest angle of a random rotation, in radians.
         crop: whether training pictures are cropped at random; for data sets whose pictures have a border.
-        sharpening: largest strength of random sharpening, at least 0; 0 switches it off.
+        sharpness: largest strength by which training pictures are sharpened at random, at least 0; 0 switches it off.
         prior_steps: steps in which the flow of the prior is trained at the end, at most; 0 leaves it out.
-        fine_tuning: how the decoders of another run were tuned (`trainers.sharpen`); None in a run trained from the
+        sharpening: how the decoders of another run were tuned (`trainers.sharpen`); None in a run trained from the
             start.
         detail: the second stage, trained on the pictures of another run (`trainers.detail`); None without one.
         fingerprint: of the data set (`AttributeDataset.fingerprint`); "" in runs of before version 5.
         version: of this format. 1, whose files do not say so, had one standard deviation for both likelihoods of
-            DisCVAE, no fitted prior, and a blur in sharpening that made it two thirds as strong; 2 no fine-tuning;
+            DisCVAE, no fitted prior, and a blur in `sharpness` that made it two thirds as strong; 2 no sharpened runs;
             3 no schedule; 4 no `expected_attributes`, `fingerprint` and `detail`.
     """
 
@@ -328,24 +341,22 @@ class RunConfig(Config):
     flip: bool = True
     rotation: float = 0.0
     crop: bool = False
-    sharpening: float = 1.5
+    sharpness: float = 1.5
     prior_steps: int = 2000
-    fine_tuning: FineTuningConfig | None = None
+    sharpening: SharpeningConfig | None = None
     detail: DetailConfig | None = None
     fingerprint: str = ""
     version: int = 5
 
     @classmethod
     def from_dict(cls, values: dict):
-        if isinstance(values, dict) and "weight_decay" in values:
-            # The name of before.
-            values = values | {"l2": values["weight_decay"]}
-            del values["weight_decay"]
+        if isinstance(values, dict):
+            values = _renamed(values)
         if isinstance(values, dict) and isinstance(values.get("model"), dict) and "version" not in values:
             model = _VERSION_1_MODEL | values["model"]
             values = _VERSION_1 | values | {"model": model}
-        if isinstance(values, dict) and isinstance(values.get("fine_tuning"), dict) and values.get("version") != 5:
-            values = values | {"fine_tuning": _VERSION_4_TUNING | values["fine_tuning"]}
+        if isinstance(values, dict) and isinstance(values.get("sharpening"), dict) and values.get("version") != 5:
+            values = values | {"sharpening": _VERSION_4_TUNING | values["sharpening"]}
         return super().from_dict(values)
 
     def check_dataset(self, fingerprint: str):
@@ -360,7 +371,7 @@ class RunConfig(Config):
         """The main that makes such a run."""
         if self.detail is not None:
             return "trainers.detail"
-        return "trainers.train" if self.fine_tuning is None else "trainers.sharpen"
+        return "trainers.train" if self.sharpening is None else "trainers.sharpen"
 
     def continuing(self, before: "RunConfig") -> "RunConfig":
         """This configuration as one that goes on with a run of `before`: an older version's ways, where today's
@@ -371,10 +382,10 @@ class RunConfig(Config):
             return dataclasses.replace(new, **inherited)
 
         if before.version > 1:
-            tuning = self.fine_tuning
-            if before.version < 5 and tuning is not None and before.fine_tuning is not None:
-                tuning = inherit(tuning, before.fine_tuning, _VERSION_4_TUNING)
-            return dataclasses.replace(self, fine_tuning=tuning, version=before.version)
+            tuning = self.sharpening
+            if before.version < 5 and tuning is not None and before.sharpening is not None:
+                tuning = inherit(tuning, before.sharpening, _VERSION_4_TUNING)
+            return dataclasses.replace(self, sharpening=tuning, version=before.version)
         return inherit(dataclasses.replace(self, model=inherit(self.model, before.model, _VERSION_1_MODEL)), before,
                        _VERSION_1)
 
@@ -384,6 +395,6 @@ class RunConfig(Config):
         for name in ("epochs", "batch_size"):
             self.require(getattr(self, name) >= 1, name, "at least 1")
         self.require(self.learning_rate > 0, "learning_rate", "above 0")
-        for name in ("l2", "clip_norm", "rotation", "sharpening", "prior_steps"):
+        for name in ("l2", "clip_norm", "rotation", "sharpness", "prior_steps"):
             self.require(getattr(self, name) >= 0, name, "at least 0")
         self.require(0 <= self.average_decay < 1, "average_decay", "at least 0 and below 1")

@@ -22,7 +22,7 @@ from attr2image_tf.models.optimizer import WeightAverage
 # Beside config.json while a process trains, and after it; the system knows whether it is locked.
 _LOCK = ".lock"
 # Values of a configuration that are paths.
-_PATHS = ("fine_tuning.source", "fine_tuning.regressor", "detail.source")
+_PATHS = ("sharpening.source", "sharpening.regressor", "detail.source")
 
 
 class RunFolder:

@@ -6,7 +6,7 @@ import typing
 
 import pytest
 
-from attr2image_tf.config import ConfigError, FineTuningConfig, ModelConfig, RunConfig
+from attr2image_tf.config import ConfigError, ModelConfig, RunConfig, SharpeningConfig
 from attr2image_tf.evaluation.attribute_regressor import RegressorConfig
 from attr2image_tf.inference.latent_optimizer import OptimizerConfig
 from attr2image_tf.models.prior_fitting import FittingConfig
@@ -72,7 +72,7 @@ def test_runs_out_of_range_are_refused_by_name(run, name, value):
 
 @pytest.mark.parametrize("value", [float("inf"), -float("inf"), float("nan"), 1e39, 10**400])
 def test_no_number_of_any_configuration_is_other_than_finite(run, value):
-    tuning = FineTuningConfig(source="run", source_step=1, attribute_weight=0.0, change_weight=0.0)
+    tuning = SharpeningConfig(source="run", source_step=1, attribute_weight=0.0, change_weight=0.0)
     regressor = RegressorConfig(dataset="emblems", **MODEL)
     for config in (run, run.model, tuning, regressor, FittingConfig(), OptimizerConfig()):
         kinds = typing.get_type_hints(type(config))
@@ -88,20 +88,20 @@ def test_no_number_of_any_configuration_is_other_than_finite(run, value):
 
 
 def test_a_change_is_as_large_as_it_says():
-    tuning = FineTuningConfig(source="run", source_step=1, attribute_weight=0.0, change_weight=0.0)
+    tuning = SharpeningConfig(source="run", source_step=1, attribute_weight=0.0, change_weight=0.0)
     assert dataclasses.replace(tuning, largest_change=0.5).largest_change == 0.5
     with pytest.raises(ConfigError, match="largest_change=0.25: expected at least 0.5"):
         dataclasses.replace(tuning, largest_change=0.25)
 
 
 def test_a_sharpened_run_of_version_4_asks_as_it_did(run):
-    tuning = FineTuningConfig(source="run", source_step=1, attribute_weight=0.0, change_weight=0.0)
-    new = dataclasses.replace(run, fine_tuning=tuning)
-    assert new.fine_tuning.expected_attributes
+    tuning = SharpeningConfig(source="run", source_step=1, attribute_weight=0.0, change_weight=0.0)
+    new = dataclasses.replace(run, sharpening=tuning)
+    assert new.sharpening.expected_attributes
     values = new.to_dict() | {"version": 4}
-    del values["fine_tuning"]["expected_attributes"], values["fingerprint"]
+    del values["sharpening"]["expected_attributes"], values["fingerprint"]
     old = RunConfig.from_dict(values)
-    assert not old.fine_tuning.expected_attributes
+    assert not old.sharpening.expected_attributes
     # The same command as then, and the file of the run that went on.
     assert new.continuing(old) == old == RunConfig.from_json(old.to_json())
 
@@ -138,3 +138,11 @@ def test_a_run_of_version_1_keeps_what_it_was():
     assert RunConfig.from_json(read.to_json()) == read
     with pytest.raises(ConfigError, match="version=6: expected 1 to 5; a newer one needs a newer version"):
         RunConfig.from_dict(new | {"version": 6})
+
+
+def test_names_of_before_are_read():
+    now = RunConfig(dataset="emblems", model=ModelConfig(**MODEL), sharpness=0.5,
+                    sharpening=SharpeningConfig("run", 3, "judge"))
+    then = now.to_dict()
+    then["fine_tuning"], then["sharpening"] = then["sharpening"], then.pop("sharpness")
+    assert RunConfig.from_dict(then) == now

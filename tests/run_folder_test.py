@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attr2image_tf.config import ConfigError, FineTuningConfig, ModelConfig, RunConfig
+from attr2image_tf.config import ConfigError, ModelConfig, RunConfig, SharpeningConfig
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.errors import check_writable
 from attr2image_tf.models.optimizer import WeightAverage
@@ -66,7 +66,7 @@ def test_a_file_in_the_place_of_a_folder_is_reported(tmp_path, place):
 def test_a_run_of_version_1_goes_on_as_it_began(tmp_path):
     new = RunConfig(dataset="emblems", model=ModelConfig(attribute_mean=(0.0,), attribute_standard_deviation=(1.0,)))
     old = new.to_dict()
-    for values, names in ((old, ("version", "sharpening", "prior_steps")),
+    for values, names in ((old, ("version", "sharpness", "prior_steps")),
                           (old["model"], ("prior", "shared_observation_noise"))):
         for name in names:
             del values[name]
@@ -76,7 +76,7 @@ def test_a_run_of_version_1_goes_on_as_it_began(tmp_path):
     # The same command as then.
     config = folder.check(new)
     assert config == folder.read_config()
-    assert (config.version, config.sharpening, config.model.prior) == (1, 1.0, "standard")
+    assert (config.version, config.sharpness, config.model.prior) == (1, 1.0, "standard")
     # What is asked for is not passed over.
     with pytest.raises(ConfigError, match=r"prior: 'standard' before, 'gaussian' now"):
         folder.check(dataclasses.replace(new, model=dataclasses.replace(new.model, prior="gaussian")))
@@ -84,14 +84,14 @@ def test_a_run_of_version_1_goes_on_as_it_began(tmp_path):
 
 def test_a_run_of_version_2_goes_on_as_it_began(tmp_path):
     new = RunConfig(dataset="emblems", model=ModelConfig(attribute_mean=(0.0,), attribute_standard_deviation=(1.0,)))
-    old = new.to_dict() | {"version": 2, "sharpening": 0.5}
-    del old["fine_tuning"]
+    old = new.to_dict() | {"version": 2, "sharpness": 0.5}
+    del old["sharpening"]
     folder = RunFolder(tmp_path / "run")
     folder.path.mkdir()
     (folder.path / "config.json").write_text(json.dumps(old))
-    assert folder.check(dataclasses.replace(new, sharpening=0.5)) == folder.read_config()
+    assert folder.check(dataclasses.replace(new, sharpness=0.5)) == folder.read_config()
     # Today's defaults are what a new command means: this version had them all.
-    with pytest.raises(ConfigError, match=r"sharpening: 0.5 before, 1.5 now"):
+    with pytest.raises(ConfigError, match=r"sharpness: 0.5 before, 1.5 now"):
         folder.check(new)
 
 
@@ -120,8 +120,8 @@ def test_a_log_of_other_terms_goes_on(tmp_path):
 def test_training_and_sharpening_do_not_go_on_with_each_other(tmp_path):
     model = ModelConfig(attribute_mean=(0.0,), attribute_standard_deviation=(1.0,))
     trained = RunConfig(dataset="emblems", model=model)
-    tuning = FineTuningConfig(source="run", source_step=1, attribute_weight=0.0, change_weight=0.0)
-    sharpened = dataclasses.replace(trained, fine_tuning=tuning)
+    tuning = SharpeningConfig(source="run", source_step=1, attribute_weight=0.0, change_weight=0.0)
+    sharpened = dataclasses.replace(trained, sharpening=tuning)
     assert RunConfig.from_json(sharpened.to_json()) == sharpened
     folder = RunFolder(tmp_path)
     for here, other, main in ((trained, sharpened, "train"), (sharpened, trained, "sharpen")):
@@ -154,8 +154,8 @@ def test_a_source_is_the_same_however_it_is_spelled(tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
 
     def sharpened(source, regressor):
-        tuning = FineTuningConfig(source=source, source_step=1, regressor=regressor)
-        return RunConfig(dataset="emblems", fine_tuning=tuning, model=ModelConfig(
+        tuning = SharpeningConfig(source=source, source_step=1, regressor=regressor)
+        return RunConfig(dataset="emblems", sharpening=tuning, model=ModelConfig(
             attribute_mean=(0.0,), attribute_standard_deviation=(1.0,)))
 
     folder = RunFolder(tmp_path / "sharp")
@@ -163,10 +163,10 @@ def test_a_source_is_the_same_however_it_is_spelled(tmp_path, monkeypatch):
     (folder.path / "config.json").write_text(sharpened("run", "./regressor/").to_json())
     for spelled in (("run", "regressor"), (str(tmp_path / "run"), str(tmp_path / "regressor")),
                     ("other/../run", "run/../regressor")):
-        assert folder.check(sharpened(*spelled)).fine_tuning.source == spelled[0]
-    with pytest.raises(ConfigError, match="fine_tuning.source: 'run' before, 'other' now"):
+        assert folder.check(sharpened(*spelled)).sharpening.source == spelled[0]
+    with pytest.raises(ConfigError, match="sharpening.source: 'run' before, 'other' now"):
         folder.check(sharpened("other", "regressor"))
-    with pytest.raises(ConfigError, match="fine_tuning.regressor: './regressor/' before, 'other' now"):
+    with pytest.raises(ConfigError, match="sharpening.regressor: './regressor/' before, 'other' now"):
         folder.check(sharpened("run", "other"))
 
 

@@ -54,7 +54,7 @@ def make_loop(values, config: RunConfig, dataset: AttributeDataset, strategy: tf
         ValueError: a batch that the replicas cannot share, or another process trains in the folder.
     """
     augmentation = AugmentationConfig(flip_probability=0.5 if config.flip else 0.0,
-                                      maximum_sharpening=config.sharpening,
+                                      maximum_sharpening=config.sharpness,
                                       maximum_rotation=config.rotation,
                                       cropped_size=dataset.image_size if config.crop else None)
     reader = BatchReader(dataset, batch_size=config.batch_size, seed=config.model.seed, augmentation=augmentation)

@@ -60,8 +60,8 @@ def detail_config(values, source: RunFolder, fingerprint: str = "") -> RunConfig
     model = before.model.to_dict() | {"precision": values.precision}
     return RunConfig(dataset=before.dataset, model=type(before.model).from_dict(model), epochs=values.epochs,
                      batch_size=values.batch_size, learning_rate=values.learning_rate, schedule=values.schedule, l2=0.0,
-                     clip_norm=1.0, average_decay=values.average_decay, flip=before.flip, sharpening=0.0,
-                     prior_steps=before.prior_steps, fine_tuning=before.fine_tuning, detail=detail,
+                     clip_norm=1.0, average_decay=values.average_decay, flip=before.flip, sharpness=0.0,
+                     prior_steps=before.prior_steps, sharpening=before.sharpening, detail=detail,
                      fingerprint=fingerprint)
 
 

@@ -13,7 +13,7 @@ import pathlib
 
 from absl import flags
 
-from attr2image_tf.config import SCHEDULES, FineTuningConfig, RunConfig
+from attr2image_tf.config import SCHEDULES, RunConfig, SharpeningConfig
 from attr2image_tf.errors import check_writable
 from attr2image_tf.evaluation import attribute_regressor
 from attr2image_tf.files import check_no_pattern
@@ -42,7 +42,7 @@ flags.DEFINE_integer("batch_size", 16, "Pictures of one step over all replicas t
                      "beside each a sample is drawn.", lower_bound=2)
 flags.DEFINE_float("learning_rate", 2e-4, "Of the decoders' Adam, above 0; the largest where a schedule changes it.")
 flags.DEFINE_enum("schedule", "cosine", SCHEDULES, "Of this rate and the discriminator's.")
-define_config(FineTuningConfig, skip=("source", "source_step", "regressor"))
+define_config(SharpeningConfig, skip=("source", "source_step", "regressor"))
 define_loop_flags()
 
 
@@ -53,14 +53,14 @@ def sharpened_config(values, source: RunFolder) -> RunConfig:
         ConfigError: no such run, or a value out of its range.
     """
     before = source.read_config()
-    if before.fine_tuning is not None:
+    if before.sharpening is not None:
         raise ValueError(f"--run={str(source.path)!r} is a sharpened run already; name the run it comes from, "
-                         f"{before.fine_tuning.source!r}.")
-    tuning = config_from_flags(FineTuningConfig, values, source=str(source.path), source_step=source.step())
+                         f"{before.sharpening.source!r}.")
+    tuning = config_from_flags(SharpeningConfig, values, source=str(source.path), source_step=source.step())
     return RunConfig(dataset=before.dataset, model=before.model, epochs=values.epochs, batch_size=values.batch_size,
                      learning_rate=values.learning_rate, schedule=values.schedule, l2=0.0, flip=before.flip,
-                     rotation=before.rotation, crop=before.crop, sharpening=0.0, prior_steps=before.prior_steps,
-                     fine_tuning=tuning, fingerprint=before.fingerprint)
+                     rotation=before.rotation, crop=before.crop, sharpness=0.0, prior_steps=before.prior_steps,
+                     sharpening=tuning, fingerprint=before.fingerprint)
 
 
 def load_regressor(config: RunConfig, schema):
@@ -69,10 +69,10 @@ def load_regressor(config: RunConfig, schema):
     Raises:
         ValueError: a regressor of another data set or size.
     """
-    if not config.fine_tuning.uses_regressor:
+    if not config.sharpening.uses_regressor:
         return None
-    regressor = attribute_regressor.load(config.fine_tuning.regressor)
-    regressor.check_fits(config.fine_tuning.regressor, schema, config.model.image_size)
+    regressor = attribute_regressor.load(config.sharpening.regressor)
+    regressor.check_fits(config.sharpening.regressor, schema, config.model.image_size)
     return regressor.network
 
 

@@ -35,7 +35,7 @@ define_dataset_flags()
 define_path("run", None, "Run folder; an existing run of the same configuration goes on.")
 # A data set says the first two; the warm-up is told in epochs.
 define_config(ModelConfig, skip=("attribute_mean", "attribute_standard_deviation", "image_size", "kl_warmup_steps"))
-define_config(RunConfig, skip=("fine_tuning", "detail", "fingerprint", "version"))
+define_config(RunConfig, skip=("sharpening", "detail", "fingerprint", "version"))
 flags.DEFINE_float("kl_warmup_epochs", 0.0, "Epochs over which the weight of the KL terms rises from 0 to 1.",
                    lower_bound=0.0)
 define_loop_flags()

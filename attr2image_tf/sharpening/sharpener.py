@@ -58,7 +58,7 @@ class Sharpener(Learner):
     Args:
         model: AttributeModel with the weights and the prior of the trained run. Its decoders are changed, with their
             batch normalisation as in inference.
-        config: RunConfig with `fine_tuning`.
+        config: RunConfig with `sharpening`.
         steps: int. Of the whole run.
         regressor: network of an AttributeRegressor of the same attributes, other than all that judge the result; None
             where its terms have weight 0.
@@ -68,7 +68,7 @@ class Sharpener(Learner):
 
     def __init__(self, model: AttributeModel, config: RunConfig, steps: int, regressor: keras.Model | None):
         super().__init__(model)
-        self.config, self.tuning, self.regressor = config, config.fine_tuning, regressor
+        self.config, self.tuning, self.regressor = config, config.sharpening, regressor
         tuned = model.decoders if self.tuning.background else model.decoders[:1]
         self._before = None
         if self.tuning.background and model.layered:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attr2image_tf.config import ConfigError, FineTuningConfig, RunConfig
+from attr2image_tf.config import ConfigError, RunConfig, SharpeningConfig
 from attr2image_tf.models import randomness
 from attr2image_tf.sharpening import Sharpener
 from attr2image_tf.sharpening.discriminator import Discriminator
@@ -18,7 +18,7 @@ from tests.tiny import make_model
 
 pytestmark = pytest.mark.slow
 
-TUNING = FineTuningConfig(source="run", source_step=1, attribute_weight=0.0, change_weight=0.0,
+TUNING = SharpeningConfig(source="run", source_step=1, attribute_weight=0.0, change_weight=0.0,
                           discriminator_width=1 / 16)
 ALONE = dict.fromkeys(("reconstruction_weight", "patch_weight", "global_weight", "feature_weight"), 0.0)
 
@@ -26,7 +26,7 @@ ALONE = dict.fromkeys(("reconstruction_weight", "patch_weight", "global_weight",
 def make_sharpener(name="cvae", network=None, **changes):
     model = make_model(name)
     config = RunConfig(dataset="emblems", model=model.config, batch_size=4, l2=0.0,
-                       fine_tuning=dataclasses.replace(TUNING, **changes))
+                       sharpening=dataclasses.replace(TUNING, **changes))
     return Sharpener(model, config, 100, network)
 
 
@@ -285,6 +285,6 @@ def test_the_discriminator_sees_attributes():
 
 def test_what_cannot_be_is_refused():
     with pytest.raises(ConfigError, match="regressor='': expected the folder of a regressor, which attribute_weight"):
-        FineTuningConfig(source="run", source_step=1)
+        SharpeningConfig(source="run", source_step=1)
     with pytest.raises(ConfigError, match="penalty_interval=0: expected at least 1"):
         dataclasses.replace(TUNING, penalty_interval=0)

@@ -47,7 +47,7 @@ def test_a_sharpened_run_is_a_run_like_any_other(source, tmp_path):
     printed = sharpen(*arguments(source, tmp_path / "once"))
     assert printed.strip().splitlines()[-1] == str(tmp_path / "once" / "sheet.png")
     folder = RunFolder(tmp_path / "once")
-    tuning = json.loads((folder.path / "config.json").read_text())["fine_tuning"]
+    tuning = json.loads((folder.path / "config.json").read_text())["sharpening"]
     assert tuning["source"] == str(source / "run") and tuning["source_step"] == 1
     row, = folder.read_log()
     assert {"train_change_loss", "train_patch_loss", "train_real_logit", "validation_lower_bound"} <= set(row)

@@ -8,7 +8,7 @@ Writes weights.npz into RUN when training is done.
 import argparse
 import sys
 
-from attr2image_tf.config import FineTuningConfig, ModelConfig, RunConfig
+from attr2image_tf.config import ModelConfig, RunConfig, SharpeningConfig
 
 parser = argparse.ArgumentParser()
 parser.add_argument("run")
@@ -55,9 +55,9 @@ def main():
                           precision=arguments.precision))
     learner = BoundLearner
     if arguments.sharpened:
-        tuning = FineTuningConfig(source=arguments.sharpened, source_step=1, attribute_weight=0.0, change_weight=0.0,
+        tuning = SharpeningConfig(source=arguments.sharpened, source_step=1, attribute_weight=0.0, change_weight=0.0,
                                   discriminator_width=1 / 16, penalty_interval=2)
-        config = dataclasses.replace(config, fine_tuning=tuning)
+        config = dataclasses.replace(config, sharpening=tuning)
 
         def learner(config, steps):
             return Sharpener(RunFolder(arguments.sharpened).load_model(), config, steps, None)

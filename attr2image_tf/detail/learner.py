@@ -71,10 +71,10 @@ class DetailLearner(Learner):
         hole = tf.pad(tf.zeros([rows, size // 2, size // 2, 1]), [[0, 0], *[[size // 4, size // 4]] * 2, [0, 0]],
                       constant_values=1.0)
         draw = tf.function(self.flow.draw, reduce_retracing=True)
-        sampled = model.generate(attributes, seeds)["images"]
+        sampled = model.generate(attributes, seeds)
         columns = {"photo": photo, "coarse": coarse, "detail": draw(coarse, standardised, seeds),
                    "hole filled": draw(coarse, standardised, seeds, photo, hole),
-                   "sample": self.flow.enlarge(sampled), "its detail": draw(sampled, standardised, seeds)}
+                   "sample": sampled["coarse_images"], "its detail": sampled["images"]}
         levels = {name: pixels.uint8_from_model_range(column).numpy() for name, column in columns.items()}
         return {"detail": pixels.grid(list(levels.values()), row_labels=list(levels))}
 

@@ -1,9 +1,10 @@
 """The field's scores of how latents divide known factors among themselves: MIG, SAP, FactorVAE, DCI.
 
 Pure functions of codes float [N, Z], the encoder's means, and levels int [N] of a factor. Definitions are those of the
-papers; bins, regularisation and counts follow disentanglement_lib (Locatello et al., Challenging common assumptions in
-the unsupervised learning of disentangled representations, ICML 2019). scikit-learn does the fitting; it is the extra
-`evaluation`.
+papers. Bins and counts follow disentanglement_lib (Locatello et al., Challenging common assumptions in the unsupervised
+learning of disentangled representations, ICML 2019); what does not: SAP is by balanced accuracy, as Kumar et al. have it,
+DCI by random forests as in its paper, where the library boosts, and FactorVAE's score leaves dimensions out by the
+variance that its paper names. scikit-learn does the fitting; it is the extra `evaluation`.
 """
 
 import importlib.util
@@ -11,7 +12,7 @@ import importlib.util
 import numpy as np
 
 BINS = 20
-# Dimensions whose variance over the data is below this share of the largest are not used by the encoder.
+# Dimensions whose variance over the data is below this are not used by the encoder; the prior's is 1.
 _UNUSED = 0.05
 
 
@@ -43,11 +44,15 @@ def separated_attribute_predictability(codes: np.ndarray, levels: np.ndarray, te
                                        test_levels: np.ndarray) -> float:
     """SAP of one factor (Kumar et al., ICLR 2018), in [0, 1].
 
-    The accuracy of a linear classifier on the best single dimension, less that on the second, on test rows.
+    The balanced accuracy of a linear classifier on the best single dimension, less that on the second, on test rows: a
+    level that is rare counts as much as one that is not.
     """
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-    accuracies = np.sort([LinearDiscriminantAnalysis().fit(column, levels).score(test_column, test_levels)
-                          for column, test_column in zip(codes.T[:, :, None], test_codes.T[:, :, None], strict=True)])
+    from sklearn.metrics import balanced_accuracy_score
+    count = len(np.unique(levels))
+    accuracies = np.sort([balanced_accuracy_score(test_levels, LinearDiscriminantAnalysis(
+        priors=np.full(count, 1.0 / count)).fit(column, levels).predict(test_column))
+        for column, test_column in zip(codes.T[:, :, None], test_codes.T[:, :, None], strict=True)])
     return float(accuracies[-1] - accuracies[-2])
 
 
@@ -56,7 +61,8 @@ def importances(codes: np.ndarray, levels: np.ndarray, test_codes: np.ndarray, t
     """The importance of each dimension to a random forest that classifies one factor, float [Z] of sum 1, and its
     accuracy."""
     from sklearn.ensemble import RandomForestClassifier
-    forest = RandomForestClassifier(100, min_samples_leaf=3, max_features=0.3, random_state=seed, n_jobs=-1)
+    # Every split chooses among all dimensions: where it may not, importance goes to those that know nothing.
+    forest = RandomForestClassifier(100, min_samples_leaf=3, max_features=None, random_state=seed, n_jobs=-1)
     forest.fit(codes, levels)
     return forest.feature_importances_, float(forest.score(test_codes, test_levels))
 
@@ -76,17 +82,18 @@ def disentanglement_and_completeness(table: np.ndarray) -> tuple[float, float]:
     return concentrated(table), concentrated(table.T)
 
 
-def factor_vae_score(deviations: np.ndarray, fixed: np.ndarray, overall: np.ndarray) -> float:
-    """The score of FactorVAE (Kim and Mnih, ICML 2018), in [0, 1]: accuracy of a majority vote.
+def factor_vae_score(deviations: np.ndarray, fixed: np.ndarray, overall: np.ndarray) -> tuple[float, float]:
+    """The score of FactorVAE (Kim and Mnih, ICML 2018), in [0, 1], accuracy of a majority vote, and its standard error.
 
     Args:
         deviations: [M, Z]. Standard deviations of the codes in M sets of scenes that have one factor in common.
         fixed: int [M]. Which factor that is. The first half of the sets makes the votes, the other is for the score.
         overall: [Z]. Standard deviations of the codes over all scenes.
     """
-    used = overall > np.sqrt(_UNUSED) * overall.max()
+    used = np.square(overall) >= min(_UNUSED, np.square(overall).max())
     steadiest = np.argmin(deviations[:, used] / overall[used], axis=1)
     votes = np.zeros((used.sum(), fixed.max() + 1), int)
     half = len(fixed) // 2
     np.add.at(votes, (steadiest[:half], fixed[:half]), 1)
-    return float((votes.argmax(1)[steadiest[half:]] == fixed[half:]).mean())
+    score = float((votes.argmax(1)[steadiest[half:]] == fixed[half:]).mean())
+    return score, (score * (1.0 - score) / (len(fixed) - half)) ** 0.5

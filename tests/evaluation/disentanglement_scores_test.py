@@ -40,6 +40,22 @@ def test_a_forest_uses_the_dimension_that_knows_the_factor():
     assert blind == pytest.approx(0.25, abs=0.06)
 
 
+def test_a_perfect_code_of_many_dimensions_is_disentangled_and_complete():
+    levels = RANDOM.integers(0, 4, size=(800, 6))
+    codes = np.column_stack([levels, RANDOM.normal(size=(800, 58))]).astype(np.float32)
+    table = np.stack([scores.importances(codes[:600], column[:600], codes[600:], column[600:])[0]
+                      for column in levels.T], 1)
+    assert scores.disentanglement_and_completeness(table) == pytest.approx((1.0, 1.0), abs=0.02)
+
+
+def test_a_rare_level_counts_as_much_as_the_other():
+    # Known by one dimension in most cases, and as often as not missed by who says the frequent one always.
+    levels = (RANDOM.random(4000) < 0.1).astype(int)
+    codes = np.column_stack([levels + 0.7 * RANDOM.normal(size=4000), RANDOM.normal(size=(4000, 3))])
+    score = scores.separated_attribute_predictability(codes[:2000], levels[:2000], codes[2000:], levels[2000:])
+    assert score == pytest.approx(0.26, abs=0.06)
+
+
 def test_disentanglement_and_completeness_tell_apart_who_is_shared():
     assert scores.disentanglement_and_completeness(np.eye(3)) == pytest.approx((1.0, 1.0))
     assert scores.disentanglement_and_completeness(np.ones((3, 3))) == pytest.approx((0.0, 0.0))
@@ -54,5 +70,6 @@ def test_the_vote_of_factor_vae_is_right_where_the_fixed_factor_holds_a_dimensio
     deviations[np.arange(400), fixed] = 0.01
     spread = np.array([1.0, 1.0, 1.0, 1e-6])  # the last dimension is not used, and never votes
     deviations[:, 3] = 0.0
-    assert scores.factor_vae_score(deviations, fixed, spread) == 1.0
-    assert scores.factor_vae_score(RANDOM.random((400, 4)), fixed, spread) == pytest.approx(1 / 3, abs=0.12)
+    assert scores.factor_vae_score(deviations, fixed, spread) == (1.0, 0.0)
+    chance, error = scores.factor_vae_score(RANDOM.random((400, 4)), fixed, spread)
+    assert chance == pytest.approx(1 / 3, abs=4 * error) and error == pytest.approx(0.033, abs=0.005)

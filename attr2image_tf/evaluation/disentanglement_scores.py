@@ -1,8 +1,8 @@
 """The field's scores of how latents divide known factors among themselves: MIG, SAP, FactorVAE, DCI.
 
 Pure functions of codes float [N, Z], the encoder's means, and levels int [N] of a factor. Definitions are those of the
-papers. Bins and counts follow disentanglement_lib (Locatello et al., Challenging common assumptions in the unsupervised
-learning of disentangled representations, ICML 2019); what does not: SAP is by balanced accuracy, as Kumar et al. have it,
+papers. Bins and counts follow disentanglement_lib (Locatello et al., Challenging common assumptions in the
+unsupervised learning of disentangled representations, ICML 2019); what does not: SAP is by balanced accuracy, as Kumar et al. have it,
 DCI by random forests as in its paper, where the library boosts, and FactorVAE's score leaves dimensions out by the
 variance that its paper names. scikit-learn does the fitting; it is the extra `evaluation`.
 """

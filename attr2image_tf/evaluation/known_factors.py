@@ -77,7 +77,7 @@ class _FactorScores:
 def _summary(context, rows, deviations):
     disentangled, complete = scores.disentanglement_and_completeness(np.stack([row.importances for row in rows], 1))
     values = {"MIG": np.mean([row.gap for row in rows]), "SAP": np.mean([row.separated for row in rows]),
-              "DCI disentanglement": disentangled, "DCI completeness": complete,
+              "FactorVAE": np.nan, "DCI disentanglement": disentangled, "DCI completeness": complete,
               "DCI informativeness": np.mean([row.accuracy for row in rows])}
     vote, error = _factor_vae(context, [row.factor for row in rows], deviations)
     return {name: number(value, TESTED) for name, value in values.items()} | {"FactorVAE": {
@@ -85,7 +85,7 @@ def _summary(context, rows, deviations):
 
 
 def _factor_vae(context, factors, deviations):
-    """FactorVAE's score and its standard error: sets of scenes with one factor in common, encoded a few sets at a time."""
+    """FactorVAE's score and its standard error: sets of scenes with one factor in common, encoded a few at a time."""
     generator = np.random.default_rng(context.config.seed)
     fixed = generator.integers(len(factors), size=SETS)
     draws = context.data.scenes.draw(context.config.seed + 3, SETS * SET_SIZE).reshape(SETS, SET_SIZE, -1)

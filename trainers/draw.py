@@ -71,10 +71,10 @@ def draw(folder: RunFolder, schema: AttributeSchema) -> np.ndarray:
 
 def draw_blind(folder: RunFolder, values, output):
     """Writes the sheet of real test pictures and samples, and its key beside it; returns the key's path."""
-    dataset = load_run_dataset(values, folder.read_config(), folder.read_schema())
+    model = folder.load_model()
+    dataset = load_run_dataset(values, folder.read_config(), folder.read_schema(), model.picture_size)
     test = pictures.read(dataset, "test", 2 * (_BLIND.value // 2))
     order = np.random.default_rng(_SEED.value).permutation(len(test))
-    model = folder.load_model()
 
     def generate(attributes, seeds):
         drawn = model.generate(tf.constant(attributes), tf.constant(seeds), _TEMPERATURE.value)["images"]

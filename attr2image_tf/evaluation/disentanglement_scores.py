@@ -2,9 +2,9 @@
 
 Pure functions of codes float [N, Z], the encoder's means, and levels int [N] of a factor. Definitions are those of the
 papers. Bins and counts follow disentanglement_lib (Locatello et al., Challenging common assumptions in the
-unsupervised learning of disentangled representations, ICML 2019); what does not: SAP is by balanced accuracy, as Kumar et al. have it,
-DCI by random forests as in its paper, where the library boosts, and FactorVAE's score leaves dimensions out by the
-variance that its paper names. scikit-learn does the fitting; it is the extra `evaluation`.
+unsupervised learning of disentangled representations, ICML 2019). Three things do not: SAP is by balanced accuracy, as
+Kumar et al. have it; DCI is by random forests, as in its paper, where the library boosts; and FactorVAE's score leaves
+dimensions out by the variance that its paper names. scikit-learn does the fitting; it is the extra `evaluation`.
 """
 
 import importlib.util

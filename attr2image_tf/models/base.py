@@ -236,6 +236,13 @@ class AttributeModel(keras.Model):
         return {"prior_gain": self.prior.log_prob(latents, self.standardise(attributes)) - standard.log_prob(latents)}
 
 
+def reduced(model: AttributeModel, pictures, least: float = -1.0):
+    """Pictures or masks float32 [B, S, S, C] at the size that a model sees, in the range from `least` to 1."""
+    if model.detail is None:
+        return pictures
+    return tf.clip_by_value(model.detail.reduce(pictures, model.config.image_size), least, 1.0)
+
+
 def mean_squared_error(images, mean, mask=1.0):
     """Mean over pixels and channels of mask (x - mean)^2, float32 [B], pixels in [-1, 1]."""
     return tf.reduce_mean(mask * tf.square(images - mean), [1, 2, 3])

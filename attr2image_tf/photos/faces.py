@@ -30,6 +30,11 @@ PLACES = tuple((x / 160, y / 160) for x, y in ((58.5, 69.0), (101.5, 68.0), (81.
 LARGEST_SIDE = 1000
 # The network's own pyramid of scales fails below.
 SMALLEST_SIDE = 20
+# With no face of this confidence that stands upright a photo may lie on its side, which the network, trained on upright
+# faces, finds less often and never so surely: of 236 upright pictures of LFW 208 have such a face, upside down 4.
+SURE = 0.995
+# Degrees by which a face that stands upright leans at most; beyond, another quarter turn brings it nearer to that.
+_LEANING = 45.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +43,8 @@ class Face:
 
     Attributes:
         box: left, top, right and bottom, floats.
-        points: of the eye at the left of the picture, the eye at its right, and the middle of the mouth. The nose is
-            left out: it moves with the pose.
+        points: of the eye that is at the left where the face stands upright, the other eye, and the middle of the
+            mouth. The nose is left out: it moves with the pose.
         confidence: float in [0, 1].
     """
 
@@ -56,6 +61,9 @@ class Face:
 
 def find_faces(picture: np.ndarray) -> list[Face]:
     """The faces in a photo, best first: the largest, one in a corner counting half as large as one in the middle.
+
+    Where none stands upright for sure, the photo is also looked at on its sides and on its head, which takes four times
+    as long; the faces are those of the way in which one is surest, with the angle that they have in the photo.
 
     Args:
         picture: uint8 [H, W, 3]. Of a large photo (more than LARGEST_SIDE pixels) faces are found that take at least a
@@ -74,19 +82,41 @@ def find_faces(picture: np.ndarray) -> list[Face]:
         (max(1, round(width / scale)), max(1, round(height / scale))), Image.Resampling.LANCZOS))
     if min(copy.shape[:2]) < SMALLEST_SIDE:
         return []
+    # Rounded to whole pixels, the copy is not scaled alike in both directions.
+    scales = np.array([width / copy.shape[1], height / copy.shape[0]])
+    found, best = _search(copy, 0, scales)
+    for turns in (1, 2, 3) if best < SURE else ():
+        others, confidence = _search(copy, turns, scales)
+        if confidence > best:
+            found, best = others, confidence
+    return sorted(found, key=lambda face: -_prominence(face, height, width))
+
+
+def _search(picture, turns, scales):
+    """Faces in a picture that is turned by some quarters, against the clock, with their places times `scales` in the
+    picture as it is; and the confidence of the surest that stands upright there, or -1.0."""
     detector, lock = _detector()
     with lock:
         # As numbers: its own dictionaries round places to whole pixels.
-        rows = np.reshape(detector.detect_faces(copy, box_format="xyxy", output_type="numpy"), (-1, 16))
-    # Rounded to whole pixels, the copy is not scaled alike in both directions.
-    scales = np.array([width / copy.shape[1], height / copy.shape[0]])
-    faces = []
+        rows = np.reshape(detector.detect_faces(np.ascontiguousarray(np.rot90(picture, turns)), box_format="xyxy",
+                                                output_type="numpy"), (-1, 16))
+    faces, best = [], -1.0
     for row in rows.astype(np.float64):
-        left_eye, right_eye, _, *mouth = row[6:].reshape(2, 5).T * scales
-        points = np.stack([left_eye, right_eye, np.mean(mouth, 0)])
-        faces.append(Face(tuple((row[1:5].reshape(2, 2) * scales).ravel().tolist()),
-                          tuple(map(tuple, points.tolist())), float(row[5])))
-    return sorted(faces, key=lambda face: -_prominence(face, height, width))
+        left_eye, right_eye, _, *mouth = row[6:].reshape(2, 5).T
+        places = np.stack([left_eye, right_eye, np.mean(mouth, 0), row[1:3], row[3:5]])
+        *points, corner, opposite = _turned_back(places, turns, *picture.shape[:2]) * scales
+        face = Face((*np.minimum(corner, opposite).tolist(), *np.maximum(corner, opposite).tolist()),
+                    tuple(tuple(point.tolist()) for point in points), float(row[5]))
+        faces.append(face)
+        if abs((face.region.angle - 90.0 * turns + 180.0) % 360.0 - 180.0) <= _LEANING:
+            best = max(best, face.confidence)
+    return faces, best
+
+
+def _turned_back(places, turns, height, width):
+    """Places [K, 2] in a picture of a size that was turned by some quarters against the clock, as they were before."""
+    x, y = places.T
+    return np.stack([(x, y), (width - y, x), (width - x, height - y), (y, height - x)][turns], -1)
 
 
 def check_installed() -> None:

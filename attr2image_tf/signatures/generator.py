@@ -9,6 +9,7 @@ import tensorflow as tf
 from attr2image_tf import pixels
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.models import AttributeModel
+from attr2image_tf.models.base import reduced
 from attr2image_tf.signatures import encoded
 from attr2image_tf.signatures.request_checks import check_each, check_finite, check_rows, check_unit_range
 
@@ -117,13 +118,6 @@ class Generator(tf.Module):
                 "maximum": schema.maximum, "standard_deviation": schema.standard_deviation,
                 "covariance": schema.covariance, "image_size": [self._model.value.picture_size], "latent_sizes": sizes,
                 "maximum_batch": [MAXIMUM_BATCH], "temperature": [self._temperature]}
-
-
-def reduced(model, pictures, least=-1.0):
-    """Pictures or masks float32 [B, S, S, C] at the size that a model sees, in the range from `least` to 1."""
-    if model.detail is None:
-        return pictures
-    return tf.clip_by_value(model.detail.reduce(pictures, model.config.image_size), least, 1.0)
 
 
 def repeated(one: dict, request):

@@ -14,8 +14,9 @@ from attr2image_tf.inference.latent_optimizer import OptimizerConfig
 from attr2image_tf.inference.minimizers import STOP_REASONS
 from attr2image_tf.inference.model_optimizer import model_optimizer
 from attr2image_tf.models import AttributeModel
+from attr2image_tf.models.base import reduced
 from attr2image_tf.signatures import encoded
-from attr2image_tf.signatures.generator import Generator, Hidden, reduced, repeated
+from attr2image_tf.signatures.generator import Generator, Hidden, repeated
 from attr2image_tf.signatures.request_checks import check_each, check_finite, check_rows, check_unit_range
 
 _SUMMARY = ("latents", "images", "energy", "reconstruction_energy", "prior_energy", "iterations", "evaluations",

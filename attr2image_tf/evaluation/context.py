@@ -149,7 +149,7 @@ class Context:
         return self._optimizer
 
     def generate(self, attributes, seeds) -> np.ndarray:
-        """Pictures uint8 [N, H, W, 3] for attributes float32 [N, A] and seeds int32 [N, 2]; those with detail at the size
+        """Pictures uint8 [N, H, W, 3] for attributes float32 [N, A] and seeds int32 [N, 2]; with detail at the size
         that judges know."""
         return self._batched(lambda rows: self._generate(attributes[rows], seeds[rows])["images"], len(attributes))
 

@@ -22,7 +22,8 @@ def test_sheets_show_as_many_pictures_as_there_are(tmp_path, train, validation):
     config = RunConfig(dataset="emblems", model=model.config, epochs=1, batch_size=2)
     row = {"train_lower_bound": 1.0, "validation_lower_bound": 1.0, "pictures_per_second": 1.0}
     Journal(RunFolder(tmp_path), dataset, config)(
-        types.SimpleNamespace(model=model, learner=types.SimpleNamespace(describe=str)), 0, row)
+        types.SimpleNamespace(model=model, learner=types.SimpleNamespace(
+            describe=str, pictures=lambda batch, seeds: {})), 0, row)
     shown = min(8, train, validation)
     for name in ("samples", "reconstructions"):
         sheet = np.asarray(Image.open(tmp_path / "samples" / f"{name}_0001.png"))

@@ -140,17 +140,17 @@ def check_outputs(outputs: Iterable[tuple[str, str | os.PathLike]], inputs: Iter
     """
     owners = {}
     for owner, path in outputs:
-        before, _ = owners.setdefault(_identity(path), (owner, path))
+        before, _ = owners.setdefault(identity(path), (owner, path))
         if before != owner:
             raise ValueError(f"the results of {before} and of {owner} would both be written to {str(path)!r}; rename "
                              "one of them.")
     for path in inputs:
-        if found := owners.get(_identity(path)):
+        if found := owners.get(identity(path)):
             raise ValueError(f"the result of {found[0]} would be written over {str(path)!r}, which is read; name "
                              "another place for the results.")
 
 
-def _identity(path):
+def identity(path: str | os.PathLike):
     """Equal for paths that are one file, however they are spelled, also where upper and lower case do not matter."""
     real = os.path.realpath(path)
     try:

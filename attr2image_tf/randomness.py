@@ -3,7 +3,13 @@
 The generator is named (Philox) because the automatic choice differs between devices and under XLA.
 """
 
+import numpy as np
 import tensorflow as tf
+
+
+def seed_rows(seed: int, count: int) -> np.ndarray:
+    """Seeds int32 [count, 2] of so many pictures of one seed: row i is (seed, i)."""
+    return np.stack([np.full(count, seed), np.arange(count)], -1).astype(np.int32)
 
 
 def stateless_normal(shape, seed):

@@ -21,6 +21,7 @@ from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.evaluation import pictures, sheets
 from attr2image_tf.files import as_path, check_no_pattern, write_text
 from attr2image_tf.photos.files import check_picture_output
+from attr2image_tf.randomness import seed_rows
 from attr2image_tf.run_folder import RunFolder
 from trainers.flags import define_path, define_source_flags, load_run_dataset, run
 
@@ -65,7 +66,7 @@ def draw(folder: RunFolder, schema: AttributeSchema) -> np.ndarray:
         return sheets.samples(model, {label(text): rows for text, rows in requests.items()},
                               count=_COUNT.value, seed=_SEED.value, temperature=_TEMPERATURE.value)
     attributes = np.concatenate(list(requests.values()))
-    seeds = np.stack([np.full(len(attributes), _SEED.value), np.arange(len(attributes))], -1).astype(np.int32)
+    seeds = seed_rows(_SEED.value, len(attributes))
     return sheets.layers(model, attributes, seeds, temperature=_TEMPERATURE.value)
 
 

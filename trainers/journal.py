@@ -10,6 +10,7 @@ from attr2image_tf import pixels
 from attr2image_tf.data.augmentation import AugmentationConfig
 from attr2image_tf.data.batches import BatchReader
 from attr2image_tf.evaluation import sheets
+from attr2image_tf.randomness import seed_rows
 
 
 class Journal:
@@ -31,7 +32,7 @@ class Journal:
         logging.info("Epoch %d of %d: %s, %.1f pictures/s, %s left.", epoch + 1, self.config.epochs,
                      loop.learner.describe(row), row["pictures_per_second"],
                      _duration(seconds * (self.config.epochs - epoch - 1)))
-        seeds = np.stack([np.zeros(self.shown), np.arange(self.shown)], -1).astype(np.int32)
+        seeds = seed_rows(0, self.shown)
         pictures = loop.learner.pictures(self.batch, seeds) or {
             "reconstructions": sheets.reconstructions(loop.model, self.batch),
             "samples": sheets.layers(loop.model, self.batch["attributes"].numpy(), seeds)}

@@ -8,6 +8,7 @@ from attr2image_tf.client import verbs
 from attr2image_tf.client.checks import as_at_least_0, as_whole
 from attr2image_tf.client.local import Models
 from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.randomness import seed_rows
 
 
 def requested_rows(schema: AttributeSchema, request, seed, count, varied, correlated) -> tuple[np.ndarray, np.ndarray]:
@@ -23,7 +24,7 @@ def requested_rows(schema: AttributeSchema, request, seed, count, varied, correl
         vectors = schema.draw(request, count, seed=seed)
     else:
         vectors = np.stack([schema.vector(request, base=row) for row in schema.draw({}, count, seed=seed)])
-    return vectors, np.stack([np.full(count, seed), np.arange(count)], -1).astype(np.int32)
+    return vectors, seed_rows(seed, count)
 
 
 class GeneratorClient:

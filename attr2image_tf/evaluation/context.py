@@ -21,6 +21,7 @@ from attr2image_tf.inference.model_optimizer import model_optimizer
 from attr2image_tf.models import AttributeModel
 from attr2image_tf.models.base import reduced
 from attr2image_tf.models.folding import fold
+from attr2image_tf.randomness import seed_rows
 
 # Training pictures among which the face of a sample is looked for; the face network takes a tenth of a second for each.
 KNOWN_FACES = 2000
@@ -183,8 +184,7 @@ class Context:
 
     def seeds(self, count: int, stream: int = 0) -> np.ndarray:
         """Seeds int32 [count, 2]; other numbers for each stream."""
-        return np.stack([np.full(count, (self.config.seed + 7919 * stream) % 2**31), np.arange(count)],
-                        -1).astype(np.int32)
+        return seed_rows((self.config.seed + 7919 * stream) % 2**31, count)
 
     @staticmethod
     def batch(pictures: Pictures) -> dict[str, tf.Tensor]:

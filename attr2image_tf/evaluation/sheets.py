@@ -12,6 +12,7 @@ import tensorflow as tf
 from attr2image_tf import pixels
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.models import AttributeModel
+from attr2image_tf.randomness import seed_rows
 
 _COLUMN_NAMES = {"images": "x", "foregrounds": "x_F", "gates": "g", "backgrounds": "x_B"}
 
@@ -52,7 +53,7 @@ def beside_references(generate, images, attributes, *, count: int, seed: int) ->
     """
     rows = []
     for image, vector in zip(images, attributes, strict=True):
-        drawn = generate(tf.tile(vector[np.newaxis], [count, 1]), _seeds(seed, count))
+        drawn = generate(tf.tile(vector[np.newaxis], [count, 1]), seed_rows(seed, count))
         rows.append([image, *np.asarray(drawn)])
     # Small pictures are enlarged, or nobody sees what they show.
     return pixels.grid(rows, column_labels=["real", *[""] * count], scale=max(1, 64 // images[0].shape[0]))
@@ -71,7 +72,7 @@ def blind(generate, images, attributes, *, seed: int) -> tuple[np.ndarray, list[
         The sheet, each picture with its number, from 1; and "real" or "sample" for each number.
     """
     half = len(images) // 2
-    drawn = pixels.uint8_from_unit(np.asarray(generate(attributes[half:], _seeds(seed, len(images) - half))))
+    drawn = pixels.uint8_from_unit(np.asarray(generate(attributes[half:], seed_rows(seed, len(images) - half))))
     tiles, key = [*images[:half], *drawn], ["real"] * half + ["sample"] * len(drawn)
     order = np.random.default_rng(seed).permutation(len(tiles))
     columns = 8
@@ -94,7 +95,7 @@ def samples(model: AttributeModel, requests: Mapping[str, np.ndarray], *, count:
         temperature: see the module.
     """
     rows = [_unit(model.generate(tf.constant(np.broadcast_to(attributes, (count, len(attributes.T))), tf.float32),
-                                 _seeds(seed, count), temperature)["images"]) for attributes in requests.values()]
+                                 seed_rows(seed, count), temperature)["images"]) for attributes in requests.values()]
     return pixels.grid(rows, row_labels=list(requests))
 
 
@@ -115,7 +116,7 @@ def progression(model: AttributeModel, schema: AttributeSchema, names: Sequence[
             (`AttributeSchema.vector`) instead of staying as they are.
         temperature: see the module.
     """
-    seeds = tf.tile(_seeds(seed, 1), [steps, 1])
+    seeds = tf.tile(seed_rows(seed, 1), [steps, 1])
     rows = []
     for name in names:
         i = schema.index(name)
@@ -124,10 +125,6 @@ def progression(model: AttributeModel, schema: AttributeSchema, names: Sequence[
         attributes = np.stack([schema.vector({name: amount}, base=base, correlated=correlated) for amount in amounts])
         rows.append(_unit(model.generate(tf.constant(attributes, tf.float32), seeds, temperature)["images"]))
     return pixels.grid(rows, row_labels=list(names), column_labels=["min"] + [""] * (steps - 2) + ["max"])
-
-
-def _seeds(seed, count):
-    return tf.stack([tf.fill([count], seed), tf.range(count)], -1)
 
 
 def _visible(layers):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from absl import logging
 from PIL import Image
 
+from attr2image_tf import files
 from attr2image_tf.errors import check_writable
 
 # Formats that Pillow recognises and cannot read without another program, or that hold no picture.
@@ -76,17 +77,17 @@ def find_pictures(folder: str | os.PathLike, without: Iterable[str | os.PathLike
         OSError: a folder cannot be read.
     """
     root = pathlib.Path(folder)
-    left_out = {_identity(each) for each in without if os.path.isdir(each)}
-    if _identity(root) in left_out:
+    left_out = {files.identity(each) for each in without if os.path.isdir(each)}
+    if files.identity(root) in left_out:
         raise ValueError(f"{str(folder)!r} is the folder of pictures and that of results; name another folder for the "
                          "results, which would be taken for pictures the next time.")
     pictures, others, seen, waiting = {}, [], set(left_out), collections.deque([root])
     while waiting:
         for place, folders, names in os.walk(waiting.popleft(), onerror=_raise):
-            if _identity(place) in seen:
+            if files.identity(place) in seen:
                 folders.clear()
                 continue
-            seen.add(_identity(place))
+            seen.add(files.identity(place))
             folders[:] = sorted(each for each in folders if not each.startswith("."))
             # Not followed by os.walk itself, which would walk in circles; later than all that is no link.
             waiting.extend(path for path in (pathlib.Path(place, each) for each in folders) if path.is_symlink())
@@ -106,11 +107,6 @@ def find_pictures(folder: str | os.PathLike, without: Iterable[str | os.PathLike
                 elif not name.startswith("."):
                     others.append(label)
     return FolderFiles(dict(sorted(pictures.items())), sorted(others))
-
-
-def _identity(path):
-    status = os.stat(path)
-    return status.st_dev, status.st_ino
 
 
 def _raise(error):

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from attr2image_tf.client.local import Models
+from attr2image_tf.randomness import seed_rows
 
 # Share of each signature among good requests, in thousandths. A descent costs a hundred times what a picture costs.
 SHARES = {("generator", "generate_bytes"): 330, ("generator", "generate"): 220, ("generator", "decode"): 140,
@@ -57,7 +58,7 @@ class Mix:
         self.schema, self.size = models.describe()
         self.seed, self.malformed = seed, malformed
         drawn = models.call("generator", "generate", attributes=self.schema.draw({}, 16, seed=seed),
-                            seed=np.stack([np.full(16, seed), np.arange(16)], -1).astype(np.int32))
+                            seed=seed_rows(seed, 16))
         self.pictures, self.latents = drawn["images"], drawn["latents"]
         self.encoded = [_png(picture) for picture in self.pictures]
         # Drawn once: it takes longer than a picture.

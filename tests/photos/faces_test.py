@@ -19,13 +19,13 @@ from attr2image_tf.photos.square import Square
 REAL = os.environ.get("ATTR2IMAGE_DATA")
 
 
-def row(left, top, side):
+def row(left, top, side, confidence=0.999):
     """What MTCNN gives for a face in a square box, at the usual places."""
     points = np.array(faces.PLACES) * side + [left, top]
     # The mouth by its corners; the nose is anywhere.
     x, y = ([*points[:2, axis], 1.0, *(points[2, axis] + side * np.array(corners))]
             for axis, corners in ((0, (-0.1, 0.1)), (1, (0.02, -0.02))))
-    return [0, left, top, left + side, top + side, 0.99, *x, *y]
+    return [0, left, top, left + side, top + side, confidence, *x, *y]
 
 
 @pytest.fixture
@@ -62,7 +62,69 @@ def test_a_face_at_the_usual_places_has_its_region_around_them(seen):
     [face] = find_faces(blank(200, 300))
     region = face.region
     assert (region.x, region.y, region.side, region.angle) == pytest.approx((80, 90, 100, 0), abs=1e-2)
-    assert face.box == (30, 40, 130, 140) and face.confidence == pytest.approx(0.99)
+    assert face.box == (30, 40, 130, 140) and face.confidence == pytest.approx(0.999)
+
+
+@pytest.fixture
+def ways(monkeypatch):
+    """Rows that a detector finds where the bright corner of a picture is its upper left one, its upper right one after
+    a quarter turn clockwise, and so on; and the number of times that it was asked."""
+    rows, asked = {}, []
+
+    class Detector:
+        def detect_faces(self, picture, **_):
+            corners = [picture[0, 0], picture[0, -1], picture[-1, -1], picture[-1, 0]]
+            asked.append(int(np.argmax([corner[0] for corner in corners])))
+            return np.reshape(np.array(rows.get(asked[-1], []), np.float32), (-1, 16))
+
+    monkeypatch.setattr(faces, "check_installed", lambda: None)
+    monkeypatch.setattr(faces, "_detector", lambda: (Detector(), threading.Lock()))
+    return rows, asked
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_a_photo_on_its_side_or_its_head_has_the_faces_that_it_has_upright(ways, turns):
+    rows, asked = ways
+    rows[0] = [row(30, 40, 100), row(150, 20, 50)]
+    upright = blank(200, 300)
+    upright[0, 0] = 255
+    # Clockwise, as the angle of a region counts.
+    found = find_faces(np.ascontiguousarray(np.rot90(upright, -turns)))
+    assert len(asked) == (1 if turns == 0 else 4)
+    for face, (x, y, side) in zip(found, ((80, 90, 100), (175, 45, 50)), strict=True):
+        middle = [(x, y), (200 - y, x), (300 - x, 200 - y), (y, 300 - x)][turns]
+        assert (face.region.x, face.region.y, face.region.side) == pytest.approx((*middle, side), abs=1e-2)
+        assert (face.region.angle - 90 * turns + 180) % 360 == pytest.approx(180, abs=1e-2)
+        assert face.box == pytest.approx((middle[0] - side / 2, middle[1] - side / 2, middle[0] + side / 2,
+                                          middle[1] + side / 2), abs=1e-2)
+
+
+@pytest.mark.parametrize(("upright", "on_head", "turned"), [
+    (0.999, 0.9999, False), (0.95, 0.98, False), (0.95, 0.99, True), (0.9, None, False), (None, 0.8, True)])
+def test_an_upright_face_yields_to_one_that_is_much_surer_and_a_sure_one_to_none(ways, upright, on_head, turned):
+    rows, asked = ways
+    rows |= {way: [row(30, 40, 100, sure)] for way, sure in ((0, upright), (2, on_head)) if sure}
+    photo = blank(200, 300)
+    photo[0, 0] = 255
+    [face] = find_faces(photo)
+    assert abs(face.region.angle) == pytest.approx(180 if turned else 0, abs=1e-2)
+    assert asked == ([0] if upright == 0.999 else [0, 3, 2, 1])
+
+
+def test_a_face_whose_eyes_lie_below_its_mouth_is_turned(ways):
+    rows, _ = ways
+    on_head = row(30, 40, 100)
+    on_head[6:11], on_head[11:16] = ([2 * middle - each for each in values] for middle, values in (
+        (80, on_head[6:11]), (90, on_head[11:16])))
+    rows[0] = [on_head]
+    photo = blank(200, 300)
+    photo[0, 0] = 255
+    [face] = find_faces(photo)
+    assert abs(face.region.angle) == pytest.approx(180, abs=1e-2)
+    # What stands upright in another way of looking counts more.
+    rows[2] = [row(170, 60, 100)]
+    [face] = find_faces(photo)
+    assert (face.region.x, face.region.y) == pytest.approx((80, 90), abs=1e-2)
 
 
 def test_large_photos_are_searched_small_and_places_are_those_of_the_photo(seen):
@@ -132,6 +194,16 @@ def test_a_real_photo_that_lies_on_its_side_is_seen_as_it_is_shown(funneled, tmp
     funneled.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "photo.png", exif=entries)
     region = find_faces(read(tmp_path / "photo.png"))[0].region
     assert (region.x, region.y, region.side) == pytest.approx((expected.x, expected.y, expected.side), abs=1e-3)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_real_photo_without_its_exif_entry_is_cut_as_it_is_upright(funneled, turns):
+    upright = np.asarray(funneled)
+    small = find_faces(upright)[0].region.cut(upright, 64)
+    turned = np.ascontiguousarray(np.rot90(upright, turns))
+    again = find_faces(turned)[0].region.cut(turned, 64)
+    # Half a pixel, by which a turn moves what a middle is, and rounding.
+    assert np.abs(again.astype(int) - small).mean() < 4
 
 
 def test_a_real_face_turned_and_enlarged_is_cut_alike(funneled):

@@ -1,6 +1,7 @@
 """RestModels and GrpcModels: exported models behind TF Serving, called as if they were here."""
 
 import base64
+import contextlib
 import json
 import time
 
@@ -20,7 +21,7 @@ _REFUSALS = ("INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", 400, 404)
 
 
 class ServerError(RuntimeError):
-    """The server cannot be reached, or failed: not the request's fault."""
+    """The server cannot be reached, failed, or is another than TF Serving: not the request's fault."""
 
 
 class RefusedError(ValueError):
@@ -58,24 +59,49 @@ class RestModels(Models):
 
     def send(self, model, signature, inputs):
         body = {"signature_name": signature, "inputs": {name: _json(value) for name, value in inputs.items()}}
-        answer = self._ask("POST", f"/v1/models/{self._name(model)}:predict", body)["outputs"]
+        path = f"/v1/models/{self._name(model)}:predict"
+        whole = self._ask("POST", path, body)
         # Asked for afterwards, so that an unknown signature is refused in the server's words.
         outputs = self._outputs(model, signature)
-        # A signature of one output answers with its value alone.
-        answer = answer if len(outputs) > 1 else {next(iter(outputs)): answer}
-        return {name: _array(answer[name], _DTYPES[dtype]) for name, dtype in outputs.items()}
+        with self._expected(path, whole):
+            answer = whole["outputs"]
+            # A signature of one output answers with its value alone.
+            answer = dict.fromkeys(outputs, answer) if len(outputs) == 1 else answer
+            return {name: _array(answer[name], _DTYPES[dtype]) for name, dtype in outputs.items()}
 
     def has(self, model, signature):
         return signature in self._signatures(model)
 
     def _signatures(self, model):
         if model not in self._metadata:
-            answer = self._ask("GET", f"/v1/models/{self._name(model)}/metadata")
-            self._metadata[model] = answer["metadata"]["signature_def"]["signature_def"]
+            path = f"/v1/models/{self._name(model)}/metadata"
+            answer = self._ask("GET", path)
+            with self._expected(path, answer):
+                # By name the types of the outputs, by theirs.
+                self._metadata[model] = {
+                    name: {output: info["dtype"] for output, info in signature["outputs"].items()}
+                    for name, signature in answer["metadata"]["signature_def"]["signature_def"].items()}
         return self._metadata[model]
 
     def _outputs(self, model, signature):
-        return {name: info["dtype"] for name, info in self._signatures(model)[signature]["outputs"].items()}
+        signatures = self._signatures(model)
+        if signature not in signatures:
+            raise ServerError(f"{self.address}: {self._name(model)} answers to {signature!r} and does not list it; a "
+                              "new version was loaded in between, or this is no TF Serving.")
+        return signatures[signature]
+
+    @contextlib.contextmanager
+    def _expected(self, path, answer):
+        """For what reads an answer as TF Serving writes it; of another one it says what came."""
+        try:
+            yield
+        except (LookupError, TypeError, ValueError, AttributeError):
+            raise self._foreign(path, json.dumps(answer)) from None
+
+    def _foreign(self, path, text):
+        what = " ".join(text[:500].split())
+        return ServerError(f"{self.address}{path} answers, and not as TF Serving does: "
+                           f"{f'{what[:200]!r}' if what else 'nothing came'}; is that its address?")
 
     def _ask(self, method, path, body=None):
         errors = self._requests.exceptions
@@ -92,11 +118,17 @@ class RestModels(Models):
             return (None, answer.text) if answer.status_code == 503 else (answer, None)
 
         answer = _persistently(attempt, self.address + path, self.attempts)
-        if answer.status_code in _REFUSALS:
-            raise RefusedError(f"{self.address}{path}: {_message(answer)}", answer.status_code)
+        content = _content(answer)
+        message = content.get("error") if isinstance(content, dict) else None
+        # Without a message of its own the refusal is that of somebody on the way, or of another program.
+        if answer.status_code in _REFUSALS and message is not None:
+            raise RefusedError(f"{self.address}{path}: {message}", answer.status_code)
         if answer.status_code != 200:
-            raise ServerError(f"{self.address}{path}: {answer.status_code} {_message(answer)}")
-        return answer.json()
+            raise ServerError(f"{self.address}{path}: {answer.status_code} "
+                              f"{answer.text[:500] if message is None else message}")
+        if not isinstance(content, dict):
+            raise self._foreign(path, answer.text)
+        return content
 
     def _name(self, model):
         return self._names.get(model, model)
@@ -201,8 +233,9 @@ def _bytes_array(value):
     return base64.b64decode(value["b64"]) if isinstance(value, dict) else value.encode()
 
 
-def _message(answer):
+def _content(answer):
+    """What an answer holds as JSON, or None."""
     try:
-        return answer.json()["error"]
-    except (ValueError, KeyError):
-        return answer.text[:500]
+        return answer.json()
+    except ValueError:
+        return None

@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import importlib.util
+import json
 import pathlib
 import pkgutil
 
@@ -19,21 +20,30 @@ from tests.documents import ROOT
 from tests.evaluation import tiny as evaluated
 
 PARSE_ONLY = pathlib.Path(__file__).with_name("parse_only.py")
+COMMANDS = [command for file in documents.FILES for command in documents.commands(file)]
+OURS = sorted({command.module for command in COMMANDS
+               if command.module.split(".")[0] in ("trainers", "export", "benchmarks")})
 
 
-@pytest.mark.parametrize("file", documents.FILES)
-def test_every_command_of_a_document_is_one(file):
-    for command in documents.commands(file):
-        package = command.module.split(".")[0]
-        ours = package in ("trainers", "export", "benchmarks")
+def problems(module, lines):
+    """What a main says of each of some command lines: None where it reads it."""
+    read = processes.run(PARSE_ONLY, module, json.dumps([list(line) for line in lines]))
+    return json.loads(read.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("module", OURS)
+def test_every_command_of_a_document_is_one(module):
+    commands = [command for command in COMMANDS if command.module == module]
+    found = problems(module, [[argument.replace("=PID", "=1") for argument in command.arguments]
+                              for command in commands])
+    assert not {str(command): problem for command, problem in zip(commands, found, strict=True) if problem}
+
+
+def test_every_module_of_a_command_is_there():
+    for command in COMMANDS:
         # Others may be of an extra that is not installed.
-        if ours or importlib.util.find_spec(package):
+        if command.module in OURS or importlib.util.find_spec(command.module.split(".")[0]):
             assert importlib.util.find_spec(command.module), f"{command}: there is no such module"
-        if ours:
-            arguments = [argument.replace("=PID", "=1") for argument in command.arguments]
-            read = processes.Process(PARSE_ONLY, command.module, *arguments)
-            said = "".join(read.communicate())
-            assert read.returncode == 0, f"{command}\n{said[-1000:]}"
 
 
 def test_the_documents_have_commands():
@@ -43,14 +53,13 @@ def test_the_documents_have_commands():
     assert {"export.check", "benchmarks.training", "pytest"} <= set(modules["BUILD.md"])
 
 
-@pytest.mark.parametrize("flag", ["--learning_rat=1", "--epochs=many", "--dataset"])
-def test_a_command_with_a_mistake_would_be_found(flag):
-    processes.run(PARSE_ONLY, "trainers.train", flag, expected=1)
-
-
-@pytest.mark.parametrize("file", sorted(path.name for path in ROOT.glob("*.flags")))
-def test_a_flag_file_is_read(file):
-    processes.run(PARSE_ONLY, "trainers.train", f"--flagfile={file}")
+def test_a_command_with_a_mistake_would_be_found_and_flag_files_are_read():
+    mistakes = [["--learning_rat=1"], ["--epochs=many"], ["--dataset"]]
+    files = [[f"--flagfile={path.name}"] for path in ROOT.glob("*.flags")]
+    found = problems("trainers.train", mistakes + files)
+    for problem, said in zip(found, ("learning_rat", "epochs", "dataset"), strict=False):
+        assert said in problem
+    assert found[len(mistakes):] == [None] * len(files) != []
 
 
 def test_every_flag_file_is_in_the_readme():

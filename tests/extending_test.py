@@ -13,7 +13,7 @@ from tests.documents import ROOT
 PAGE = ROOT / "docs" / "EXTENDING.md"
 LAWS = "tests/conformance_test.py"
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 
 def follow(page: str, folder):

@@ -63,7 +63,7 @@ def test_those_of_the_package_are_whole_small_and_have_cards():
     assert sum(pretrained.archive(name).stat().st_size for name in pretrained.names()) < 16 * 2**20
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_wheel_draws(tmp_path):
     # Of a copy, since a build leaves files beside its sources.
     for part in ("attr2image_tf", "trainers", "export"):

@@ -21,7 +21,7 @@ SMALLER = ["--epochs=1", "--prior_steps=20", "--width=0.0625", "--foreground_lat
 # The README's faces have attributes that the scenes of the quickstart lack.
 FACES = ("Smiling", "Male", "Senior")
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 
 def lines(*modules):

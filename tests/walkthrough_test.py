@@ -7,7 +7,7 @@ import pytest
 
 NOTEBOOK = pathlib.Path(__file__).parents[1] / "docs" / "walkthrough.ipynb"
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 
 def test_every_cell_runs():

@@ -322,13 +322,13 @@ def test_what_a_failed_run_left_is_no_prepared_set(folder, tmp_path):
     assert all(word in str(caught.value) for word in words)
 
 
-@pytest.mark.parametrize("case", ["a short row", "a page for identity_CelebA.txt", "no archive"])
-def test_the_same_command_works_once_the_files_are_mended(case, tmp_path, small):
-    source = Source(tmp_path).write()
-    BROKEN[case][0](source)
-    for _ in range(2):
-        with pytest.raises(DataError):
-            opened(source, tmp_path)
+def test_the_same_command_works_once_the_files_are_mended(tmp_path, small):
+    source = Source(tmp_path)
+    for case in ("a short row", "a page for identity_CelebA.txt", "no archive"):
+        BROKEN[case][0](source.write())
+        for _ in range(2):
+            with pytest.raises(DataError):
+                opened(source, tmp_path)
     source.write()
     assert sorted(map(shade, read(opened(source, tmp_path), "test"))) == sorted(map(shade, read(small[2], "test")))
 
@@ -366,10 +366,16 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize("case", UNUSABLE)
-def test_a_picture_that_cannot_be_used_is_counted_named_and_left_out(case, tmp_path, monkeypatch):
+def test_why_a_picture_cannot_be_used_is_said(case):
+    content, reason = UNUSABLE[case]
+    with pytest.raises(ValueError, match=f"^{re.escape(reason)}"):
+        celeba._aligned_picture(content)
+
+
+def test_a_picture_that_cannot_be_used_is_counted_named_and_left_out(tmp_path, monkeypatch):
     monkeypatch.setattr(preparing, "LARGEST_UNDECODABLE_SHARE", 0.1)
     source = Source(tmp_path)
-    source.pictures[FILES[2]], reason = UNUSABLE[case]
+    source.pictures[FILES[2]], reason = UNUSABLE["another size"]
     dataset = opened(source.write(), tmp_path)
     assert dataset.counts == {**COUNTS, "train": COUNTS["train"] - 1}
     examples = read(dataset, "train")
@@ -384,17 +390,17 @@ def test_a_picture_that_cannot_be_used_is_counted_named_and_left_out(case, tmp_p
     assert re.match(rf"  celeb_a-train\S+ {re.escape(reason)}", named)
 
 
-@pytest.mark.parametrize("case", UNUSABLE)
-def test_too_many_pictures_that_cannot_be_used_end_in_one_sentence_that_helps(case, tmp_path, monkeypatch):
+def test_too_many_pictures_that_cannot_be_used_end_in_one_sentence_that_helps(tmp_path, monkeypatch):
     monkeypatch.setattr(preparing, "LARGEST_UNDECODABLE_SHARE", 0.1)
     source = Source(tmp_path)
     good = dict(source.pictures)
-    source.pictures[FILES[2]] = source.pictures[FILES[9]] = UNUSABLE[case][0]
+    source.pictures[FILES[2]], reason = UNUSABLE["truncated"]
+    source.pictures[FILES[9]] = source.pictures[FILES[2]]
     with pytest.raises(DataError) as caught:
         opened(source.write(), tmp_path)
     message = str(caught.value)
     # Of two splits: the share is of all pictures.
-    for word in ("2 pictures cannot be used, more than 10%", "the last: celeb_a-validation", UNUSABLE[case][1],
+    for word in ("2 pictures cannot be used, more than 10%", "the last: celeb_a-validation", reason,
                  "Fetch img_align_celeba.zip again"):
         assert word in message
     assert "\n" not in message

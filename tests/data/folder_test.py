@@ -590,7 +590,7 @@ def test_without_masks_a_layered_model_is_refused(own):
     assert max(example["mask"].max() for example in dataset.examples("train").as_numpy_iterator()) == 0
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_killed_run_goes_on_with_the_chunk_it_was_at(own, tmp_path, monkeypatch):
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent("""

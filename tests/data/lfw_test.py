@@ -1,6 +1,7 @@
 """LFW: splits, joins and masks from small files in the official layout, and every way in which these can be broken."""
 
 import collections
+import copy
 import functools
 import gzip
 import hashlib
@@ -355,14 +356,37 @@ BROKEN = {
                                  [lfw_files.TRAIN_PEOPLE, "51", "50"]),
     "a person in two splits": (line(lfw_files.TEST_PEOPLE, 2, lambda text: "Ann_Train_03\t1"),
                                [lfw_files.TEST_PEOPLE, "Ann_Train_03"]),
+}
+UNFIT = {
+    "a damaged byte": BROKEN["a damaged byte"],
     "an empty split": (without_test_pictures, ["test split is empty", lfw_files.PICTURES]),
     "no pictures": (without_pictures, ["split is empty", "0 pictures"]),
     "many undecodable pictures": (with_undecodable_pictures, [lfw_files.PICTURES, "cannot be used"]),
 }
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Official files that are whole."""
+    return Source(tmp_path_factory.mktemp("written")).write()
+
+
 @pytest.mark.parametrize("damage, words", BROKEN.values(), ids=BROKEN)
-def test_broken_files_end_in_one_sentence_and_leave_nothing(damage, words, tmp_path):
+def test_readers_say_in_one_sentence_what_is_broken(damage, words, written, tmp_path):
+    shutil.copytree(written.folder, tmp_path / "source")
+    source = copy.copy(written)
+    source.folder, source.lfw = tmp_path / "source", tmp_path / "source" / "lfw"
+    damage(source)
+    with one_sentence(words):
+        files = lfw_files.find_files(source.folder)
+        lfw_files.read_scores(files[lfw_files.SCORES])
+        lfw._split_people(files)
+        for name, ending in ((lfw_files.PICTURES, ".jpg"), (lfw_files.LABELS, ".ppm")):
+            collections.deque(lfw_files.read_archive(files[name], ending), maxlen=0)
+
+
+@pytest.mark.parametrize("damage, words", UNFIT.values(), ids=UNFIT)
+def test_files_that_are_of_no_use_end_in_one_sentence_and_leave_nothing(damage, words, tmp_path):
     source = Source(tmp_path).write()
     damage(source)
     prepared = tmp_path / "prepared"
@@ -389,7 +413,7 @@ def test_a_disk_that_fills_up_meanwhile(tmp_path, small, monkeypatch):
     assert leftovers(tmp_path) == []
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_run_that_was_killed_is_made_good_by_the_next(tmp_path, small):
     script = textwrap.dedent("""
         import os, signal, sys

@@ -1,13 +1,9 @@
-"""Exports of tiny untrained models, traced, saved, loaded and served once for all tests of a process.
-
-Tests that use them run in one process (tests/conftest.py).
-"""
+"""Exports of tiny untrained models: saved once in a run of the tests; traced, loaded and served once for a process."""
 
 import atexit
 import contextlib
 import functools
 import pathlib
-import tempfile
 
 import numpy as np
 
@@ -16,7 +12,7 @@ from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.inference.latent_optimizer import OptimizerConfig
 from attr2image_tf.signatures import serving
 from attr2image_tf.signatures.publishing import make_modules, publish
-from tests import tiny
+from tests import once, tiny
 from tests.export import model_server
 
 # Those that the README speaks of.
@@ -26,7 +22,7 @@ INFERENCE = OptimizerConfig(evaluations=4, memory=2)
 # Loading a signature of the latent optimiser takes seconds; these are what the client uses.
 SIGNATURES = ("serving_default", "describe", "infer_bytes", "infer_attributes_bytes", "edit_latents_bytes",
               "complete_bytes", "complete_sample_bytes", "complete_latents_bytes", "complete_sample_latents_bytes")
-# What is open until the process ends: a folder, a server.
+# What is open until the process ends: a server.
 _open = contextlib.ExitStack()
 atexit.register(_open.close)
 
@@ -57,15 +53,20 @@ def folded_model(part: str):
 
 @functools.cache
 def exported() -> pathlib.Path:
-    """The folder of version 1 of both models, published as export_run does, the latent optimiser with SIGNATURES."""
-    folder = pathlib.Path(_open.enter_context(tempfile.TemporaryDirectory()))
+    """The folder of version 1 of both models, published as export_run does, the latent optimiser with SIGNATURES.
+
+    All processes of the tests read it: who publishes into it takes a copy.
+    """
+    return once.made("tiny_models", _export)
+
+
+def _export(folder):
     vectors = serving.plausible_rows(modules("discvae")["generator"].generate, SCHEMA)
     for name, module in modules("discvae").items():
         chosen = published(name)
         publish(module, chosen, folder / name,
                 finish=functools.partial(serving.write_warmup, name=name, functions=chosen, vectors=vectors))
     serving.write_server_files(folder)
-    return folder
 
 
 def published(part: str) -> dict:

@@ -37,6 +37,7 @@ def estimates(output):
     return {path.relative_to(output): json.loads(path.read_text())["figures"] for path in output.glob("*/*.json")}
 
 
+@pytest.mark.nightly
 def test_a_killed_evaluation_goes_on_and_estimates_come_out_the_same_twice(runs, tmp_path):
     printed = evaluate(*arguments(runs, tmp_path / "once"))
     assert printed.strip().splitlines()[-1] == str(tmp_path / "once" / "report.html")

@@ -70,6 +70,7 @@ def test_training_improves_the_bound(reference):
     assert last["skipped_steps"] == 0
 
 
+@pytest.mark.nightly
 def test_a_run_killed_then_terminated_and_resumed_equals_an_uninterrupted_one(tmp_path, reference):
     run = tmp_path / "stopped"
     process = start(run)
@@ -89,6 +90,7 @@ def test_two_mirrored_devices_equal_one(tmp_path, reference):
     assert_same_run(run, reference, 2e-3)
 
 
+@pytest.mark.nightly
 def test_two_workers_equal_one_device_and_survive_the_loss_of_one(tmp_path, reference):
     run = tmp_path / "workers"
 
@@ -110,6 +112,7 @@ def test_two_workers_equal_one_device_and_survive_the_loss_of_one(tmp_path, refe
     assert_same_run(run, reference, 2e-3)
 
 
+@pytest.mark.nightly
 def test_sharpening_obeys_the_same_laws(tmp_path):
     source = RunFolder(tmp_path / "source")
     tiny.write_run(source, "cvae", tiny.make_dataset().schema)

@@ -43,6 +43,7 @@ def weights(path):
             for part in ("encoder", "decoder")}
 
 
+@pytest.mark.nightly
 def test_a_sharpened_run_is_a_run_like_any_other(source, tmp_path):
     printed = sharpen(*arguments(source, tmp_path / "once"))
     assert printed.strip().splitlines()[-1] == str(tmp_path / "once" / "sheet.png")

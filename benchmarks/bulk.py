@@ -28,7 +28,6 @@ from attr2image_tf.client.local import LocalModels
 from attr2image_tf.data.emblems import open_emblems
 from attr2image_tf.evaluation import attribute_regressor
 from attr2image_tf.files import write_text
-from attr2image_tf.photos import files as photo_files
 from attr2image_tf.photos.reading import read
 from attr2image_tf.photos.square import Square
 from benchmarks.memory import peak_gib
@@ -72,7 +71,7 @@ def pictures_of(task: str) -> tuple[list[str], int, int]:
 
 def make_loop(task: str, models: str, folders: list[str], batch_size: int, output: str) -> Work:
     """What one would write without this: a loop over batches."""
-    files = [path for folder in folders for path in photo_files.find_pictures(folder).pictures.values()]
+    files = [path for folder in folders for path in find_pictures(folder).pictures.values()]
     if task == "score":
         regressor = attribute_regressor.load(models)
         size = regressor.config.image_size

@@ -21,7 +21,7 @@ from absl import flags, logging
 
 from attr2image_tf import bulk
 from attr2image_tf.files import as_path
-from attr2image_tf.photos import files as photo_files
+from attr2image_tf.photos import folders
 from trainers.flags import config_from_flags, define_config, define_path, define_threads, require, run
 
 define_config(bulk.BulkConfig, skip=("attributes", "set", "hide", "seed"))
@@ -76,7 +76,7 @@ def main(values, others):
                          "it.") from None
     options = pipeline.parse_options(others)
     hide = _HIDE.value
-    if hide and photo_files.is_picture(hide):
+    if hide and folders.is_picture(hide):
         # Workers may have another working directory.
         hide = str(as_path(hide).absolute())
     config = config_from_flags(bulk.BulkConfig, values, hide=hide)

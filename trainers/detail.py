@@ -18,7 +18,6 @@ from attr2image_tf.errors import check_writable
 from attr2image_tf.files import check_no_pattern
 from attr2image_tf.run_folder import RunFolder
 from trainers import strategies
-from trainers.completing import complete, define_loop_flags, make_loop
 from trainers.flags import (
     config_from_flags,
     define_config,
@@ -28,6 +27,7 @@ from trainers.flags import (
     require,
     run,
 )
+from trainers.training import define_loop_flags, make_loop, train
 
 define_path("run", None, "Folder of the trained run.")
 define_path("output", None, "Run folder of the result; an unfinished one of the same configuration goes on.")
@@ -87,7 +87,7 @@ def main(values):
     loop = make_loop(values, config, dataset, strategy, folder, learner=learner)
     if loop.chief:
         folder.take_prior(source)
-    complete(loop, dataset)
+    train(loop, dataset)
 
 
 if __name__ == "__main__":

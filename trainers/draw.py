@@ -20,7 +20,7 @@ from attr2image_tf.client.drawing import requested_rows
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.evaluation import pictures, sheets
 from attr2image_tf.files import as_path, check_no_pattern, write_text
-from attr2image_tf.photos.files import check_picture_output
+from attr2image_tf.photos.folders import check_picture_output
 from attr2image_tf.randomness import seed_rows
 from attr2image_tf.run_folder import RunFolder
 from trainers.flags import define_path, define_source_flags, load_run_dataset, run

@@ -9,8 +9,7 @@ import numpy as np
 from attr2image_tf import files
 from attr2image_tf.data.folder.check import rows_of_pictures
 from attr2image_tf.data.folder.table import read_attributes
-from attr2image_tf.photos import faces
-from attr2image_tf.photos import files as photo_files
+from attr2image_tf.photos import faces, folders
 from attr2image_tf.photos.hiding import parse_numbers
 from attr2image_tf.photos.square import Region, Square
 
@@ -48,13 +47,13 @@ def find_pictures(names, output) -> list[Search]:
         if not path.exists():
             raise ValueError(f"images={str(name)!r} does not exist; name a picture or a folder of pictures.")
         if path.is_dir():
-            searches.append(Search(path, *photo_files.find_pictures(path, [output])))
+            searches.append(Search(path, *folders.find_pictures(path, [output])))
         else:
             searches.append(Search(path.parent, {path.name: path}, []))
     if not any(search.pictures for search in searches):
         others = [other for search in searches for other in search.others]
         raise ValueError(f"images={', '.join(map(str, names))!r}: no picture there; expected files such as "
-                         f"{photo_files.COMMON_ENDINGS}"
+                         f"{folders.COMMON_ENDINGS}"
                          f"{f'; {len(others)} of other endings were not read, such as {others[0]}' if others else ''}.")
     return searches
 

@@ -29,7 +29,7 @@ from attr2image_tf.data.folder.table import read_table
 from attr2image_tf.errors import check_writable
 from attr2image_tf.evaluation import attribute_regressor
 from attr2image_tf.files import as_path, check_outputs, write_text
-from attr2image_tf.photos import files as photo_files
+from attr2image_tf.photos import folders
 from trainers.flags import define_path, run
 
 SHEET, REPORT = "contact_sheet.png", "report.txt"
@@ -81,7 +81,7 @@ def predict(images: str, output: str, regressor_folder: str, fit: str, without: 
     regressor = attribute_regressor.load(regressor_folder)
     if not as_path(images).is_dir():
         raise ValueError(f"images={images!r} is no folder; name the folder of the pictures.")
-    files, others = photo_files.find_pictures(as_path(images), [without])
+    files, others = folders.find_pictures(as_path(images), [without])
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["file", *regressor.schema.names])
@@ -107,7 +107,7 @@ def predict(images: str, output: str, regressor_folder: str, fit: str, without: 
     flush()
     if not written:
         raise ValueError(f"images={images!r} has no picture that decodes; expected files such as "
-                         f"{photo_files.COMMON_ENDINGS}, found {len(files)} of them and {len(others)} others.")
+                         f"{folders.COMMON_ENDINGS}, found {len(files)} of them and {len(others)} others.")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text.getvalue())
     logging.info("Wrote %s: %d attributes of %s pictures, as the regressor in %s sees them.", path,

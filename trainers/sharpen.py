@@ -20,7 +20,6 @@ from attr2image_tf.files import check_no_pattern
 from attr2image_tf.run_folder import RunFolder
 from attr2image_tf.sharpening import Sharpener
 from trainers import strategies
-from trainers.completing import complete, define_loop_flags, make_loop
 from trainers.flags import (
     config_from_flags,
     define_config,
@@ -30,6 +29,7 @@ from trainers.flags import (
     require,
     run,
 )
+from trainers.training import define_loop_flags, make_loop, train
 
 define_path("run", None, "Folder of the trained run.")
 define_path("output", None, "Run folder of the result; an unfinished one of the same configuration goes on.")
@@ -100,7 +100,7 @@ def main(values):
     if loop.chief:
         # Encoders stay, so where they put pictures does too.
         folder.take_prior(source)
-    complete(loop, dataset)
+    train(loop, dataset)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ from attr2image_tf.config import ConfigError, ModelConfig, RunConfig
 from attr2image_tf.errors import check_writable
 from attr2image_tf.run_folder import RunFolder
 from trainers import strategies
-from trainers.completing import complete, define_loop_flags, make_loop
 from trainers.flags import (
     config_from_flags,
     define_config,
@@ -30,6 +29,7 @@ from trainers.flags import (
     run,
 )
 from trainers.prior import fit_prior
+from trainers.training import define_loop_flags, make_loop, train
 
 define_dataset_flags()
 define_path("run", None, "Run folder; an existing run of the same configuration goes on.")
@@ -92,7 +92,7 @@ def main(values):
     if values.dry_run:
         describe(loop)
         return
-    complete(loop, dataset, lambda: fit_prior(folder, dataset, config.model.prior))
+    train(loop, dataset, lambda: fit_prior(folder, dataset, config.model.prior))
 
 
 if __name__ == "__main__":

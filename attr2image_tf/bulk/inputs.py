@@ -17,7 +17,7 @@ from attr2image_tf.bulk.items import Item
 from attr2image_tf.data.folder.table import read_attributes, read_rows, read_table
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.files import as_path
-from attr2image_tf.photos import files as photo_files
+from attr2image_tf.photos import folders
 
 # Every shard draws the attributes of all pictures of a request, since they are drawn together.
 LARGEST_COUNT = 10_000
@@ -72,7 +72,7 @@ def find_items(specs: Sequence[str], schema: AttributeSchema, *, takes_attribute
                 items.append(Item(path, name))
         if len(items) == before:
             raise ValueError(f"input={spec!r}: no picture there; expected {_EXPECTED}.")
-    items = [item._replace(name=os.path.splitext(item.name)[0]) if photo_files.is_picture(item.name) else item
+    items = [item._replace(name=os.path.splitext(item.name)[0]) if folders.is_picture(item.name) else item
              for item in items]
     items.sort(key=lambda item: (item.name, item.path, item.offset))
     _check_names(items)
@@ -120,7 +120,7 @@ def _expand(spec, output, files):
     remote = "://" in spec
     spec = spec if remote else str(as_path(spec))
     if not remote and os.path.isdir(spec):
-        found = photo_files.find_pictures(spec, [] if output is None else [output])
+        found = folders.find_pictures(spec, [] if output is None else [output])
         if found.pictures:
             return {name: str(path) for name, path in found.pictures.items()}
         return {name: os.path.join(spec, name) for name in found.others if ".tfrecord" in os.path.basename(name)}
@@ -147,7 +147,7 @@ def _kind(path):
         return "list"
     if ".tfrecord" in name:
         return "records"
-    return "picture" if photo_files.is_picture(name) else None
+    return "picture" if folders.is_picture(name) else None
 
 
 def _list(path, schema, takes_attributes, files) -> Iterator[Item]:
@@ -174,7 +174,7 @@ def _csv(path, schema, takes_attributes, files):
     if all(len(row) == 1 for row in lines):
         # A first line that names no picture is a header.
         names = [row[0].strip() for row in lines]
-        return names if names and photo_files.is_picture(names[0]) else names[1:], None
+        return names if names and folders.is_picture(names[0]) else names[1:], None
     if not takes_attributes:
         return read_table(path, wanted=lambda name: False).keys, None
     table = read_attributes(path, schema)

@@ -25,7 +25,7 @@ from attr2image_tf.data.folder.check import check_share
 from attr2image_tf.data.preparing import clear_disk_errors
 from attr2image_tf.errors import check_writable
 from attr2image_tf.files import as_path, leftovers, lock, write_text
-from attr2image_tf.photos import files as photo_files
+from attr2image_tf.photos import folders
 
 PLAN, INPUTS, MANIFEST = "plan.json", "inputs.parquet", "manifest.json"
 SHARDS, PICTURES, UNREADABLE, LOCK = "shards", "pictures", "unreadable", ".lock"
@@ -162,7 +162,7 @@ def begin(config: BulkConfig, models: str | os.PathLike, inputs: Sequence[str], 
             raise ValueError(f"task={config.task} needs the attributes of the pictures: give a list that has them, "
                              "TFRecords of a prepared set, or a request for all, such as --attributes=Male=mean.")
     table = item_tables.to_table(found)
-    mask = [config.hide] if config.hide and photo_files.is_picture(config.hide) else []
+    mask = [config.hide] if config.hide and folders.is_picture(config.hide) else []
     inputs_sha256 = "-".join([item_tables.checksum(table), *map(sha256_of, [mask] if mask else [])])
     plan = Plan(output, config, models, versions, len(found), inputs_sha256)
     if (output / PLAN).is_file():

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from attr2image_tf.photos import files as photo_files
+from attr2image_tf.photos import folders
 from attr2image_tf.photos.reading import PictureError, read_hidden
 
 
@@ -30,7 +30,7 @@ def parse_hidden(text: str | None):
     """
     if text is None:
         return lambda picture: None
-    if photo_files.is_picture(text):
+    if folders.is_picture(text):
         mask = read_hidden(text)
 
         def hidden(picture):

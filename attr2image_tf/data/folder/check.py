@@ -17,8 +17,7 @@ from attr2image_tf.data.folder.table import Table, is_value, no_header
 from attr2image_tf.data.preparing import LARGEST_UNDECODABLE_SHARE, UNUSABLE
 from attr2image_tf.data.source_files import clear_decoding, decode_mask
 from attr2image_tf.files import as_path
-from attr2image_tf.photos import files as photo_files
-from attr2image_tf.photos import reading
+from attr2image_tf.photos import folders, reading
 from attr2image_tf.workers import core_count, in_order
 
 # Of EXIF orientations, those that turn a picture by a quarter.
@@ -89,7 +88,7 @@ def check_folder(images: str | os.PathLike, table: Table, masks: str | os.PathLi
         ValueError: `images` or `masks` is one of the folders that are not searched.
     """
     images = _folder(images, "pictures")
-    files, others = photo_files.find_pictures(images, without)
+    files, others = folders.find_pictures(images, without)
     rows = rows_of_pictures(table, files, images.name)
     masks_of = _masks_of_pictures(_folder(masks, "masks"), files, without) if masks is not None else {}
     problems = collections.defaultdict(list)
@@ -114,7 +113,7 @@ def check_folder(images: str | os.PathLike, table: Table, masks: str | os.PathLi
                 pictures.append(Picture(name, files[name], masks_of.get(name), rows[name], *look[:2]))
     if not pictures:
         raise DataError(f"{images} has {len(files):,} pictures and none can be used: "
-                        f"{'; '.join(summary(problems)) or f'expected files such as {photo_files.COMMON_ENDINGS}'}.")
+                        f"{'; '.join(summary(problems)) or f'expected files such as {folders.COMMON_ENDINGS}'}.")
     return CheckedFolder(pictures, {kind: names for kind, names in problems.items() if names})
 
 
@@ -187,7 +186,7 @@ def _file(name):
 
 def _without_ending(name):
     stem, dot, ending = name.rpartition(".")
-    return stem if dot and f".{ending.lower()}" in photo_files.endings() else name
+    return stem if dot and f".{ending.lower()}" in folders.endings() else name
 
 
 def rows_of_pictures(table: Table, names: Iterable[str], folder_name: str) -> dict[str, int]:
@@ -229,7 +228,7 @@ def rows_of_pictures(table: Table, names: Iterable[str], folder_name: str) -> di
 def _named(finder, key, folder_name):
     """The pictures that the first cell of a row may mean."""
     # A key with an ending means this very file; one without may mean any ending.
-    ways = (0, 2) if photo_files.is_picture(key) else (1, 3)
+    ways = (0, 2) if folders.is_picture(key) else (1, 3)
     return finder.find(key, ways) or finder.find(finder.same(key).removeprefix(f"{finder.same(folder_name)}/"), ways)
 
 
@@ -237,14 +236,14 @@ def _check_header(table, names, folder_name):
     """Refuses a table whose first row stands where the header should be."""
     # A picture may be called "file.jpg", so without an ending the other cells must look like a row's too.
     first, *others = table.header
-    if not (photo_files.is_picture(first) or all(map(is_value, others))):
+    if not (folders.is_picture(first) or all(map(is_value, others))):
         return
     if any(_named(_Finder(names, same), first, folder_name) for same in _SAME):
         raise no_header(table.path, first)
 
 
 def _masks_of_pictures(folder, files, without):
-    masks, found = photo_files.find_pictures(folder, without).pictures, {}
+    masks, found = folders.find_pictures(folder, without).pictures, {}
     for same in _SAME:
         claimed = set(found.values())
         finder = _Finder([mask for mask in masks if mask not in claimed], same)

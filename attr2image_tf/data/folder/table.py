@@ -14,7 +14,7 @@ import numpy as np
 from attr2image_tf.data.errors import DataError
 from attr2image_tf.data.schema import AttributeSchema, loosely
 from attr2image_tf.files import as_path
-from attr2image_tf.photos import files as photo_files
+from attr2image_tf.photos import folders
 
 _YES = {"yes", "true", "y", "t"}
 _NO = {"no", "false", "n", "f"}
@@ -158,7 +158,7 @@ def _columns(path, header, group, wanted):
                         f"{','.join(header)!r}.")
     if len(header) > LARGEST_COUNT + 2:
         raise DataError(f"{path}, line 1: {len(header) - 1:,} columns; expected at most {LARGEST_COUNT:,} attributes.")
-    if photo_files.is_picture(header[0]) and all(map(is_value, header[1:])):
+    if folders.is_picture(header[0]) and all(map(is_value, header[1:])):
         raise no_header(path, header[0])
     known = {}
     hint = " Is it a header? It has values alone." if all(map(is_value, header[1:])) else ""

@@ -5,7 +5,7 @@ import os
 import pytest
 from PIL import Image, features
 
-from attr2image_tf.photos.files import check_picture_output, endings, find_pictures, is_picture
+from attr2image_tf.photos.folders import check_picture_output, endings, find_pictures, is_picture
 
 
 @pytest.fixture

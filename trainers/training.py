@@ -75,7 +75,7 @@ def make_loop(values, config: RunConfig, dataset: AttributeDataset, strategy: tf
                 learner=learner)
 
 
-def complete(loop: Loop, dataset: AttributeDataset, prepare: Callable[[], None] = lambda: None):
+def train(loop: Loop, dataset: AttributeDataset, prepare: Callable[[], None] = lambda: None):
     """Runs a loop to its end; then the chief prepares the export, exports, draws a sheet and prints where all is.
 
     Args:
@@ -88,10 +88,10 @@ def complete(loop: Loop, dataset: AttributeDataset, prepare: Callable[[], None] 
             same command goes on from (128 and the signal's number).
     """
     with _leaving_on_signals():
-        _complete(loop, dataset, prepare)
+        _train(loop, dataset, prepare)
 
 
-def _complete(loop, dataset, prepare):
+def _train(loop, dataset, prepare):
     if loop.chief:
         loop.on_epoch = Journal(loop.folder, dataset, loop.config)
     try:

@@ -28,6 +28,7 @@ from attr2image_tf.client.local import LocalModels
 from attr2image_tf.data.emblems import open_emblems
 from attr2image_tf.evaluation import attribute_regressor
 from attr2image_tf.files import write_text
+from attr2image_tf.photos.folders import find_pictures
 from attr2image_tf.photos.reading import read
 from attr2image_tf.photos.square import Square
 from benchmarks.memory import peak_gib

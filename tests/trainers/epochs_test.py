@@ -18,7 +18,7 @@ from attr2image_tf.data.dataset import AttributeDataset
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.learner import Diverged, Learner
 from attr2image_tf.run_folder import RunFolder
-from trainers import completing
+from trainers import training
 from trainers.loop import Loop
 
 EPOCHS, BATCH, COUNTS = 3, 2, {"train": 8, "validation": 3, "test": 1}
@@ -254,15 +254,15 @@ def test_a_run_that_was_stopped_has_a_status_of_its_own(number):
     done = []
     stopped = types.SimpleNamespace(chief=False, run=lambda: False, stopped_by=number)
     with pytest.raises(SystemExit) as caught:
-        completing.complete(stopped, None, lambda: done.append(1))
+        training.train(stopped, None, lambda: done.append(1))
     assert caught.value.code == 128 + number and not done
     finished = types.SimpleNamespace(chief=True, run=lambda: True, stopped_by=None, folder=None, config=None)
     before = signal.getsignal(number)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as caught:
-        patch.setattr(completing, "Journal", lambda *_: None)
-        completing.complete(finished, None, lambda: os.kill(os.getpid(), number))
+        patch.setattr(training, "Journal", lambda *_: None)
+        training.train(finished, None, lambda: os.kill(os.getpid(), number))
     assert caught.value.code == 128 + number and signal.getsignal(number) == before
     # One worker was asked, and all stop.
     with pytest.raises(SystemExit) as caught:
-        completing.complete(types.SimpleNamespace(chief=False, run=lambda: False, stopped_by=None), None)
+        training.train(types.SimpleNamespace(chief=False, run=lambda: False, stopped_by=None), None)
     assert caught.value.code == 128 + signal.SIGTERM

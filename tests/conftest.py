@@ -8,7 +8,11 @@ import tempfile
 
 import pytest
 
-from tests import once, processes
+# Before multiprocessing's own, so that it runs after it: what lies there is in use until then.
+_to_remove = []
+atexit.register(lambda: [shutil.rmtree(place, ignore_errors=True) for place in _to_remove])
+
+from tests import once, processes  # noqa: E402
 
 # Set before TensorFlow is imported, which reads it once.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -33,7 +37,7 @@ def pytest_configure(config):
     # Processes that are killed or leave by os._exit, as forked ones do, leave temporary files (TensorFlow's autograph,
     # thousands). They lie in one folder, which goes when everything else has ended.
     place = pathlib.Path(tempfile.mkdtemp(prefix="attr2image_tests_"))
-    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    _to_remove.append(place)
     (place / "t").mkdir()
     tempfile.tempdir = os.environ["TMPDIR"] = str(place / "t")
     once.set_place(place)

@@ -37,6 +37,12 @@ def client(request, clients):
 
 
 @pytest.fixture(scope="module")
+def local(clients):
+    """The folder's, for what a client decides or a model does, whatever lies between them."""
+    return clients["folder"]
+
+
+@pytest.fixture(scope="module")
 def picture():
     return np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
 
@@ -56,7 +62,11 @@ def answers(client, picture):
     hidden = np.zeros((40, 60), bool)
     hidden[10:20, 25:40] = True
     found = client.infer(picture)
-    return {"drawn": client.generate({"Smiling": +1, "Male": "max"}, seed=7, count=3),
+    layers = client.generate_layers({"Male": -1}, seed=5, count=2, temperature=0.5)
+    return {**{f"{name} of layers": values for name, values in layers.items()},
+            "walked": client.progression("Senior", [-1, "max"], seed=7),
+            "given": client.infer(picture, {"Smiling": "max"}, hidden=hidden).latents,
+            "drawn": client.generate({"Smiling": +1, "Male": "max"}, seed=7, count=3),
             "latents": found.latents, "attributes": found.vector, "reconstruction": found.reconstruction,
             "edited": client.edit(picture, {"Smiling": "max"}, found=found),
             "likeliest": client.complete(picture, hidden), "sampled": client.complete(picture, hidden, seed=1),
@@ -103,44 +113,44 @@ def test_exports_of_before_complete_as_they_did(clients, picture, monkeypatch):
     assert filled.shape == (32, 32, 3)
 
 
-def test_attributes_can_be_given(client, picture):
-    found = client.infer(picture, {"Smiling": "max"})
-    assert found.attributes["Smiling"] == pytest.approx(float(client.schema.maximum[0]))
+def test_attributes_can_be_given(local, picture):
+    found = local.infer(picture, {"Smiling": "max"})
+    assert found.attributes["Smiling"] == pytest.approx(float(local.schema.maximum[0]))
     assert found.reconstruction.shape == (32, 32, 3) and np.isfinite(found.energy)
 
 
-def test_mistakes_are_refused_before_anything_is_sent(client, picture):
+def test_mistakes_are_refused_before_anything_is_sent(local, picture):
     with pytest.raises(ValueError, match="unknown attribute 'Smilng'. Did you mean"):
-        client.generate({"Smilng": 1})
+        local.generate({"Smilng": 1})
     with pytest.raises(ValueError, match="picture: expected uint8"):
-        client.infer(picture / 255.0)
+        local.infer(picture / 255.0)
     with pytest.raises(ValueError, match="hidden: expected bool"):
-        client.infer(picture, hidden=np.zeros((3, 3), bool))
+        local.infer(picture, hidden=np.zeros((3, 3), bool))
     for empty in (picture[:0], picture[:, :0]):
-        for ask in (client.infer, lambda it: client.edit(it, {"Smiling": 1}),
-                    lambda it: client.complete(it, np.zeros(it.shape[:2], bool))):
+        for ask in (local.infer, lambda it: local.edit(it, {"Smiling": 1}),
+                    lambda it: local.complete(it, np.zeros(it.shape[:2], bool))):
             with pytest.raises(ValueError, match="picture: expected uint8 .* with at least one pixel"):
                 ask(empty)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**31, 2**32 + 7, 1.5, "7", True])
-def test_seeds_that_would_be_cast_are_refused(client, picture, seed):
-    for ask in (lambda: client.generate(seed=seed),
-                lambda: client.complete(picture, np.zeros((40, 60), bool), seed=seed, attributes={})):
+def test_seeds_that_would_be_cast_are_refused(local, picture, seed):
+    for ask in (lambda: local.generate(seed=seed),
+                lambda: local.complete(picture, np.zeros((40, 60), bool), seed=seed, attributes={})):
         with pytest.raises(ValueError, match=f"seed={seed!r}: expected a whole number from 0 to 2147483647"):
             ask()
     with pytest.raises(ValueError, match="count=0: expected a whole number from 1"):
-        client.generate(count=0)
+        local.generate(count=0)
 
 
-def test_whole_numbers_of_numpy_are_whole_numbers(client):
-    np.testing.assert_array_equal(client.generate(seed=np.int64(7), count=np.int32(1)), client.generate(seed=7))
+def test_whole_numbers_of_numpy_are_whole_numbers(local):
+    np.testing.assert_array_equal(local.generate(seed=np.int64(7), count=np.int32(1)), local.generate(seed=7))
 
 
-def test_layers_are_those_of_the_pictures(client):
+def test_layers_are_those_of_the_pictures(local):
     arguments = {"seed": 7, "count": 2, "varied": False}
-    drawn = client.generate_layers({"Smiling": 1}, **arguments)
-    np.testing.assert_array_equal(drawn["images"], client.generate({"Smiling": 1}, **arguments))
+    drawn = local.generate_layers({"Smiling": 1}, **arguments)
+    np.testing.assert_array_equal(drawn["images"], local.generate({"Smiling": 1}, **arguments))
     # In [-1, 1] the picture is x_F + g * x_B; each of the three is rounded to a level.
     fore, back = (drawn[name] / 127.5 - 1.0 for name in ("foregrounds", "backgrounds"))
     composed = np.clip(fore + drawn["gates"] / 255.0 * back, -1.0, 1.0)
@@ -149,26 +159,26 @@ def test_layers_are_those_of_the_pictures(client):
                                np.where(clipped, 0.0, drawn["images"] / 127.5 - 1.0), atol=0.02)
 
 
-def test_at_temperature_0_all_seeds_draw_the_same(client):
-    cold, same = (client.generate(seed=seed, varied=False, temperature=0)[0] for seed in (1, 2))
+def test_at_temperature_0_all_seeds_draw_the_same(local):
+    cold, same = (local.generate(seed=seed, varied=False, temperature=0)[0] for seed in (1, 2))
     np.testing.assert_array_equal(cold, same)
-    warm, other = (client.generate(seed=seed, varied=False, temperature=1.0)[0] for seed in (1, 2))
+    warm, other = (local.generate(seed=seed, varied=False, temperature=1.0)[0] for seed in (1, 2))
     assert (warm != other).any()
-    np.testing.assert_allclose(warm.astype(int), client.generate(seed=1, varied=False)[0], atol=1)
+    np.testing.assert_allclose(warm.astype(int), local.generate(seed=1, varied=False)[0], atol=1)
     for wrong in (-1, float("nan"), "warm"):
         with pytest.raises(ValueError, match=f"temperature={wrong!r}: expected a number of at least 0"):
-            client.generate(temperature=wrong)
+            local.generate(temperature=wrong)
 
 
-def test_a_progression_is_one_picture_at_several_amounts(client):
-    walked = client.progression("Senior", [-1, 0.5, "max"], seed=7, varied=False)
+def test_a_progression_is_one_picture_at_several_amounts(local):
+    walked = local.progression("Senior", [-1, 0.5, "max"], seed=7, varied=False)
     for picture, amount in zip(walked, (-1, 0.5, "max"), strict=True):
-        alone = client.generate({"Senior": amount}, seed=7, varied=False, correlated=False)[0]
+        alone = local.generate({"Senior": amount}, seed=7, varied=False, correlated=False)[0]
         np.testing.assert_allclose(picture.astype(int), alone, atol=1)
-    along = client.progression("Senior", [2.0], seed=7, varied=False, correlated=True)
-    np.testing.assert_allclose(along[0].astype(int), client.generate({"Senior": 2.0}, seed=7, varied=False)[0], atol=1)
+    along = local.progression("Senior", [2.0], seed=7, varied=False, correlated=True)
+    np.testing.assert_allclose(along[0].astype(int), local.generate({"Senior": 2.0}, seed=7, varied=False)[0], atol=1)
     with pytest.raises(ValueError, match="amounts: expected at least one"):
-        client.progression("Senior", [])
+        local.progression("Senior", [])
 
 
 def test_what_is_not_correlated_is_drawn_as_if_nothing_had_been_asked(clients, monkeypatch):
@@ -197,20 +207,20 @@ def test_inputs_of_another_type_are_converted_or_refused_by_name_everywhere(clie
             client.models.call("generator", "generate", **right | inputs)
 
 
-def test_pictures_of_pillow_are_taken_by_all_methods(client, picture):
+def test_pictures_of_pillow_are_taken_by_all_methods(local, picture):
     hidden = np.zeros((40, 60), bool)
     hidden[10:20, 25:40] = True
     of_pillow = Image.fromarray(picture)
-    found, expected = client.infer(of_pillow, {}), client.infer(picture, {})
+    found, expected = local.infer(of_pillow, {}), local.infer(picture, {})
     np.testing.assert_array_equal(found.reconstruction, expected.reconstruction)
-    np.testing.assert_array_equal(client.edit(of_pillow, {"Smiling": 1}, found=found),
-                                  client.edit(picture, {"Smiling": 1}, found=expected))
+    np.testing.assert_array_equal(local.edit(of_pillow, {"Smiling": 1}, found=found),
+                                  local.edit(picture, {"Smiling": 1}, found=expected))
     for seed in (1, 2):
-        np.testing.assert_array_equal(client.complete(of_pillow, hidden, seed=seed, attributes={}),
-                                      client.complete(picture, hidden, seed=seed, attributes={}))
+        np.testing.assert_array_equal(local.complete(of_pillow, hidden, seed=seed, attributes={}),
+                                      local.complete(picture, hidden, seed=seed, attributes={}))
     grey = Image.fromarray(picture[..., 0])
-    np.testing.assert_array_equal(client.infer(grey, {}).latents,
-                                  client.infer(np.repeat(picture[..., :1], 3, -1), {}).latents)
+    np.testing.assert_array_equal(local.infer(grey, {}).latents,
+                                  local.infer(np.repeat(picture[..., :1], 3, -1), {}).latents)
 
 
 def test_a_region_is_what_the_model_sees(clients, picture, monkeypatch):
@@ -249,10 +259,10 @@ def test_a_change_is_put_back_into_the_whole_photo(clients, picture):
             client.put_back(picture, wrong)
 
 
-def test_what_is_hidden_is_not_sent(client, picture):
+def test_what_is_hidden_is_not_sent(local, picture):
     hidden = np.zeros((40, 60), bool)
     hidden[10:21, 25:38] = True
-    black, white = (client.infer(np.where(hidden[..., np.newaxis], np.uint8(level), picture), {}, hidden=hidden)
+    black, white = (local.infer(np.where(hidden[..., np.newaxis], np.uint8(level), picture), {}, hidden=hidden)
                     for level in (0, 255))
     np.testing.assert_array_equal(black.latents, white.latents)
 
@@ -300,8 +310,7 @@ def test_addresses_are_taken_with_a_slash_and_distinguished_from_folders(address
             connect(address)
 
 
-def test_a_new_version_is_served_when_the_folder_is_opened_anew(folder):
-    assert LocalModels(folder).newest("generator").name == "1"
-    (folder / "generator" / "2").mkdir()
-    assert LocalModels(folder).newest("generator").name == "2"
-    (folder / "generator" / "2").rmdir()
+def test_a_new_version_is_served_when_the_folder_is_opened_anew(tmp_path):
+    for version in ("1", "2"):
+        (tmp_path / "generator" / version).mkdir(parents=True)
+        assert LocalModels(tmp_path).newest("generator").name == version

@@ -1,4 +1,4 @@
-"""A rewritten step of training is the same function as the plain one: bound, statistics and gradients of all weights."""
+"""A rewritten step of training is the same function as the plain one: bound, statistics, gradients of all weights."""
 
 import functools
 

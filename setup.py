@@ -38,7 +38,7 @@ setup(
         # The test case of tensorflow-datasets imports dill.
         "test": ["pytest>=8,<10", "pytest-xdist>=3.6,<4", "ruff>=0.14,<1", "dill>=0.3.8,<0.5", "hypothesis>=6.100,<7",
                  "tensorflow-serving-api>=2.21,<2.22", "requests>=2.31,<3", "ai-edge-litert>=2.1,<3",
-                 "scikit-learn>=1.6,<2", "selenium>=4.51,<5"],
+                 "scikit-learn>=1.6,<2", "selenium>=4.51,<5", "mypy>=1.15,<3"],
         # Scores of disentanglement where the factors are known.
         "evaluation": ["scikit-learn>=1.6,<2"],
         # A face network that judges who is in a picture.

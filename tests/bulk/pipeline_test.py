@@ -22,6 +22,7 @@ beam = pytest.importorskip("apache_beam", reason='Apache Beam is not installed; 
 
 from attr2image_tf.bulk import pipeline  # noqa: E402
 
+pytestmark = pytest.mark.nightly
 ROOT = pathlib.Path(__file__).parents[2]
 TWO_WORKERS = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
 

@@ -13,6 +13,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 # Ray's own code warns of itself, of what it deprecates and of files that it leaves open.
+@pytest.mark.nightly
 @pytest.mark.filterwarnings("default")
 def test_the_example_does_all_shards(tmp_path, monkeypatch):
     code, = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "BULK.md").read_text(), re.DOTALL)

@@ -15,8 +15,8 @@ from tests.export import tiny_models
 
 SERVE = pathlib.Path(__file__).parents[2] / "export" / "deploy" / "serve.sh"
 
-pytestmark = pytest.mark.skipif(not shutil.which("tensorflow_model_server"),
-                                reason="no tensorflow_model_server on PATH")
+pytestmark = [pytest.mark.nightly, pytest.mark.skipif(not shutil.which("tensorflow_model_server"),
+                                                      reason="no tensorflow_model_server on PATH")]
 
 
 def free_port():

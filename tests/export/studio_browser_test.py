@@ -14,7 +14,7 @@ from PIL import Image
 from tests import processes
 from tests.export import tiny_models
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 pytest.importorskip("gradio", reason='the page needs Gradio: pip install ".[studio]"')
 webdriver = pytest.importorskip("selenium.webdriver", reason="the browser is driven by selenium")
 

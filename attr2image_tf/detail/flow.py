@@ -10,6 +10,13 @@ residual in units of its deviation s, u = (x - r) / s, from noise at time 0 to d
     completion  m = 1 where the photo is visible, r the completion that inference found
     edit        m falls to 0 where the pictures before and after differ, r the one after
 
+What a linear function of u_t knows of the velocity is taken from it, and the network adds what is left, which has unit
+variance before it is scaled (Karras et al., EDM, NeurIPS 2022, for this path):
+
+    v = (2 t - 1) / c u_t + F / sqrt(c),   c = t^2 + (1 - t)^2
+
+so that noise is taken away at once, by as much as was put in, and need not pass through the network.
+
 Attributes are left out now and then, so that drawing can be guided by them: v = v(none) + w (v(y) - v(none)).
 
 References: Liu et al., ICLR 2023, and Lipman et al., ICLR 2023 (rectified flow, flow matching); Esser et al., ICML 2024
@@ -83,7 +90,7 @@ class DetailFlow(tf.Module):
         residual = (images - coarse) / self.deviation.value
         share = time[:, tf.newaxis, tf.newaxis, tf.newaxis]
         on_the_way = (1.0 - share) * noise + share * residual
-        velocity = self.network(kept * residual + (1.0 - kept) * on_the_way, coarse, kept, time, attributes, told)
+        velocity = self._predict(kept * residual + (1.0 - kept) * on_the_way, coarse, kept, time, attributes, told)
         open_share = 3.0 * tf.reduce_sum(1.0 - kept, [1, 2, 3])
         error = tf.reduce_sum((1.0 - kept) * tf.square(velocity - (residual - noise)), [1, 2, 3])
         return error / tf.maximum(open_share, 1.0)
@@ -116,8 +123,15 @@ class DetailFlow(tf.Module):
     def _velocity(self, noisy, coarse, kept, time, attributes):
         weight, rows = self.config.guidance, tf.shape(coarse)[0]
         if weight == 1.0:
-            return self.network(noisy, coarse, kept, time, attributes, tf.ones([rows]))
+            return self._predict(noisy, coarse, kept, time, attributes, tf.ones([rows]))
         twice = (tf.concat([each, each], 0) for each in (noisy, coarse, kept, time, attributes))
         told = tf.concat([tf.ones([rows]), tf.zeros([rows])], 0)
-        guided, free = tf.split(self.network(*twice, told), 2, 0)
+        guided, free = tf.split(self._predict(*twice, told), 2, 0)
         return free + weight * (guided - free)
+
+    def _predict(self, noisy, coarse, kept, time, attributes, told):
+        """The velocity, float32 [B, S, S, 3]; arguments are those of DetailNetwork."""
+        share = time[:, tf.newaxis, tf.newaxis, tf.newaxis]
+        variance = tf.square(share) + tf.square(1.0 - share)
+        rest = self.network(noisy, coarse, kept, time, attributes, told)
+        return (2.0 * share - 1.0) / variance * noisy + rest * tf.math.rsqrt(variance)

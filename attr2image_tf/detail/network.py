@@ -86,7 +86,7 @@ class Attention(keras.layers.Layer):
 
 
 class DetailNetwork(keras.Model):
-    """The velocity of a residual on its way from noise to detail.
+    """What is added to a linear guess of the velocity of a residual on its way from noise to detail (`DetailFlow`).
 
     Args:
         model: ModelConfig of the model whose pictures get detail.

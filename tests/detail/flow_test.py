@@ -78,13 +78,24 @@ def test_the_loss_is_of_what_is_not_kept(model):
     noise = tf.random.stateless_normal(images.shape, [1, 2])
     rest = (tf.fill([3], 0.3), noise, given["attributes"], tf.ones([3]))
     loss = model.detail.loss(images, coarse, given["kept"], *rest)
-    velocity = model.detail.network(
-        given["kept"] * (images - coarse) + (1 - given["kept"]) * (0.7 * noise + 0.3 * (images - coarse)), coarse,
-        given["kept"], *(rest[place] for place in (0, 2, 3)))
+    noisy = given["kept"] * (images - coarse) + (1 - given["kept"]) * (0.7 * noise + 0.3 * (images - coarse))
+    added = model.detail.network(noisy, coarse, given["kept"], *(rest[place] for place in (0, 2, 3)))
+    # The best linear guess from what is on the way, of variance 0.7^2 + 0.3^2, and what the network adds.
+    velocity = -0.4 / 0.58 * noisy + added / 0.58**0.5
     error = np.square(velocity - (images - coarse - noise))
     hidden = np.broadcast_to(given["kept"] == 0.0, error.shape)
     np.testing.assert_allclose(loss, [row[hide].mean() for row, hide in zip(error, hidden, strict=True)], rtol=1e-4)
     np.testing.assert_array_equal(model.detail.loss(images, coarse, tf.ones_like(given["kept"]), *rest), np.zeros(3))
+
+
+def test_a_network_that_says_nothing_leaves_no_noise():
+    model = make_detailed(steps=1)
+    for variable in model.detail.network.trainable_variables:
+        if len(variable.shape) == 0:
+            variable.assign(0.0)
+    given = inputs()
+    drawn = model.detail.draw(given["coarse"], given["attributes"], given["seeds"])
+    np.testing.assert_allclose(drawn, model.detail.enlarge(given["coarse"]), atol=1e-5)
 
 
 def test_kernels_keep_the_magnitude():

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attr2image_tf.evaluation import sheets
+from attr2image_tf import data
+from attr2image_tf.client.drawing import requested_rows
+from attr2image_tf.evaluation import pictures, sheets
 from attr2image_tf.run_folder import RunFolder
 from tests import processes
 from tests.evaluation import tiny
@@ -25,7 +27,14 @@ def draw(folder, *arguments, expected=0):
 def test_requests_become_a_sheet(folder):
     printed = draw(folder, '--request="Circle"=max,Red=min', "--request=", "--count=2", "--output=~/new/sheet.png")
     assert printed.strip().splitlines()[-1] == str(folder / "new" / "sheet.png")
-    assert np.asarray(Image.open(folder / "new" / "sheet.png")).std() > 1
+    run = RunFolder(folder / "run")
+    schema = run.read_schema()
+    requests = {"Circle=max\nRed=min": {"Circle": "max", "Red": "min"}, "any": {}}
+    rows = {label: requested_rows(schema, request, seed=0, count=2, varied=True, correlated=True)[0]
+            for label, request in requests.items()}
+    expected = sheets.samples(run.load_model(), rows, count=2, seed=0)
+    # Rounding may go the other way.
+    assert np.abs(np.asarray(Image.open(folder / "new" / "sheet.png")).astype(int) - expected).max() <= 1
 
 
 def test_correlated_says_what_the_others_do_whether_they_vary_or_not(folder):
@@ -45,7 +54,12 @@ def test_a_blind_sheet_has_as_many_real_pictures_as_samples_and_a_key(folder):
     rows = (folder / "run" / "blind.key.csv").read_text().splitlines()
     assert rows[0] == "number,what" and [row.split(",")[0] for row in rows[1:]] == [str(n) for n in range(1, 9)]
     assert sorted(row.split(",")[1] for row in rows[1:]) == ["real"] * 4 + ["sample"] * 4
-    assert np.asarray(Image.open(folder / "run" / "blind.png")).std() > 1
+    sheet = np.asarray(Image.open(folder / "run" / "blind.png"))
+    # One row of eight pictures at the right, twice as large as they are, with two white pixels between them.
+    tiles = [sheet[2:66, sheet.shape[1] - 66 * (8 - place):][:64:2, :64:2] for place in range(8)]
+    real = {image.tobytes() for image in pictures.read(data.load("emblems", image_size=tiny.SIZE), "test").images}
+    for tile, row in zip(tiles, rows[1:], strict=True):
+        assert (tile.tobytes() in real) == (row.split(",")[1] == "real"), row
 
 
 def test_the_key_of_a_blind_sheet_is_that_of_its_pictures():

@@ -18,6 +18,7 @@ parser.add_argument("--devices", type=int, default=1)
 parser.add_argument("--epochs", type=int, default=2)
 parser.add_argument("--precision", default="float32")
 parser.add_argument("--learning_rate", type=float, default=1e-3)
+parser.add_argument("--epsilon", type=float, default=1e-2, help="of Adam; 0 for the one that ships")
 parser.add_argument("--sleep", type=float, default=0.0, help="seconds after each epoch's row, for a kill to hit")
 parser.add_argument("--sharpened", help="a run whose decoders are tuned, instead of training a new model")
 arguments = parser.parse_args()
@@ -73,8 +74,8 @@ def main():
     # Gradients that are zero but for rounding (a bias that batch normalisation takes away again) would otherwise
     # become whole steps of random sign, and no two orders of summation could agree.
     for state in loop.learner.state.values():
-        if isinstance(state, Adam):
-            state.epsilon = 1e-2
+        if isinstance(state, Adam) and arguments.epsilon:
+            state.epsilon = arguments.epsilon
     done = loop.run()
     if done and chief:
         np.savez(folder.path / "weights.npz", **{variable.path: variable.numpy() for variable in loop.model.variables})

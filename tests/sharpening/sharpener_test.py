@@ -12,6 +12,7 @@ from attr2image_tf.models import randomness
 from attr2image_tf.sharpening import Sharpener
 from attr2image_tf.sharpening.discriminator import Discriminator
 from attr2image_tf.sharpening.expected import ExpectedScores
+from attr2image_tf.sharpening.sharpener import Triple
 from attr2image_tf.sharpening.varying import vary
 from tests.conformance_test import COVERED, make_batch
 from tests.tiny import make_model
@@ -99,6 +100,31 @@ def test_with_weight_0_for_all_terms_nothing_is_trained():
     step(sharpener, make_batch())
     for old, new in zip(before, values(sharpener.model.variables), strict=True):
         np.testing.assert_array_equal(new, old)
+
+
+def judged(real, reconstructed, sampled, scale=1.0):
+    """What a discriminator says that says one number of all that is real, and so on."""
+    def triple(*shape):
+        return Triple(*(tf.fill(shape, scale * value) for value in (real, reconstructed, sampled)))
+
+    return {"features": [triple(2, 4, 4, 3), triple(2, 2, 2, 5)], "patches": triple(2, 4, 4, 1), "whole": triple(2)}
+
+
+@pytest.mark.parametrize("scale", [1.0, 20.0])
+def test_decoders_are_told_by_the_discriminators_numbers_and_features_by_their_size(scale):
+    sharpener, batch = make_sharpener(), {name: value[:2] for name, value in make_batch().items()}
+    layers = sharpener.model.decode(tf.zeros([2, sharpener.model.latent_size]), batch["attributes"])
+    terms = sharpener._decoder_terms(batch, layers, judged(2.0, 3.0, -5.0, scale))
+    np.testing.assert_allclose(terms["feature_loss"], [0.5, 0.5], rtol=1e-5)
+    for name in ("patch_loss", "global_loss"):
+        np.testing.assert_allclose(terms[name], [scale, scale], rtol=1e-6)
+
+
+def test_the_discriminators_hinge_counts_real_pictures_as_much_as_both_that_are_drawn():
+    losses = [Sharpener._discriminator_terms(judged(*numbers)).numpy() for numbers in (
+        (1.0, -1.0, -1.0), (0.0, -1.0, -1.0), (1.0, 0.0, -1.0), (1.0, -1.0, 0.0), (9.0, -9.0, -9.0))]
+    # Each of patches and whole.
+    np.testing.assert_allclose(losses, np.repeat([[0.0], [2.0], [1.0], [1.0], [0.0]], 2, 1), atol=1e-6)
 
 
 def test_requests_come_in_pairs_that_differ_in_one_attribute():

@@ -142,6 +142,24 @@ def test_a_run_goes_on_with_what_it_has(begun, whole):
     assert result(loop) == whole[1]
 
 
+@pytest.mark.parametrize("step", [1, PER_EPOCH + 2, EPOCHS * PER_EPOCH - 1])
+def test_a_run_that_dies_within_an_epoch_goes_on_with_the_next_batch(step, whole, tmp_path):
+    loop = make_loop(tmp_path, checkpoint_seconds=0.0)
+    save = loop.save
+
+    def die():
+        save()
+        if loop.step == step:
+            raise MemoryError
+
+    loop.save = die
+    with pytest.raises(MemoryError):
+        loop.run()
+    loop = make_loop(tmp_path)
+    assert loop.step == step and loop.run()
+    assert result(loop) == whole[1]
+
+
 @pytest.mark.parametrize("harm", HARMS)
 def test_a_lost_list_of_checkpoints_changes_nothing(begun, whole, harm):
     harm(begun / "checkpoints" / "checkpoint")

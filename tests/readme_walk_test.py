@@ -70,7 +70,8 @@ def test_it_draws(place):
         if sheet == "names":
             assert all(name in done.stdout for name in RunFolder(place / RUN).read_schema().names)
         else:
-            assert np.asarray(Image.open(place / RUN / f"{sheet}.png")).std() > 5
+            # Pictures fill most of the white paper. That they are those asked for: tests/trainers/draw_test.py.
+            assert (np.asarray(Image.open(place / RUN / f"{sheet}.png")) < 250).any(-1).mean() > 0.5
     assert sheets == {"names", "samples", "layers", "progression", "blind"}
 
 

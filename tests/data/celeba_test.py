@@ -118,6 +118,7 @@ def small(tmp_path_factory):
                                                            prepared_dir=folder / "prepared")
 
 
+@pytest.mark.slow
 class TestCelebaBuilder(tfds.testing.DatasetBuilderTestCase):
     """What tfds asks of every builder."""
 
@@ -189,6 +190,7 @@ def test_drawn_masks_are_all_parts_but_clothes(small):
             assert source.splits[index] == SPLITS.index(split)
 
 
+@pytest.mark.slow
 def test_predicted_masks_are_the_networks(small):
     source, prepared, dataset = small
     settings = foreground.Settings(widths=(4, 8))
@@ -322,6 +324,7 @@ def test_what_a_failed_run_left_is_no_prepared_set(folder, tmp_path):
     assert all(word in str(caught.value) for word in words)
 
 
+@pytest.mark.slow
 def test_the_same_command_works_once_the_files_are_mended(tmp_path, small):
     source = Source(tmp_path)
     for case in ("a short row", "a page for identity_CelebA.txt", "no archive"):
@@ -333,6 +336,7 @@ def test_the_same_command_works_once_the_files_are_mended(tmp_path, small):
     assert sorted(map(shade, read(opened(source, tmp_path), "test"))) == sorted(map(shade, read(small[2], "test")))
 
 
+@pytest.mark.slow
 def test_a_wrong_checksum_in_the_archive_ends_in_one_sentence_and_leaves_nothing(tmp_path):
     source = Source(tmp_path).write()
     flip_a_byte(source)
@@ -343,6 +347,7 @@ def test_a_wrong_checksum_in_the_archive_ends_in_one_sentence_and_leaves_nothing
     assert opened(source.write(), tmp_path).counts == COUNTS
 
 
+@pytest.mark.slow
 def test_what_another_process_prepares_meanwhile_is_taken(tmp_path, monkeypatch):
     source = Source(tmp_path).write()
     prepares_meanwhile(monkeypatch, lambda: opened(source, tmp_path))
@@ -350,6 +355,7 @@ def test_what_another_process_prepares_meanwhile_is_taken(tmp_path, monkeypatch)
     assert (waited.counts, waited.schema.to_json()) == (again.counts, again.schema.to_json())
 
 
+@pytest.mark.slow
 def test_a_prepared_celeb_a_needs_no_files(tmp_path, small):
     dataset = celeba.open_celeba(image_size=16, source_dir=tmp_path / "gone", prepared_dir=small[1])
     assert dataset.counts == COUNTS
@@ -390,6 +396,7 @@ def test_a_picture_that_cannot_be_used_is_counted_named_and_left_out(tmp_path, m
     assert re.match(rf"  celeb_a-train\S+ {re.escape(reason)}", named)
 
 
+@pytest.mark.slow
 def test_too_many_pictures_that_cannot_be_used_end_in_one_sentence_that_helps(tmp_path, monkeypatch):
     monkeypatch.setattr(preparing, "LARGEST_UNDECODABLE_SHARE", 0.1)
     source = Source(tmp_path)
@@ -427,6 +434,7 @@ def test_masked_pictures_that_cannot_be_used_are_left_out_up_to_a_share(tmp_path
     assert dict(builder_of(tmp_path, "drawn").info.metadata["skipped"]) == {"pictures that cannot be used": 1}
 
 
+@pytest.mark.slow
 def test_predicted_masks_lack_what_the_pictures_lack_and_need_no_files(tmp_path, monkeypatch):
     monkeypatch.setattr(preparing, "LARGEST_UNDECODABLE_SHARE", 0.1)
     source = Source(tmp_path)

@@ -109,6 +109,7 @@ def small(tmp_path_factory):
     return source, folder / "prepared", dataset, read(dataset)
 
 
+@pytest.mark.slow
 class TestCubBuilder(tfds.testing.DatasetBuilderTestCase):
     """What tfds asks of every builder."""
 

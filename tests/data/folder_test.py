@@ -91,6 +91,7 @@ def index_of(name):
     return int(name.rpartition(".")[0][-2:])
 
 
+@pytest.mark.slow
 class TestFolderBuilder(tfds.testing.DatasetBuilderTestCase):
     """What tfds asks of every builder."""
 

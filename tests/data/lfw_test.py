@@ -144,6 +144,7 @@ def test_every_picture_with_a_row_is_in_one_split_and_nobody_is_in_two(small):
                for split in SPLITS for name, example in examples[split].items())
 
 
+@pytest.mark.slow
 def test_the_split_does_not_depend_on_the_order_of_the_lists(tmp_path, small):
     source = Source(tmp_path)
     source.people = {file: people[::-1] for file, people in source.people.items()}
@@ -242,12 +243,14 @@ def test_the_folder_of_the_files_may_be_named_itself(small):
     assert lfw_files.find_files(small[0].lfw) == lfw_files.find_files(small[0].folder)
 
 
+@pytest.mark.slow
 def test_other_sizes(tmp_path, small):
     lfw.prepare_lfw(image_size=48, source_dir=small[0].folder, prepared_dir=tmp_path, predicted_masks=False)
     example = next(iter(lfw.open_lfw(image_size=48, prepared_dir=tmp_path, masks="drawn").examples("train")))
     assert example["image"].shape == (48, 48, 3) and example["mask"].shape == (48, 48, 1)
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_counted_named_and_skipped(tmp_path):
     source = Source(tmp_path)
     del source.pictures["Ann_Train_07_0002"]
@@ -465,6 +468,7 @@ def mirror(small, monkeypatch):
     server.server_close()
 
 
+@pytest.mark.slow
 def test_files_are_downloaded_when_no_folder_is_named(tmp_path, small, mirror):
     examples = read(prepared_builder(None, tmp_path))
     assert {split: set(examples[split]) for split in SPLITS} == {split: set(small[2][split]) for split in SPLITS}
@@ -575,6 +579,7 @@ def test_a_new_network_takes_the_old_ones_masks_with_it(chain, tmp_path):
     assert foreground.is_trained(lfw.network_dir(SIZE, tmp_path))
 
 
+@pytest.mark.slow
 def test_without_labels_no_network_can_be_trained(tmp_path):
     source = Source(tmp_path)
     source.labels = {}

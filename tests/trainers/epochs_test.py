@@ -160,6 +160,7 @@ def test_a_run_that_dies_within_an_epoch_goes_on_with_the_next_batch(step, whole
     assert result(loop) == whole[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", HARMS)
 def test_a_lost_list_of_checkpoints_changes_nothing(begun, whole, harm):
     harm(begun / "checkpoints" / "checkpoint")
@@ -170,6 +171,7 @@ def test_a_lost_list_of_checkpoints_changes_nothing(begun, whole, harm):
     assert len(list((begun / "checkpoints").glob("*.index"))) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", HARMS)
 @pytest.mark.parametrize("ending", ["index", "data"])
 def test_a_damaged_checkpoint_costs_no_more_than_the_way_from_the_one_before(begun, whole, harm, ending, caplog):
@@ -180,6 +182,7 @@ def test_a_damaged_checkpoint_costs_no_more_than_the_way_from_the_one_before(beg
     assert loop.run() and result(loop) == whole[1]
 
 
+@pytest.mark.slow
 def test_without_a_whole_checkpoint_nothing_is_written_over(begun):
     before = rows(begun)
     for epoch in (1, 2):
@@ -197,6 +200,7 @@ def test_without_a_whole_checkpoint_nothing_is_written_over(begun):
     assert make_loop(begun).step == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("harm", "left"), [
     (empty, []), (zeros, []), (pathlib.Path.unlink, []), (lambda path: os.truncate(path, 20), []),
     (lambda path: os.truncate(path, path.stat().st_size - 3), ["1"])])
@@ -212,6 +216,7 @@ def test_no_row_of_the_log_is_invented(begun, whole, harm, left, caplog):
     assert left or "no row of epoch 1; they stay out" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("epoch", [2, 3])
 def test_a_signal_while_an_epoch_is_measured_stops_the_run(tmp_path, whole, number, epoch):
@@ -230,6 +235,7 @@ def test_a_signal_while_an_epoch_is_measured_stops_the_run(tmp_path, whole, numb
     assert loop.run() and result(loop) == whole[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_at_the_very_end_is_not_swallowed(tmp_path, whole, number):
     loop = make_loop(tmp_path, on_epoch=lambda loop, epoch, row: epoch == 2 and os.kill(os.getpid(), number))
@@ -238,6 +244,7 @@ def test_a_signal_at_the_very_end_is_not_swallowed(tmp_path, whole, number):
     assert make_loop(tmp_path).run()
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_ends_at_once_and_a_second_termination_does_not(tmp_path):
     handlers = []
 
@@ -250,6 +257,7 @@ def test_a_second_interrupt_ends_at_once_and_a_second_termination_does_not(tmp_p
     assert handlers == [signal.SIG_DFL]
 
 
+@pytest.mark.slow
 def test_what_is_no_longer_finite_ends_the_run_again_and_again(tmp_path):
     for _ in range(2):
         loop = make_loop(tmp_path)
@@ -260,6 +268,7 @@ def test_what_is_no_longer_finite_ends_the_run_again_and_again(tmp_path):
         assert not (tmp_path / "log.csv").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", ["train", "validation"])
 def test_a_data_set_with_too_few_pictures_is_said(tmp_path, split):
     with pytest.raises(ValueError, match=f"fewer pictures in its {split} split than the {COUNTS[split]} that it says"):

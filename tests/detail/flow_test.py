@@ -57,6 +57,17 @@ def test_a_row_is_drawn_alike_in_any_batch_and_follows_its_seed(model):
     assert np.abs(other - together).max() > 0.01
 
 
+@pytest.mark.parametrize("steps", [1, 3])
+def test_a_velocity_that_leads_to_a_target_ends_there_in_any_number_of_steps(steps):
+    detail, given = make_detailed(steps=steps).detail, inputs()
+    detail.deviation.assign(0.2)
+    target = tf.random.stateless_uniform([3, SIZE, SIZE, 3], [1, 2], -1.0, 1.0)
+    coarse = 0.5 * detail.enlarge(given["coarse"])
+    detail._evaluate = lambda noisy, coarse, kept, time, _: (target - noisy) / (1.0 - time[0])
+    drawn = detail.draw(coarse, given["attributes"], given["seeds"])
+    np.testing.assert_allclose(drawn, coarse + 0.2 * target, atol=1e-5)
+
+
 def test_a_sample_needs_no_photo_and_is_as_if_nothing_were_kept(model):
     given = inputs()
     nothing = model.detail.draw(**given | {"kept": tf.zeros_like(given["kept"])})

@@ -58,14 +58,21 @@ def test_a_row_is_drawn_alike_in_any_batch_and_follows_its_seed(model):
 
 
 @pytest.mark.parametrize("steps", [1, 3])
-def test_a_velocity_that_leads_to_a_target_ends_there_in_any_number_of_steps(steps):
+def test_a_known_velocity_leads_where_it_does_in_any_number_of_steps(steps):
     detail, given = make_detailed(steps=steps).detail, inputs()
-    detail.deviation.assign(0.2)
+    detail.deviation.assign(0.1)
+    coarse = 0.2 * detail.enlarge(given["coarse"])
+
+    def draw(velocity):
+        detail._evaluate = velocity
+        return detail.draw(coarse, given["attributes"], given["seeds"]).numpy()
+
     target = tf.random.stateless_uniform([3, SIZE, SIZE, 3], [1, 2], -1.0, 1.0)
-    coarse = 0.5 * detail.enlarge(given["coarse"])
-    detail._evaluate = lambda noisy, coarse, kept, time, _: (target - noisy) / (1.0 - time[0])
-    drawn = detail.draw(coarse, given["attributes"], given["seeds"])
-    np.testing.assert_allclose(drawn, coarse + 0.2 * target, atol=1e-5)
+    led = draw(lambda noisy, coarse, kept, time, _: (target - noisy) / (1.0 - time[0]))
+    np.testing.assert_allclose(led, coarse + 0.1 * target, atol=1e-5)
+    # One that is the same everywhere moves the noise by itself, and not once a step.
+    still, moved = (draw(lambda noisy, *_, by=by: tf.fill(tf.shape(noisy), by)) for by in (0.0, 1.5))
+    np.testing.assert_allclose(moved - still, np.full_like(still, 0.15), atol=1e-5)
 
 
 def test_a_sample_needs_no_photo_and_is_as_if_nothing_were_kept(model):

@@ -10,12 +10,22 @@ It needs Gradio and what finds faces: pip install ".[studio,photos]". Nothing is
 import logging as standard_logging
 import os
 import signal
+import sys
 
 from absl import flags, logging
 
-from attr2image_tf.client import connect
+from attr2image_tf.client import ServerError, connect
 from attr2image_tf.files import as_path
-from export.studio.starting import ENVIRONMENT, import_page, temporary_folder, title, users
+from export.studio.starting import (
+    ENVIRONMENT,
+    check_address,
+    import_page,
+    is_loopback,
+    keep_from_proxies,
+    temporary_folder,
+    title,
+    users,
+)
 from trainers.flags import define_path, run
 
 _MODELS = flags.DEFINE_string("models", "pretrained:faces-64", "A folder of exported models, those that come with the "
@@ -37,20 +47,45 @@ _SHARE = flags.DEFINE_bool("share", False, "Let Gradio's servers give the page a
 
 def main(values):
     auth = users(_AUTH.value, _AUTH_FILE.value, os.environ.get(ENVIRONMENT))
+    check_address(_HOST.value, _PORT.value)
     # Whoever ends it, by Ctrl+C or as a service, wants its files removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with temporary_folder():
-        page = import_page()
-        models = str(as_path(_MODELS.value)) if as_path(_MODELS.value).is_dir() else _MODELS.value
-        client = connect(models)
-        if _HOST.value not in ("127.0.0.1", "localhost", "::1") and auth is None:
-            logging.warning("--host=%s lets everybody who reaches this machine use the page; --auth_file asks them for "
-                            "a password.", _HOST.value)
-        # It tells of every request that Gradio makes to itself.
-        standard_logging.getLogger("httpx").setLevel(standard_logging.WARNING)
-        logging.info("Loading the models; drawing works at once, photos after up to a minute.")
-        page.launch(page.build(client, title(models)), host=_HOST.value, port=_PORT.value, megabytes=_MEGABYTES.value,
-                    auth=auth, share=_SHARE.value, root_path=_ROOT_PATH.value)
+    status = 0
+    try:
+        with temporary_folder():
+            serve(auth)
+    except KeyboardInterrupt:
+        status = 128 + signal.SIGINT
+    except ServerError as error:
+        raise ValueError(str(error)) from None
+    # Threads that load models or answer visitors are within TensorFlow, cannot be stopped there, and abort a process
+    # that takes Python down around them. Nothing is left to be done.
+    logging.flush()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def serve(auth):
+    """Serves the page until Ctrl+C."""
+    keep_from_proxies(_HOST.value)
+    page = import_page()
+    folder = as_path(_MODELS.value)
+    models = str(folder) if folder.is_dir() else _MODELS.value
+    opened = page.Models.open(connect(models))
+    if not is_loopback(_HOST.value) and auth is None:
+        logging.warning("--host=%s lets everybody who reaches this machine use the page; --auth_file asks them for "
+                        "a password.", _HOST.value)
+    # It tells of every request that Gradio makes to itself.
+    standard_logging.getLogger("httpx").setLevel(standard_logging.WARNING)
+    blocks = page.build(opened, title(models))
+    address = page.launch(blocks, host=_HOST.value, port=_PORT.value, megabytes=_MEGABYTES.value, auth=auth,
+                          share=_SHARE.value, root_path=_ROOT_PATH.value)
+    # Not before: what cannot be served does not wait for it.
+    opened.loading.start()
+    logging.info("Loading the models; drawing works at once, photos after up to a minute.")
+    print(f"The page is at {address} (Ctrl+C ends it).", flush=True)
+    blocks.block_thread()
 
 
 if __name__ == "__main__":

@@ -10,6 +10,9 @@ from absl import logging
 
 from attr2image_tf.client import ServerError
 
+# To a tab that outlives what the server kept for it.
+FORGOTTEN = "The page has forgotten what this tab was about: load it again, and give the photo again."
+
 
 def in_words(function: Callable) -> Callable:
     """A function or generator function of a tab whose errors the page shows.

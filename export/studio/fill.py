@@ -67,7 +67,7 @@ def fill(client, taken: subject.Photo, hidden: np.ndarray, answers: int,
     given = dict(zip(client.schema.names, amounts.tolist(), strict=True))
     for number in range(answers):
         filled = client.complete(small, touched, seed=(seed + number) % 2**31 if number else None, attributes=given)
-        yield filled, region.put_back(taken.pixels, small, filled, hidden)
+        yield filled, region.put_back(taken.pixels, small, filled, hidden, taken.others(region))
 
 
 def build(models: Models, page: gr.Blocks, shared: gr.State):
@@ -97,7 +97,8 @@ def build(models: Models, page: gr.Blocks, shared: gr.State):
             seed = controls.seed()
             start = controls.button("Fill in", elem_id="fill_in")
             gallery = controls.gallery("Answers", 3, elem_id="fill_answers", visible=False)
-            whole = controls.gallery("In the whole photo", 3, elem_id="fill_whole", visible=False)
+            whole = controls.gallery("In the whole photo (JPEG files without date and place)", 3, visible=False,
+                                     elem_id="fill_whole")
 
     def on_canvas(photo):
         canvas = Image.fromarray(photo.pixels)

@@ -24,10 +24,11 @@ class Loading(threading.Thread):
         self._client = client
 
     def run(self):
-        started, picture = time.monotonic(), self._client.generate()[0]
-        hidden = np.zeros(picture.shape[:2], bool)
-        hidden[: len(hidden) // 4] = True
+        started = time.monotonic()
         try:
+            picture = self._client.generate()[0]
+            hidden = np.zeros(picture.shape[:2], bool)
+            hidden[: len(hidden) // 4] = True
             self._client.edit(picture, {}, found=self._client.infer(picture))
             for seed in (None, 0):
                 self._client.complete(picture, hidden, seed=seed, attributes={})
@@ -51,7 +52,7 @@ class Models:
 
     Attributes:
         client: Client.
-        loading: Loading, started.
+        loading: Loading, to be started once the page is there.
         layered: whether pictures have a foreground, a gate and a background.
     """
 
@@ -61,11 +62,8 @@ class Models:
 
     @classmethod
     def open(cls, client: Client) -> "Models":
-        """Draws a first picture, and begins to load what photos need."""
-        layered = "gates" in client.generate_layers(temperature=1.0)
-        loading = Loading(client)
-        loading.start()
-        return cls(client, loading, layered)
+        """Draws a first picture."""
+        return cls(client, Loading(client), "gates" in client.generate_layers(temperature=1.0))
 
     @property
     def faces(self) -> bool:

@@ -2,10 +2,11 @@
 
 import html
 
+import fastapi
 import gradio as gr
 
-from attr2image_tf.client import Client
 from export.studio import draw, fill, photo, walk
+from export.studio.errors import FORGOTTEN
 from export.studio.loading import Models
 
 CSS = """
@@ -32,15 +33,14 @@ QUEUE = 32
 SESSIONS = 100
 
 
-def build(client: Client, title: str) -> gr.Blocks:
-    """The page for some models, which begins to load what is slow.
+def build(models: Models, title: str) -> gr.Blocks:
+    """The page for some models.
 
     Args:
-        client: Client.
+        models: Models.
         title: of the models, for the visitors.
     """
-    models = Models.open(client)
-    count, size = len(client.schema), client.image_size
+    count, size = len(models.client.schema), models.client.image_size
     with gr.Blocks(title="Attribute2Image", analytics_enabled=False, delete_cache=KEEPING) as page:
         gr.HTML("<h1>Attribute2Image</h1><p>Draw pictures from attributes, see what a photo has of them, change it, "
                 f"fill in what is hidden.</p><p>Model: {html.escape(title)}, {size} x {size} pixels, {count} "
@@ -59,9 +59,8 @@ def build(client: Client, title: str) -> gr.Blocks:
 
 
 def launch(page: gr.Blocks, *, host: str = "127.0.0.1", port: int | None = None, megabytes: int = 20,
-           auth: list[tuple[str, str]] | None = None, share: bool = False, root_path: str | None = None,
-           block: bool = True) -> str:
-    """Serves the page; returns its address where it does not block.
+           auth: list[tuple[str, str]] | None = None, share: bool = False, root_path: str | None = None) -> str:
+    """Serves the page in a thread; returns its address.
 
     Args:
         page: from `build`.
@@ -71,24 +70,29 @@ def launch(page: gr.Blocks, *, host: str = "127.0.0.1", port: int | None = None,
         auth: pairs of a user and a password; None for a page that is open.
         share: whether Gradio's company makes a public address for it.
         root_path: what a proxy puts before the page's paths, such as "/studio", or its whole address.
-        block: whether to stay until the process is stopped.
 
     Raises:
         ValueError: nothing can be served at this host and port.
     """
     page.queue(max_size=QUEUE, default_concurrency_limit=1, api_open=False)
     system = gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+    # Whose colons would be taken for that before a port.
+    listening = f"[{host}]" if ":" in host and not host.startswith("[") else host
     try:
-        page.launch(server_name=host, server_port=port, auth=auth, share=share, root_path=root_path,
+        page.launch(server_name=listening, server_port=port, auth=auth, share=share, root_path=root_path,
                     max_file_size=f"{megabytes}mb", theme=system, css=CSS, footer_links=[], run_history=False,
                     enable_monitoring=False, state_session_capacity=SESSIONS, ssr_mode=False, pwa=False,
-                    mcp_server=False, show_error=False, quiet=True, prevent_thread_lock=True)
+                    mcp_server=False, show_error=False, quiet=True, prevent_thread_lock=True,
+                    app_kwargs={"exception_handlers": {KeyError: _say_that_it_is_forgotten}})
     except OSError as error:
         # Its own message speaks of Gradio's settings.
         raise ValueError(f"port={port or '7860 to 7959'} of host={host!r} is taken or not this machine's; name "
                          "others.") from error
-    address = page.share_url or page.local_url
-    if block:
-        print(f"The page is at {address} (Ctrl+C ends it).", flush=True)
-        page.block_thread()
-    return address
+    return page.share_url or page.local_url
+
+
+def _say_that_it_is_forgotten(request: fastapi.Request, error: KeyError) -> fastapi.responses.JSONResponse:
+    """What a tab reads whose sliders the server made and no longer knows: after a new start, or many visitors."""
+    if not request.url.path.endswith("/queue/join"):
+        raise error
+    return fastapi.responses.JSONResponse({"detail": FORGOTTEN}, status_code=410)

@@ -5,7 +5,7 @@ import uuid
 import gradio as gr
 
 from export.studio import attributes, controls, files, subject
-from export.studio.errors import in_words
+from export.studio.errors import FORGOTTEN, in_words
 from export.studio.loading import Models
 
 STEPS = """
@@ -48,6 +48,17 @@ def wait(models: Models, progress):
         models.loading.join()
 
 
+def kept(seen: subject.Subject | None) -> subject.Subject:
+    """What a tab is about.
+
+    Raises:
+        ValueError: the server no longer has it.
+    """
+    if seen is None:
+        raise ValueError(FORGOTTEN)
+    return seen
+
+
 def build(models: Models, shared: gr.State):
     """The tab.
 
@@ -64,8 +75,9 @@ def build(models: Models, shared: gr.State):
             drawn = gr.Button("Use a drawn picture", size="md", elem_id="photo_drawn")
             with gr.Accordion("Camera", open=False):
                 camera = gr.Image(sources=["webcam"], type="numpy", label="Camera", buttons=[])
-            note = gr.Markdown("A photo stays on the machine that this page comes from, and is forgotten within "
-                               "two hours.", elem_id="photo_note")
+            note = gr.Markdown("A photo stays on the machine that this page comes from, and is forgotten within two "
+                               f"hours. One of more than {subject.LARGEST_SIDE:,} pixels a side is made smaller.",
+                               elem_id="photo_note")
             whole = controls.picture("What is looked at", visible=False, buttons=[], elem_id="photo_marked")
             face = gr.Radio([], label="Which face", visible=False, elem_id="photo_face")
             chart = gr.HTML(elem_id="photo_chart")
@@ -80,7 +92,8 @@ def build(models: Models, shared: gr.State):
             correlated = gr.Checkbox(True, label="Other attributes go along",
                                      info="As they do in the training pictures: with age, hair turns grey.")
             change = controls.button("Change", elem_id="photo_change")
-            result = controls.picture("The whole photo, changed", type="filepath", elem_id="photo_result")
+            result = controls.picture("The whole photo, changed (a JPEG without date and place)", type="filepath",
+                                      elem_id="photo_result")
 
     def shown(photo, place, progress):
         """All outputs, once a part of the photo has been looked at."""
@@ -106,14 +119,14 @@ def build(models: Models, shared: gr.State):
         return shown(draw_photo(models, controls.another_seed()), 0, progress)
 
     @in_words
-    def choose_face(progress=gr.Progress(), seen=None, place=0):
-        return shown(seen.photo, place, progress)
+    def choose_face(progress=gr.Progress(), seen=None, chosen: gr.SelectData = None):
+        return shown(kept(seen).photo, chosen.index, progress)
 
     @in_words
     def answer(progress=gr.Progress(), *values):
         seen, correlated, names, *amounts = values
         progress(0.3, desc="Changing")
-        small, photo = subject.edit(models.client, seen, dict(zip(names, amounts, strict=True)), correlated)
+        small, photo = subject.edit(models.client, kept(seen), dict(zip(names, amounts, strict=True)), correlated)
         return files.enlarged(small), files.jpeg(photo, "photo_changed.jpg")
 
     outputs = [shared, looked, note, whole, face, steps, results, before, after, result, chart]
@@ -121,7 +134,8 @@ def build(models: Models, shared: gr.State):
     file.upload(open_photo, file, show_progress_on=[file], **common)
     drawn.click(open_drawn, show_progress_on=[file], **common)
     camera.input(open_photo, camera, show_progress_on=[file], **common)
-    face.input(choose_face, [shared, face], show_progress_on=[whole], **common)
+    # The value itself would be held against choices that the server may have forgotten with the photo.
+    face.select(choose_face, shared, show_progress_on=[whole], **common)
 
     with sliders:
         @gr.render([shared, chosen], triggers=[looked.change, chosen.change])

@@ -1,11 +1,21 @@
 """What the main needs before there is a page: who may see it, Gradio, a name for the models."""
 
+import contextlib
+import importlib.util
+import ipaddress
 import os
 import pathlib
+import shutil
+import socket
 import tempfile
+from collections.abc import Iterator
+
+from attr2image_tf.files import lock
 
 # Holds USER:PASSWORD.
 ENVIRONMENT = "ATTR2IMAGE_STUDIO_AUTH"
+# What folders of pages are called, and the file in them that is locked while their page is there.
+_PREFIX, _LOCK = "attr2image_studio_", ".lock"
 
 
 def users(text: str | None, file: str | None, environment: str | None) -> list[tuple[str, str]] | None:
@@ -38,14 +48,87 @@ def users(text: str | None, file: str | None, environment: str | None) -> list[t
     return pairs or None
 
 
-def temporary_folder() -> tempfile.TemporaryDirectory:
-    """A folder for what visitors upload and get, which nobody else can read and which is removed at the end.
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[pathlib.Path]:
+    """A folder for what visitors upload and get, which nobody else can read and which is removed at the end; so are
+    those of pages that were killed.
 
     Gradio reads where it is when it is imported, and later.
     """
-    folder = tempfile.TemporaryDirectory(prefix="attr2image_studio_", ignore_cleanup_errors=True)
-    os.environ["GRADIO_TEMP_DIR"] = str(pathlib.Path(folder.name).resolve())
-    return folder
+    held = None
+    # Taken for one of a killed page while it is not locked yet.
+    while held is None:
+        folder = pathlib.Path(tempfile.mkdtemp(prefix=_PREFIX)).resolve()
+        with contextlib.suppress(FileNotFoundError):
+            held = lock(folder / _LOCK)
+            held = held if (folder / _LOCK).exists() else None
+    try:
+        _remove_left(folder)
+        os.environ["GRADIO_TEMP_DIR"] = str(folder)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        held.close()
+
+
+def _remove_left(mine):
+    """Removes the folders beside one whose pages are gone: the system no longer holds their locks."""
+    # Where nothing can be locked, a page that is there would be taken for one that is gone.
+    if (again := lock(mine / _LOCK)) is not None:
+        again.close()
+        return
+    for folder in mine.parent.glob(f"{_PREFIX}*"):
+        # One that somebody is about to lock has none yet. Those of other users cannot be opened.
+        if folder != mine and (folder / _LOCK).is_file() and os.access(folder / _LOCK, os.W_OK):
+            left = lock(folder / _LOCK)
+            if left is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                left.close()
+
+
+def check_address(host: str, port: int | None) -> None:
+    """Complains about an address that cannot be listened at, before any work.
+
+    Raises:
+        ValueError: the host is not this machine's, or the port is taken; None stands for one that is not.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host.strip("[]"), port or 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.socket(family, kind, protocol) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(address)
+    except (OSError, UnicodeError) as error:
+        what = f"port={port} of host={host!r}" if port else f"host={host!r}"
+        raise ValueError(f"{what} is taken or not this machine's ({error}); name another.") from None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.casefold() == "localhost"
+
+
+def keep_from_proxies(host: str) -> None:
+    """Has what this process asks of itself go past the proxies that the environment names: Gradio asks its own page.
+
+    Raises:
+        ValueError: one is of a kind that Gradio cannot even be imported with.
+    """
+    if importlib.util.find_spec("socksio") is None:
+        for name, value in os.environ.items():
+            if name.lower() in ("all_proxy", "http_proxy", "https_proxy") and value.lower().startswith("socks"):
+                raise ValueError(f"{name} is a proxy of SOCKS, which Gradio cannot use without socksio; pip install "
+                                 f"socksio, or start the page without that variable: env -u {name} python ...")
+    names = ["NO_PROXY", "no_proxy"]
+    given = next((os.environ[name] for name in reversed(names) if os.environ.get(name)), "")
+    own = ["localhost", "127.0.0.1", "::1", host.strip("[]")]
+    before = [each.strip() for each in given.split(",") if each.strip()]
+    # All are excepted by this alone, and not where others stand beside it.
+    value = "*" if "*" in before else ",".join(dict.fromkeys([*before, *own]))
+    os.environ.update(dict.fromkeys(names, value))
 
 
 def import_page():

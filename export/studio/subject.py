@@ -23,13 +23,17 @@ class Photo:
         pixels: uint8 [H, W, 3].
         regions: the parts, the best first, at least one.
         boxes: left, top, right and bottom of each, in pixels.
-        note: a sentence on how they were found.
+        note: sentences on how they were found, and on what was done to the photo.
     """
 
     pixels: np.ndarray
     regions: tuple[photos.Region, ...]
     boxes: tuple[tuple[float, float, float, float], ...]
     note: str
+
+    def others(self, region: photos.Region) -> list[photos.Region]:
+        """The parts beside one, which are not changed with it."""
+        return [other for other in self.regions if other != region]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +82,13 @@ def make_photo(pixels: np.ndarray, faces: bool) -> Photo:
         scale = LARGEST_SIDE / max(height, width)
         size = max(1, round(width * scale)), max(1, round(height * scale))
         pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
+        made = _photo(pixels, faces)
+        return dataclasses.replace(made, note=f"{made.note} The photo has {width:,} x {height:,} pixels; here, and in "
+                                   f"what can be downloaded, it has {size[0]:,} x {size[1]:,}.")
+    return _photo(pixels, faces)
+
+
+def _photo(pixels, faces):
     if not faces:
         return whole_square(pixels, "The model sees the square in the middle.")
     try:
@@ -115,7 +126,8 @@ def edit(client: Client, subject: Subject, changes: dict[str, float],
     if not moved:
         return subject.small, subject.photo.pixels
     small = client.edit(subject.small, moved, found=subject.found, correlated=correlated)
-    return small, subject.region.put_back(subject.photo.pixels, subject.small, small)
+    return small, subject.region.put_back(subject.photo.pixels, subject.small, small,
+                                           others=subject.photo.others(subject.region))
 
 
 def marked(photo: Photo, chosen: int, longest: int = 800) -> np.ndarray:

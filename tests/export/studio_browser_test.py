@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+import requests
 from PIL import Image
 
 from tests import processes
@@ -189,6 +190,11 @@ def test_all_tabs_work_by_clicks_and_keys_and_nothing_leaves_the_machine(browser
     for selector, before in zip(("#walk_strip", "#walk_animated"), first, strict=True):
         browser.wait_for_pictures(selector, before)
     assert driver.execute_script(NAMELESS) == []
+
+    # As a tab asks whose sliders the server has forgotten.
+    forgotten = requests.post(f"{address}gradio_api/queue/join", timeout=60, json={
+        "data": [], "fn_index": 10**6, "session_hash": "before"})
+    assert forgotten.status_code == 410 and "give the photo again" in forgotten.json()["detail"]
 
     driver.set_window_size(500, 1000)  # the narrowest that a window of Chromium can be
     assert driver.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")

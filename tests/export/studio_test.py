@@ -1,12 +1,17 @@
 """Laws of the functions behind the page's tabs, on a tiny exported model."""
 
+import dataclasses
 import itertools
 import json
+import os
+import socket
 import sys
+import types
 import zipfile
 
 import numpy as np
 import pytest
+import requests
 from PIL import Image
 
 from attr2image_tf.client import Client, ServerError
@@ -20,7 +25,8 @@ from tests.export import tiny_models
 pytestmark = pytest.mark.slow
 gradio = pytest.importorskip("gradio", reason='the page needs Gradio: pip install ".[studio]"')
 
-from export.studio import draw, errors, fill, walk  # noqa: E402
+from export.studio import draw, errors, fill, page, walk  # noqa: E402
+from export.studio import photo as photo_tab  # noqa: E402
 
 SIZE = 32
 
@@ -124,6 +130,10 @@ def test_without_faces_the_middle_is_seen_and_a_sentence_says_why(monkeypatch):
 def test_large_photos_are_made_smaller():
     made = subject.make_photo(np.zeros((10, 2 * subject.LARGEST_SIDE, 3), np.uint8), False)
     assert made.pixels.shape == (5, subject.LARGEST_SIDE, 3)
+    # A visitor reads that, of this one alone.
+    said = "The photo has 6,000 x 10 pixels; here, and in what can be downloaded, it has 3,000 x 5."
+    assert made.note.endswith(f" {said}")
+    assert "pixels" not in subject.make_photo(np.zeros((10, 20, 3), np.uint8), False).note
 
 
 def test_the_chosen_face_has_a_frame_of_its_own_colour(photo):
@@ -148,6 +158,22 @@ def test_an_edit_stays_in_its_part_of_the_photo_and_uses_what_was_found(client, 
     outside[10:50, 50:90] = False
     np.testing.assert_array_equal(whole[outside], photo.pixels[outside])
     assert (whole != photo.pixels).any()
+
+
+def test_a_neighbour_keeps_its_face(client):
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8)
+    regions = Square(5, 10, 40), Square(30, 10, 40)
+    pair = subject.Photo(pixels, regions, ((5, 10, 45, 50), (30, 10, 70, 50)), "Two.")
+    alone = dataclasses.replace(pair, regions=regions[:1], boxes=pair.boxes[:1])
+    neighbour = regions[1].core((slice(0, 60), slice(0, 90))) == 1.0
+    assert pair.others(regions[0]) == [regions[1]] and alone.others(regions[0]) == []
+    hidden = np.zeros(pixels.shape[:2], bool)
+    hidden[15:45, 8:42] = True
+    for photo, kept in ((pair, True), (alone, False)):
+        _, edited = subject.edit(client, subject.look(client, photo, 0), {"Smiling": 2.0, "Male": -2.0}, True)
+        _, filled = next(fill.fill(client, photo, hidden, 1, 0))
+        for whole in (edited, filled):
+            assert (whole == pixels)[neighbour].all() == kept and (whole != pixels).any()
 
 
 def test_filling_in_keeps_what_is_visible_and_gives_several_answers(client, photo):
@@ -197,6 +223,22 @@ def test_a_walk_goes_from_the_least_to_the_most_of_training(client, seen):
             assert animated.n_frames == 2 * len(frames) - 2 and animated.info["loop"] == 0
 
 
+def test_a_tab_that_outlives_what_was_kept_for_it_is_told_to_give_the_photo_again():
+    with pytest.raises(ValueError, match="give the photo again"):
+        photo_tab.kept(None)
+
+
+def test_events_of_sliders_that_the_server_has_forgotten_get_a_sentence():
+    class Asked:
+        url = types.SimpleNamespace(path="/gradio_api/queue/join")
+
+    answer = page._say_that_it_is_forgotten(Asked, KeyError(7))
+    assert answer.status_code == 410 and "give the photo again" in json.loads(answer.body)["detail"]
+    Asked.url.path = "/gradio_api/upload"
+    with pytest.raises(KeyError):
+        page._say_that_it_is_forgotten(Asked, KeyError(7))
+
+
 @pytest.mark.parametrize(("error", "said"), [
     (ValueError("seed='<x>': expected a number."), "seed=&#x27;&lt;x&gt;&#x27;: expected a number."),
     (ServerError("localhost is not available"), "localhost is not available"),
@@ -242,6 +284,71 @@ def test_without_gradio_one_sentence_says_what_to_install(monkeypatch):
         monkeypatch.delitem(sys.modules, f"export.studio.{name}", raising=False)
     with pytest.raises(ValueError, match=r'pip install "\.\[studio,photos\]"'):
         starting.import_page()
+
+
+@pytest.mark.parametrize("given", [None, "", "example.org, .local", "*"])
+def test_the_page_asks_itself_past_all_proxies(monkeypatch, given):
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    if given is not None:
+        monkeypatch.setenv("NO_PROXY", given)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    starting.keep_from_proxies("::1")
+    for host in ("localhost", "127.0.0.1", "[::1]"):
+        assert requests.utils.should_bypass_proxies(f"http://{host}:7860/", no_proxy=None)
+    assert requests.utils.should_bypass_proxies("http://elsewhere.net/", no_proxy=None) == (given == "*")
+    assert os.environ["no_proxy"] == os.environ["NO_PROXY"]
+    assert not given or set(map(str.strip, given.split(","))) <= set(os.environ["no_proxy"].split(","))
+
+
+@pytest.mark.parametrize("name", ["ALL_PROXY", "all_proxy", "https_proxy"])
+def test_a_proxy_that_gradio_has_nothing_for_is_said(monkeypatch, name):
+    monkeypatch.setattr(starting.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setenv(name, "socks5h://user:secret@127.0.0.1:9")
+    with pytest.raises(ValueError, match=f"{name} is a proxy of SOCKS.*pip install socksio") as error:
+        starting.keep_from_proxies("127.0.0.1")
+    assert "secret" not in str(error.value)
+
+
+def test_an_address_that_cannot_be_listened_at_is_refused_at_once():
+    starting.check_address("127.0.0.1", None)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(ValueError, match=r"port=\d+ of host='127.0.0.1' is taken or not this machine's"):
+            starting.check_address("127.0.0.1", taken.getsockname()[1])
+    for host in ("192.0.2.1", "no.such.host.invalid", "2001:db8::1"):
+        with pytest.raises(ValueError, match="is taken or not this machine's"):
+            starting.check_address(host, None)
+    assert all(map(starting.is_loopback, ("127.0.0.1", "127.0.0.2", "localhost", "::1", "[::1]")))
+    assert not any(map(starting.is_loopback, ("0.0.0.0", "::", "192.0.2.1", "example.org")))
+
+
+def test_folders_of_killed_pages_go_and_those_of_others_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(starting.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")
+    killed = tmp_path / "attr2image_studio_killed"
+    (killed / "visitor").mkdir(parents=True)
+    (killed / "visitor" / "photo.jpg").write_bytes(b"a photo")
+    (killed / ".lock").touch()
+    unlocked, other = tmp_path / "attr2image_studio_new", tmp_path / "another"
+    for folder in (unlocked, other):
+        folder.mkdir()
+    with starting.temporary_folder() as first:
+        assert not killed.exists() and os.environ["GRADIO_TEMP_DIR"] == str(first)
+        assert first.stat().st_mode & 0o077 == 0
+        with starting.temporary_folder() as second:
+            assert first.exists() and second.exists()
+        assert first.exists() and not second.exists()
+    assert sorted(tmp_path.iterdir()) == sorted([unlocked, other])
+
+
+def test_where_nothing_can_be_locked_no_folder_is_taken_for_that_of_a_killed_page(tmp_path, monkeypatch):
+    monkeypatch.setattr(starting.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")
+    monkeypatch.setattr(starting, "lock", lambda path: open(path, "a"))  # noqa: SIM115
+    with starting.temporary_folder() as first, starting.temporary_folder():
+        assert first.exists()
 
 
 def test_visitors_do_not_read_where_models_lie():

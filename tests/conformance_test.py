@@ -282,6 +282,7 @@ def test_a_step_changes_all_kernels_and_one_with_nan_none(name):
     assert optimizer.skipped == skipped
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DISTINCT)
 def test_keras_own_fit_trains_on_one_device(name):
     model = make(name)

@@ -57,6 +57,7 @@ def test_a_row_is_drawn_alike_in_any_batch_and_follows_its_seed(model):
     assert np.abs(other - together).max() > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 3])
 def test_a_known_velocity_leads_where_it_does_in_any_number_of_steps(steps):
     detail, given = make_detailed(steps=steps).detail, inputs()
@@ -133,6 +134,7 @@ def test_masks_keep_all_but_boxes_and_spots_or_nothing():
     assert 0.2 < soft < 0.4
 
 
+@pytest.mark.slow
 def test_steps_of_training_lower_the_loss_and_leave_the_model():
     model = make_detailed()
     config = RunConfig(dataset="emblems", model=model.config, detail=model.detail.config, batch_size=4, l2=0.0,

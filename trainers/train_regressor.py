@@ -52,6 +52,9 @@ def main(values):
     check(folder, config)
     # Refuses what it cannot train on before the folder is taken.
     training = RegressorTraining(config, dataset, folder)
+    folder.lock()
+    # Another may have written since it was last looked at.
+    check(folder, config)
     folder.write(config, dataset.schema)
     training.run()
     attribute_regressor.save(training.network, folder.path)
@@ -70,7 +73,8 @@ def check(folder: RunFolder, config: RegressorConfig):
     """Raises ConfigError unless the folder is new or holds a regressor of `config`."""
     path = folder.path / "config.json"
     if not path.exists():
-        if folder.path.exists() and any(folder.path.iterdir()):
+        # A lock alone is of one that did not come further.
+        if folder.path.exists() and any(not path.name.startswith(".") for path in folder.path.iterdir()):
             raise ConfigError(f"output={str(folder.path)!r}: the folder exists, is not empty and has no config.json; "
                               "name a new folder.")
         return

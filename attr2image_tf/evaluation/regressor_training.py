@@ -41,22 +41,20 @@ class RegressorTraining:
         self._total = tf.Variable(0.0)
         # All variables: the state of dropout is one of them.
         states = [variable.value for variable in (*self.network.variables, *self.optimizer.variables)]
-        checkpoint = tf.train.Checkpoint(states=states, total=self._total)
-        self._manager = tf.train.CheckpointManager(checkpoint, str(folder.checkpoints), max_to_keep=1)
-        if latest := self._manager.latest_checkpoint:
-            checkpoint.restore(latest).assert_consumed()
-            logging.info("Going on from %s.", latest)
+        self._checkpoint, self._manager = tf.train.Checkpoint(states=states, total=self._total), None
         self._step = tf.function(self._train_step)
 
     def run(self):
         """Trains to the last epoch, with a line and a row of log.csv for each.
 
+        The folder is locked by whoever calls it.
+
         Raises:
+            ConfigError: the folder has no checkpoint that is whole, or its log has epochs and there is none.
             ValueError: training diverged.
         """
-        epochs, started = self.config.epochs, time.monotonic()
-        # A run killed between an epoch's last step and its row of the log still owes that row.
-        first = min(len(self.folder.read_log()), self._done // self.reader.steps_per_epoch)
+        self._manager = self.folder.restore(self._checkpoint, keep=1)
+        epochs, started, first = self.config.epochs, time.monotonic(), self._first_epoch()
         for epoch in range(first, epochs):
             self._train_epoch(epoch)
             row = {"epoch": epoch + 1, "train_squared_error": float(self._total) / self.reader.steps_per_epoch,
@@ -66,6 +64,17 @@ class RegressorTraining:
             logging.info("Epoch %d of %d: mean squared error of standardised attributes %.4f in training, %.4f on "
                          "validation pictures; %.0f min left.", epoch + 1, epochs, row["train_squared_error"],
                          row["validation_squared_error"], minutes)
+
+    def _first_epoch(self):
+        """The first epoch that is not done, as far as checkpoint and log say."""
+        done, within = divmod(self._done, self.reader.steps_per_epoch)
+        rows = {int(row["epoch"]) for row in self.folder.read_log()}
+        # One killed between an epoch's last step and its row of the log still owes that row, and no other: the weights
+        # of earlier epochs are gone.
+        owed = done > 0 and within == 0 and done not in rows
+        if missing := [epoch for epoch in range(1, done + 1 - owed) if epoch not in rows]:
+            logging.warning("%s has no row of epoch %s; they stay out.", self.folder.log, ", ".join(map(str, missing)))
+        return done - owed
 
     @property
     def _done(self):

@@ -1,6 +1,7 @@
 """Laws of the regressor: what it gives, how it is saved, and that training goes on where it was."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -72,6 +73,36 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, trained, config
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
     for ours, theirs in zip(RunFolder(tmp_path).read_log(), RunFolder(trained).read_log(), strict=True):
         assert [float(value) for value in ours.values()] == pytest.approx([float(v) for v in theirs.values()], rel=1e-3)
+
+
+@pytest.mark.slow
+def test_a_list_of_checkpoints_that_is_lost_and_a_row_that_is_cut_cost_nothing(config, dataset, trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "regressor")
+    folder = RunFolder(tmp_path / "regressor")
+    (folder.checkpoints / "checkpoint").unlink()
+    lines = folder.log.read_text().splitlines(keepends=True)
+    # The first row is lost, the last is owed: its weights are there.
+    folder.log.write_text("".join([lines[0], *lines[2:-1]]))
+    again = RegressorTraining(config, dataset, folder)
+    again._step = lambda batch: pytest.fail("a step was taken again")
+    again.run()
+    assert [int(row["epoch"]) for row in folder.read_log()] == list(range(2, config.epochs + 1))
+    last = folder.read_log()[-1]
+    assert float(last["validation_squared_error"]) == pytest.approx(
+        float(RunFolder(trained).read_log()[-1]["validation_squared_error"]), rel=1e-3)
+
+
+@pytest.mark.slow
+def test_without_a_whole_checkpoint_nothing_is_trained_over(config, dataset, trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "regressor")
+    folder = RunFolder(tmp_path / "regressor")
+    part = next(folder.checkpoints.glob("*.data-*"))
+    part.write_bytes(part.read_bytes()[:100])
+    with pytest.raises(ConfigError, match="has no checkpoint that is whole"):
+        RegressorTraining(config, dataset, folder).run()
+    shutil.rmtree(folder.checkpoints)
+    with pytest.raises(ConfigError, match="log.csv has epochs, and there is no checkpoint"):
+        RegressorTraining(config, dataset, folder).run()
 
 
 def test_first_weights_are_a_function_of_the_seed(config):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from attr2image_tf.evaluation import attribute_regressor
+from attr2image_tf.files import lock
 from tests import processes
 
 pytestmark = pytest.mark.slow
@@ -33,6 +34,10 @@ def test_it_trains_measures_and_leaves_a_regressor(tmp_path):
     refused = run("--dataset=emblems", "--image_size=32", "--batch_size=5000", f"--output={tmp_path / 'large'}",
                   expected=2).stderr
     assert "fewer than batch_size=5000" in refused and not (tmp_path / "large").exists()
+
+    # While another process trains there nothing is written.
+    with lock(tmp_path / "regressor" / ".lock"):
+        assert "another process trains in this folder" in run(*command, expected=2).stderr
 
     refused = run(*command, "--width=3", expected=2).stderr
     assert "another configuration (width: 2 before, 3 now)" in refused

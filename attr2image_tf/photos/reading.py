@@ -20,7 +20,7 @@ UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError
               struct.error, zlib.error, Image.DecompressionBombError)
 # Pixels of a raw file are not developed; what Pillow reads of some is a small preview.
 _RAW = (".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw")
-# Without a plug-in Pillow reads none of these; an extra brings it.
+# Of phones; Pillow reads none of them.
 _PHONES = (".heic", ".heif")
 # How a picture is turned that has an orientation of EXIF, 2 to 8.
 _TURNS = (Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_180, Image.Transpose.FLIP_TOP_BOTTOM,
@@ -75,7 +75,7 @@ def _decode(content, name, convert):
         raise
     except UnidentifiedImageError:
         # Its own text names an object in memory.
-        hint = ('; pip install "attr2image-tf[heic]" brings what reads it' if ending in _PHONES else "")
+        hint = ("; save it as JPEG" if ending in _PHONES else "")
         raise PictureError(f"{os.fspath(name)!r} cannot be read as a picture (it is in no known format{hint}"
                            ").") from None
     except UNREADABLE as error:

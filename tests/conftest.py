@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+import time
 
 import pytest
 
@@ -12,6 +13,7 @@ import pytest
 _to_remove = []
 atexit.register(lambda: [shutil.rmtree(place, ignore_errors=True) for place in _to_remove])
 
+from attr2image_tf.files import lock  # noqa: E402
 from tests import once, processes  # noqa: E402
 
 # Set before TensorFlow is imported, which reads it once.
@@ -19,6 +21,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Read before a test takes it away.
 DATA = os.environ.get("ATTR2IMAGE_DATA")
 
+# Of the folder of temporary files, and what says that its run is under way.
+PREFIX, HELD = "attr2image_tests_", pytest.StashKey()
 # What takes longest comes first, so that no process works alone at the end.
 FIRST = ("tests/readme_walk_test.py", "tests/lfw_path_test.py", "tests/trainers/loop_test.py",
          "tests/extending_test.py", "tests/export/latent_optimizer_test.py", "tests/client/client_test.py",
@@ -36,8 +40,14 @@ def pytest_configure(config):
     config._tmp_path_factory.getbasetemp()
     # Processes that are killed or leave by os._exit, as forked ones do, leave temporary files (TensorFlow's autograph,
     # thousands). They lie in one folder, which goes when everything else has ended.
-    place = pathlib.Path(tempfile.mkdtemp(prefix="attr2image_tests_"))
+    for left in pathlib.Path(tempfile.gettempdir()).glob(f"{PREFIX}*/lock"):
+        # Of a run that was killed: nobody holds its lock.
+        if time.time() - left.stat().st_mtime > 60 and (free := lock(left)):
+            free.close()
+            shutil.rmtree(left.parent, ignore_errors=True)
+    place = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX))
     _to_remove.append(place)
+    config.stash[HELD] = lock(place / "lock")
     (place / "t").mkdir()
     tempfile.tempdir = os.environ["TMPDIR"] = str(place / "t")
     once.set_place(place)

@@ -80,7 +80,7 @@ def main(values, others):
         # Workers may have another working directory.
         hide = str(as_path(hide).absolute())
     config = config_from_flags(bulk.BulkConfig, values, hide=hide)
-    plan = bulk.begin(config, _MODELS.value, _INPUT.value, _OUTPUT.value, pipeline.BeamFiles())
+    plan = bulk.begin(config, _MODELS.value, _INPUT.value, _OUTPUT.value, pipeline.BeamFiles(options))
     missing = plan.missing()
     logging.info("%s: %s inputs in %s shards, of which %s are to be done.", config.task, f"{plan.count:,}",
                  f"{plan.shards:,}", f"{len(missing):,}")

@@ -27,7 +27,16 @@ _SENTENCE = re.compile(r"^[\w.]*Error: (.*?)(?: \[while running .*)?$", re.MULTI
 
 
 class BeamFiles(Files):
-    """Files wherever Beam's file systems reach."""
+    """Files wherever Beam's file systems reach.
+
+    Args:
+        options: PipelineOptions, by which s3:// and others are reached; a pipeline gives them to Beam later than the
+            inputs are looked for, and a worker has got them already.
+    """
+
+    def __init__(self, options: PipelineOptions | None = None):
+        if options is not None:
+            FileSystems.set_options(options)
 
     def find(self, pattern: str) -> list[str]:
         matched, = FileSystems.match([pattern])

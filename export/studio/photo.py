@@ -80,6 +80,7 @@ def build(models: Models, shared: gr.State):
                                elem_id="photo_note")
             whole = controls.picture("What is looked at", visible=False, buttons=[], elem_id="photo_marked")
             face = gr.Radio([], label="Which face", visible=False, elem_id="photo_face")
+            chosen_face = gr.Number(precision=0, visible=False)
             chart = gr.HTML(elem_id="photo_chart")
         with gr.Column(scale=3, min_width=300) as steps:
             gr.Markdown(STEPS)
@@ -119,8 +120,8 @@ def build(models: Models, shared: gr.State):
         return shown(draw_photo(models, controls.another_seed()), 0, progress)
 
     @in_words
-    def choose_face(progress=gr.Progress(), seen=None, chosen: gr.SelectData = None):
-        return shown(kept(seen).photo, chosen.index, progress)
+    def choose_face(progress=gr.Progress(), seen=None, place=0):
+        return shown(kept(seen).photo, int(place), progress)
 
     @in_words
     def answer(progress=gr.Progress(), *values):
@@ -134,8 +135,9 @@ def build(models: Models, shared: gr.State):
     file.upload(open_photo, file, show_progress_on=[file], **common)
     drawn.click(open_drawn, show_progress_on=[file], **common)
     camera.input(open_photo, camera, show_progress_on=[file], **common)
-    # The value itself would be held against choices that the server may have forgotten with the photo.
-    face.select(choose_face, shared, show_progress_on=[whole], **common)
+    # By way of the browser: the choice itself is held against those that the server has forgotten with the photo.
+    face.input(None, face, chosen_face, js="value => value", api_visibility="private").then(
+        choose_face, [shared, chosen_face], show_progress_on=[whole], **common)
 
     with sliders:
         @gr.render([shared, chosen], triggers=[looked.change, chosen.change])

@@ -90,7 +90,8 @@ def main(values, others):
             with plan.alone(), progress(plan):
                 counters = pipeline.run(plan, options, values.threads)
         except pipeline.WorkerLost as error:
-            # The runner's threads wait for the worker for ever, and an ordinary end would wait for them.
+            # The runner's threads wait for the worker for ever, and an ordinary end would wait for them: they are no
+            # daemons, and nothing stops them (attr2image_tf/bulk/pipeline.py, `run`).
             print(f"error: {error}", file=sys.stderr, flush=True)
             os._exit(2)
         logging.info("Beam's counters: %s.", ", ".join(f"{name} {value:,.4g}" for name, value in counters.items()))

@@ -1,4 +1,10 @@
-"""A bulk run on Apache Beam: the shards that are missing, spread over whatever workers the runner has."""
+"""A bulk run on Apache Beam: the shards that are missing, spread over whatever workers the runner has.
+
+Beam hands out numbers of shards and collects counters, and it opens files of s3:// and the like; what is done, what is
+missing and what goes on after an end lies in the run's folder (plan.py, shard.py), which needs no Beam. Its worth is
+the other runners: the same command on a cluster. On one machine a pool of processes would do as well, and say by itself
+that a process is gone, which Beam's own runner (2.77, FnApiRunner with multi_processing) does not: see `run`.
+"""
 
 import argparse
 import contextlib
@@ -30,13 +36,12 @@ class BeamFiles(Files):
     """Files wherever Beam's file systems reach.
 
     Args:
-        options: PipelineOptions, by which s3:// and others are reached; a pipeline gives them to Beam later than the
-            inputs are looked for, and a worker has got them already.
+        options: PipelineOptions, by which s3:// and others are reached. Beam itself gets them when a pipeline is made,
+            which is after the inputs are looked for, and not in the worker processes of its own runner.
     """
 
-    def __init__(self, options: PipelineOptions | None = None):
-        if options is not None:
-            FileSystems.set_options(options)
+    def __init__(self, options: PipelineOptions):
+        FileSystems.set_options(options)
 
     def find(self, pattern: str) -> list[str]:
         matched, = FileSystems.match([pattern])
@@ -54,22 +59,26 @@ class DoShard(beam.DoFn):
 
     Args:
         output: text, the folder of the run.
+        options: PipelineOptions, by which workers open files.
         threads: of one operation of TensorFlow in a worker; 0 for one a core.
     """
 
-    def __init__(self, output: str, threads: int = 0):
+    def __init__(self, output: str, options: PipelineOptions, threads: int = 0):
         super().__init__()
+        # As they travel to workers.
+        self._options = options.get_all_options(drop_default=True)
         self._output, self._threads = output, threads
 
     def setup(self):
         runtime.prepare(self._threads)
         self._engine = engine_of(plans.load(self._output))
+        self._files = BeamFiles(PipelineOptions.from_dictionary(self._options))
         metrics = beam.metrics.Metrics
         self._counters = {name: metrics.counter("bulk", name) for name in ("read", "done", "failed")}
         self._times = metrics.distribution("bulk", "milliseconds_a_picture")
 
     def process(self, number):
-        yield do_shard(self._output, number, engine=self._engine, files=BeamFiles(), progress=self._tell)
+        yield do_shard(self._output, number, engine=self._engine, files=self._files, progress=self._tell)
 
     def _tell(self, done):
         for name, counter in self._counters.items():
@@ -110,7 +119,7 @@ def run(plan: plans.Plan, options: PipelineOptions, threads: int = 0) -> dict[st
     pipeline = beam.Pipeline(options=options)
     # Without it the runner fuses the steps, and one worker gets all shards.
     _ = (pipeline | "Shards" >> beam.Create(plan.missing()) | "Spread" >> beam.Reshuffle()
-         | "Do" >> beam.ParDo(DoShard(os.fspath(plan.output), threads)))
+         | "Do" >> beam.ParDo(DoShard(os.fspath(plan.output), options, threads)))
     lost, ended, outcome = [], threading.Event(), {}
 
     def work():
@@ -123,7 +132,12 @@ def run(plan: plans.Plan, options: PipelineOptions, threads: int = 0) -> dict[st
         ended.set()
 
     def on_error(arguments):
-        # Beam's thread that waits for a worker process says so and no more, and the runner then waits for ever.
+        # The thread of FnApiRunner that waits for a worker process (local_job_service.SubprocessSdkWorker.run) raises
+        # this when it ends, and nobody is told: the connection's reader ends too, what it owes is never set, and the
+        # runner waits for ever (of a worker that was killed, for the 150 s that were looked at). No option changes it:
+        # element_processing_timeout_minutes is the worker's own, job_server_timeout that of a job server, and
+        # wait_until_finish comes after `run`, which is where this runner waits. Other runners restart workers
+        # themselves, and none of this is called.
         if "Worker subprocess exited" in str(arguments.exc_value):
             lost.append(str(arguments.exc_value))
             ended.set()

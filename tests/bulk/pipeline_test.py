@@ -1,8 +1,10 @@
 """Laws of bulk work on Apache Beam: the same files whatever the workers, killed or not, and what is refused."""
 
+import io
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,6 +12,7 @@ import sys
 import time
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from attr2image_tf.bulk.config import BulkConfig
@@ -198,9 +201,45 @@ def test_no_flag_of_ours_is_one_of_beams():
 
 
 def test_file_systems_of_beam_find_and_open(photos):
-    files = pipeline.BeamFiles()
+    files = pipeline.BeamFiles(pipeline.parse_options([]))
     assert sorted(files.find(f"{photos}/*.png")) == sorted(str(path) for path in photos.iterdir())
     assert files.read(str(photos / "000.png")) == (photos / "000.png").read_bytes()
     with files.open(str(photos / "000.png")) as file:
         file.seek(4)
         assert file.read(2) == (photos / "000.png").read_bytes()[4:6]
+
+
+@pytest.fixture
+def bucket(photos):
+    """Flags for a server of S3 on this machine, whose bucket "bucket" holds the photos in a folder of that name."""
+    wanted = 'a server of S3 is not installed; pip install "apache-beam[aws]" "moto[server]" brings one'
+    boto3 = pytest.importorskip("boto3", reason=wanted)
+    server = pytest.importorskip("moto.server", reason=wanted).ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    try:
+        address = "http://{}:{}".format(*server.get_host_and_port())
+        keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
+        client = boto3.client("s3", endpoint_url=address, **keys)
+        client.create_bucket(Bucket="bucket")
+        for path in sorted(photos.iterdir())[:10]:
+            client.upload_file(str(path), "bucket", f"photos/{path.name}")
+        yield [f"--s3_endpoint_url={address}", *(f"--s3_{name.removeprefix('aws_')}={value}"
+                                                 for name, value in keys.items())]
+    finally:
+        server.stop()
+
+
+def test_pictures_of_a_bucket_are_as_those_of_a_folder(regressor, photos, bucket, tmp_path):
+    flags = ("--task=score", f"--models={regressor}", "--shard_size=4", "--batch_size=2")
+    for path in sorted(photos.iterdir())[:10]:
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        shutil.copy(path, tmp_path / "photos")
+    run(*flags, f"--input={tmp_path / 'photos'}", f"--output={tmp_path / 'here'}")
+    expected = (tmp_path / "here" / "shards" / "00001-of-00003.parquet").read_bytes()
+    scores = pq.read_table(io.BytesIO(expected)).drop_columns("path")
+    # Workers of their own get no options from Beam's runner.
+    for name, workers in (("one", ()), ("two", TWO_WORKERS)):
+        run(*flags, "--input=s3://bucket/photos", f"--output={tmp_path / name}", *bucket, *workers)
+        found = pq.read_table(tmp_path / name / "shards" / "00001-of-00003.parquet")
+        assert found.drop_columns("path").equals(scores)
+        assert found["path"].to_pylist()[0].startswith("s3://bucket/photos/")

@@ -39,6 +39,35 @@ def test_a_model_is_unpacked_once(shelf):
     assert pretrained.path("tiny") == folder and list((shelf / "cache").iterdir()) == [folder]
 
 
+@pytest.mark.parametrize("damage", ["cut", "changed", "lost", "unreadable sums", "older version"])
+def test_an_unpacked_model_that_is_damaged_is_unpacked_anew(shelf, damage):
+    folder = pretrained.path("tiny")
+    graph, sums = folder / "generator" / "1" / "saved_model.pb", folder / ".sums.json"
+    {"cut": lambda: graph.write_bytes(b"a g"), "changed": lambda: graph.write_bytes(b"a grapH"), "lost": graph.unlink,
+     "unreadable sums": lambda: sums.write_text("{"), "older version": sums.unlink}[damage]()
+    (folder / "stray").touch()
+    assert pretrained.path("tiny") == folder and graph.read_bytes() == b"a graph" and not (folder / "stray").exists()
+    assert list((shelf / "cache").iterdir()) == [folder]
+    (folder / "stray").touch()
+    pretrained.path("tiny")
+    assert (folder / "stray").exists()  # what is whole is left alone
+
+
+def test_without_a_place_for_unpacked_models_a_sentence_names_the_variable(shelf, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ATTR2IMAGE_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(ValueError, match="nothing can be written to '.*cache'.* in ATTR2IMAGE_CACHE"):
+        pretrained.path("tiny")
+    for name in ("ATTR2IMAGE_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+
+    def unknown(self):
+        raise RuntimeError("Could not determine home directory.")
+    monkeypatch.setattr(pretrained.pathlib.Path, "expanduser", unknown)
+    with pytest.raises(ValueError, match="no home folder for unpacked models.* in ATTR2IMAGE_CACHE"):
+        pretrained.path("tiny")
+
+
 def test_what_is_packed_is_a_function_of_the_files(shelf):
     os.utime(shelf / "files" / "generator", (1, 1))
     pack(shelf / "files", shelf / "again.tar.xz")

@@ -6,14 +6,19 @@
 
 Each is an archive in this folder, with a model card beside it: what it was trained on and under which terms, how good
 it is, and what it is not for. An archive is unpacked when it is first asked for, to ATTR2IMAGE_CACHE or else to the
-user's folder for such files. It holds generator/1, latent_optimizer/1 and the LiteRT file NAME.tflite with NAME.json.
+user's folder for such files; what is damaged there is unpacked anew. It holds generator/1, latent_optimizer/1 and the
+LiteRT file NAME.tflite with NAME.json.
 """
 
+import errno
 import hashlib
 import json
 import os
 import pathlib
+import shutil
 import tarfile
+
+from absl import logging
 
 from attr2image_tf.files import as_path, folder_beside
 
@@ -21,6 +26,8 @@ PREFIX = "pretrained:"
 _HERE = pathlib.Path(__file__).parent
 # Sums of the archives by name, which `python -m export.pretrained` writes.
 SUMS = _HERE / "sums.json"
+# In an unpacked model: the sums of its files.
+_UNPACKED = ".sums.json"
 
 
 def names() -> list[str]:
@@ -56,36 +63,78 @@ def path(name: str) -> pathlib.Path:
         name: one of `names()`, with or without "pretrained:" before it.
 
     Raises:
-        ValueError: no such model, or its archive is damaged.
-        OSError: the folder for unpacked models cannot be written.
+        ValueError: no such model, its archive is damaged, or nothing can be written to the folder for unpacked models.
+        OSError: the disk is full, or fails.
     """
     name = name.removeprefix(PREFIX)
     expected = _sum_of(name)
     # The sum is part of the folder's name: another version of the package has its own.
     folder = cache() / f"{name}-{expected[:12]}"
-    if folder.is_dir():
+    if _is_whole(folder):
         return folder
     if sum_of(archive(name)) != expected:
         raise ValueError(f"{str(archive(name))!r} is not the file that was published: its checksum is another. Install "
                          "the package again.")
+    _check_writable(folder.parent)
     with folder_beside(folder) as beside:
         with tarfile.open(archive(name)) as packed:
             packed.extractall(beside, filter="data")
+        sums = {path.relative_to(beside).as_posix(): sum_of(path) for path in _files(beside)}
+        (beside / _UNPACKED).write_text(json.dumps(sums, indent=2))
+        if folder.exists() and not _is_whole(folder):
+            logging.warning("%s is damaged, or of an older version, and is unpacked anew.", folder)
+            shutil.rmtree(folder)
         try:
             beside.rename(folder)
         except OSError:
             # Another process was faster.
-            if not folder.is_dir():
+            if not _is_whole(folder):
                 raise
     return folder
 
 
+def _files(folder):
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _is_whole(folder):
+    """Whether an unpacked model is as it was unpacked: every byte is read, which takes a tenth of a second, since
+    TensorFlow says of a cut file what nobody understands, and says it each time."""
+    try:
+        sums = json.loads((folder / _UNPACKED).read_text())
+        return bool(sums) and all(sum_of(folder / name) == value for name, value in sums.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _check_writable(folder):
+    """Raises ValueError where unpacked models have no place."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK | os.X_OK)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        writable = False
+    if not writable:
+        raise ValueError(f"nothing can be written to {str(folder)!r}, the folder for unpacked models; name another one "
+                         "in ATTR2IMAGE_CACHE.")
+
+
 def cache() -> pathlib.Path:
-    """The folder that gets unpacked models."""
+    """The folder that gets unpacked models.
+
+    Raises:
+        ValueError: nobody knows the user's home folder.
+    """
     if chosen := os.environ.get("ATTR2IMAGE_CACHE"):
         return as_path(chosen)
     base = os.environ.get("LOCALAPPDATA") if os.name == "nt" else os.environ.get("XDG_CACHE_HOME")
-    return (as_path(base) if base else pathlib.Path.home() / ".cache") / "attr2image_tf"
+    try:
+        return as_path(base or "~/.cache") / "attr2image_tf"
+    except ValueError:
+        raise ValueError("there is no home folder for unpacked models, since HOME is not set; name a folder for them "
+                         "in ATTR2IMAGE_CACHE.") from None
 
 
 def models_folder(text: str | os.PathLike) -> pathlib.Path:

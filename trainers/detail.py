@@ -8,30 +8,21 @@ other: pictures drawn from it, or from its exports, have detail, at --output_siz
 that was stopped or killed.
 """
 
-import pathlib
-
 from absl import flags
 
 from attr2image_tf.config import PRECISIONS, SCHEDULES, DetailConfig, RunConfig
 from attr2image_tf.detail import DetailFlow, DetailLearner
-from attr2image_tf.errors import check_writable
-from attr2image_tf.files import check_no_pattern
 from attr2image_tf.run_folder import RunFolder
 from trainers import strategies
 from trainers.flags import (
     config_from_flags,
     define_config,
-    define_path,
-    define_source_flags,
     load_run_dataset,
-    require,
     run,
 )
-from trainers.training import define_loop_flags, make_loop, train
+from trainers.training import define_loop_flags, define_tuning_flags, make_loop, open_tuning_runs, train
 
-define_path("run", None, "Folder of the trained run.")
-define_path("output", None, "Run folder of the result; an unfinished one of the same configuration goes on.")
-define_source_flags()
+define_tuning_flags()
 flags.DEFINE_integer("epochs", 100, "Passes over the training split.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 32, "Pictures of one step over all replicas together.", lower_bound=1)
 flags.DEFINE_float("learning_rate", 6e-4, "Of the network's Adam, above 0; the largest where a schedule changes it.")
@@ -66,13 +57,7 @@ def detail_config(values, source: RunFolder, fingerprint: str = "") -> RunConfig
 
 
 def main(values):
-    require(values, "run", "name the folder of a trained run")
-    require(values, "output", "name the folder of the run with detail, for example --output=runs/lfw_detail")
-    check_no_pattern(values.run, "run")
-    check_writable(values.output, "output")
-    if pathlib.Path(values.output).resolve() == pathlib.Path(values.run).resolve():
-        raise ValueError("--output is the folder of --run; name a new one.")
-    source, folder = RunFolder(values.run), RunFolder(values.output)
+    source, folder = open_tuning_runs(values, "runs/lfw_detail")
     schema = source.read_schema()
     folder.check(detail_config(values, source))
     strategy = strategies.create(values.strategy)

@@ -9,14 +9,10 @@ killed. The regressor must be another than those that later judge the pictures. 
 does without one.
 """
 
-import pathlib
-
 from absl import flags
 
 from attr2image_tf.config import SCHEDULES, RunConfig, SharpeningConfig
-from attr2image_tf.errors import check_writable
 from attr2image_tf.evaluation import attribute_regressor
-from attr2image_tf.files import check_no_pattern
 from attr2image_tf.run_folder import RunFolder
 from attr2image_tf.sharpening import Sharpener
 from trainers import strategies
@@ -24,17 +20,13 @@ from trainers.flags import (
     config_from_flags,
     define_config,
     define_path,
-    define_source_flags,
     load_run_dataset,
-    require,
     run,
 )
-from trainers.training import define_loop_flags, make_loop, train
+from trainers.training import define_loop_flags, define_tuning_flags, make_loop, open_tuning_runs, train
 
-define_path("run", None, "Folder of the trained run.")
-define_path("output", None, "Run folder of the result; an unfinished one of the same configuration goes on.")
+define_tuning_flags()
 define_path("regressor", "", "Folder of the regressor of the attribute terms, other than all that judge the result.")
-define_source_flags()
 # Of the rest the run decides.
 flags.DEFINE_integer("epochs", 2, "Passes over the training split. After some the discriminator is far ahead, and "
                      "faces get lines as of a pen.", lower_bound=1)
@@ -56,6 +48,9 @@ def sharpened_config(values, source: RunFolder) -> RunConfig:
     if before.sharpening is not None:
         raise ValueError(f"--run={str(source.path)!r} is a sharpened run already; name the run it comes from, "
                          f"{before.sharpening.source!r}.")
+    if before.detail is not None:
+        raise ValueError(f"--run={str(source.path)!r} has detail, which is of other decoders once they are tuned; name "
+                         f"the run it comes from, {before.detail.source!r}.")
     tuning = config_from_flags(SharpeningConfig, values, source=str(source.path), source_step=source.step())
     return RunConfig(dataset=before.dataset, model=before.model, epochs=values.epochs, batch_size=values.batch_size,
                      learning_rate=values.learning_rate, schedule=values.schedule, l2=0.0, flip=before.flip,
@@ -77,13 +72,7 @@ def load_regressor(config: RunConfig, schema):
 
 
 def main(values):
-    require(values, "run", "name the folder of a trained run")
-    require(values, "output", "name the folder of the sharpened run, for example --output=runs/lfw_sharp")
-    check_no_pattern(values.run, "run")
-    check_writable(values.output, "output")
-    if pathlib.Path(values.output).resolve() == pathlib.Path(values.run).resolve():
-        raise ValueError("--output is the folder of --run; name a new one.")
-    source, folder = RunFolder(values.run), RunFolder(values.output)
+    source, folder = open_tuning_runs(values, "runs/lfw_sharp")
     config, schema = folder.check(sharpened_config(values, source)), source.read_schema()
     strategy = strategies.create(values.strategy)
     if config.batch_size % (2 * strategy.num_replicas_in_sync):

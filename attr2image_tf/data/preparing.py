@@ -207,9 +207,10 @@ def held_out(keys: Iterable[str]) -> set[str]:
 
 
 def make_builder(kind: type, config: tfds.core.BuilderConfig, prepared_dir: str | os.PathLike | None, **options):
-    """A builder of a class, with one of its own configurations where the name is known."""
+    """A builder of a class, with one of its own configurations where the name is known; without a folder, in tfds' own."""
     known = {known.name for known in kind.BUILDER_CONFIGS}
-    return kind(data_dir=as_path(prepared_dir) if prepared_dir else None,
+    # tfds' own default makes a folder that is called ~ where no home is known.
+    return kind(data_dir=as_path(prepared_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"),
                 config=config.name if config.name in known else config, **options)
 
 

@@ -284,9 +284,9 @@ def _train_foreground(image_size, prepared_dir, settings):
     metrics |= {"examples": len(training[0]), "held_out_examples": len(held_out[0]),
                 "seconds": round(time.monotonic() - started, 1)}
     # In this order a run that is killed leaves no masks beside a network that did not predict them.
-    for config in LfwAttributes.BUILDER_CONFIGS:
-        if config.predicted_masks and min(config.image_size, foreground.LARGEST_SIZE) == image_size:
-            shutil.rmtree(_builder(config.image_size, True, None, prepared_dir).data_dir, ignore_errors=True)
+    for size in {config.image_size for config in LfwAttributes.BUILDER_CONFIGS} | {image_size}:
+        if min(size, foreground.LARGEST_SIZE) == image_size:
+            shutil.rmtree(_builder(size, True, None, prepared_dir).data_dir, ignore_errors=True)
     with preparing.clear_disk_errors(folder):
         foreground.save(network, folder, settings, metrics)
     logging.info("Trained the foreground network in %.0f s: pixel accuracy %.4f and foreground IoU %.4f on held-out "

@@ -34,6 +34,7 @@ def weights(variables):
     return [variable.numpy() for variable in variables]
 
 
+@pytest.mark.nightly
 def test_a_run_with_detail_is_a_run_like_any_other_and_goes_on_as_if_never_stopped(source, tmp_path):
     printed = train(source, tmp_path / "twice", "--epochs=1")
     assert printed.strip().splitlines()[-1] == str(tmp_path / "twice" / "sheet.png")

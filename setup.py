@@ -47,8 +47,9 @@ setup(
         "serving": ["tensorflow-serving-api>=2.21,<2.22", "requests>=2.31,<3"],
         # Runs the LiteRT files of export.litert.
         "litert": ["ai-edge-litert>=2.1,<3"],
-        # Finds faces in photos. mtcnn's wheel holds its weights, which joblib and lz4 unpack.
-        "photos": ["mtcnn>=1.0,<1.1", "joblib>=1.4.2,<2", "lz4>=4.3.3,<5"],
+        # Finds faces in photos, and reads those of phones (HEIC). mtcnn's wheel holds its weights, which joblib and lz4
+        # unpack.
+        "photos": ["mtcnn>=1.0,<1.1", "joblib>=1.4.2,<2", "lz4>=4.3.3,<5", "pillow-heif>=1.1,<2"],
         # The page to try models on. It holds pillow below 13.
         "studio": ["gradio>=6.31,<7"],
         # Bulk work. Beam holds protobuf below 7, pillow below 13 and pyarrow below 26.

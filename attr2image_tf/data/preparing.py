@@ -207,11 +207,18 @@ def held_out(keys: Iterable[str]) -> set[str]:
 
 
 def make_builder(kind: type, config: tfds.core.BuilderConfig, prepared_dir: str | os.PathLike | None, **options):
-    """A builder of a class, with one of its own configurations where the name is known; without a folder, in tfds' own."""
+    """A builder of a class, with one of its own configurations where the name is known.
+
+    Raises:
+        ValueError: nobody knows the home folder, where prepared sets are by default.
+    """
     known = {known.name for known in kind.BUILDER_CONFIGS}
-    # tfds' own default makes a folder that is called ~ where no home is known.
-    return kind(data_dir=as_path(prepared_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"),
-                config=config.name if config.name in known else config, **options)
+    try:
+        # tfds' own default makes a folder that is called ~ where no home is known.
+        data_dir = as_path(prepared_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
+    except ValueError as error:
+        raise ValueError(f"{error} Prepared data sets go to --prepared_dir=FOLDER.") from None
+    return kind(data_dir=data_dir, config=config.name if config.name in known else config, **options)
 
 
 def examples_of(builder: tfds.core.DatasetBuilder):

@@ -112,13 +112,12 @@ def _open(content):
 
 
 @contextlib.contextmanager
-def clear_decoding():
+def clear_decoding(name: str | os.PathLike = ""):
     """Turns whatever Pillow raises for a file that is no whole picture into a ValueError "does not decode (...)"."""
     try:
         yield
     except UnidentifiedImageError as error:
-        # Its own text names an object in memory.
-        raise ValueError("does not decode (it is in no known format)") from error
+        raise ValueError(f"does not decode ({reading.unknown_format(name)})") from error
     except reading.UNREADABLE as error:
         raise ValueError(f"does not decode ({error})") from error
 

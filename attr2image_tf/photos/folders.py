@@ -12,6 +12,7 @@ from PIL import Image
 
 from attr2image_tf import files
 from attr2image_tf.errors import check_writable
+from attr2image_tf.photos.reading import PHONES, load_formats
 
 # Formats that Pillow recognises and cannot read without another program, or that hold no picture.
 _NO_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WMF"}
@@ -33,10 +34,11 @@ class FolderFiles(NamedTuple):
 
 @functools.cache
 def endings() -> tuple[str, ...]:
-    """The endings of files that the installed Pillow reads, in lower case, such as ".jpg"."""
-    Image.init()
-    return tuple(sorted(ending for ending, kind in Image.registered_extensions().items()
-                        if kind in Image.OPEN and kind not in _NO_PICTURES))
+    """The endings of files that the installed Pillow reads, in lower case, such as ".jpg", and those of phones, whose
+    complaint says how they can be read."""
+    load_formats()
+    return tuple(sorted({ending for ending, kind in Image.registered_extensions().items()
+                         if kind in Image.OPEN and kind not in _NO_PICTURES} | set(PHONES)))
 
 
 def is_picture(name: str) -> bool:

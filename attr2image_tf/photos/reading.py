@@ -20,8 +20,8 @@ UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError
               struct.error, zlib.error, Image.DecompressionBombError)
 # Pixels of a raw file are not developed; what Pillow reads of some is a small preview.
 _RAW = (".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw")
-# Of phones; Pillow reads none of them.
-_PHONES = (".heic", ".heif")
+# Of phones. Pillow reads them with a plug-in.
+PHONES = (".heic", ".heif")
 # How a picture is turned that has an orientation of EXIF, 2 to 8.
 _TURNS = (Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_180, Image.Transpose.FLIP_TOP_BOTTOM,
           Image.Transpose.TRANSPOSE, Image.Transpose.ROTATE_270, Image.Transpose.TRANSVERSE,
@@ -35,6 +35,18 @@ LARGEST_PIXELS = 100_000_000
 
 class PictureError(ValueError):
     """A file that cannot be used as a picture: the message names it and says why."""
+
+
+@functools.cache
+def load_formats() -> bool:
+    """Loads all formats that Pillow reads here, and returns whether those of phones are among them (`pillow-heif`)."""
+    Image.init()
+    try:
+        import pillow_heif
+    except ImportError:
+        return False
+    pillow_heif.register_heif_opener()
+    return True
 
 
 def read(path: str | os.PathLike) -> np.ndarray:
@@ -61,10 +73,10 @@ def decode(content: Callable[[], bytes], name: str | os.PathLike) -> np.ndarray:
 
 
 def _decode(content, name, convert):
-    ending = os.path.splitext(os.fspath(name))[1].lower()
-    if ending in _RAW:
+    if _ending(name) in _RAW:
         raise PictureError(f"{os.fspath(name)!r} is a raw file, which is not developed here; save it as JPEG, PNG or "
                            "TIFF.")
+    load_formats()
     try:
         with Image.open(io.BytesIO(content())) as picture:
             if picture.width * picture.height > LARGEST_PIXELS:
@@ -74,12 +86,20 @@ def _decode(content, name, convert):
     except PictureError:
         raise
     except UnidentifiedImageError:
-        # Its own text names an object in memory.
-        hint = ("; save it as JPEG" if ending in _PHONES else "")
-        raise PictureError(f"{os.fspath(name)!r} cannot be read as a picture (it is in no known format{hint}"
-                           ").") from None
+        raise PictureError(f"{os.fspath(name)!r} cannot be read as a picture ({unknown_format(name)}).") from None
     except UNREADABLE as error:
         raise PictureError(f"{os.fspath(name)!r} cannot be read as a picture ({error}).") from None
+
+
+def _ending(name):
+    return os.path.splitext(os.fspath(name))[1].lower()
+
+
+def unknown_format(name: str | os.PathLike = "") -> str:
+    """What is said of a file that Pillow does not recognise, whose own text names an object in memory."""
+    if _ending(name) in PHONES and not load_formats():
+        return "it is in no known format; save it as JPEG, or run pip install pillow-heif"
+    return "it is in no known format"
 
 
 def read_hidden(path: str | os.PathLike) -> np.ndarray:

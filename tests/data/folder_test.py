@@ -176,11 +176,11 @@ def test_what_does_not_belong_together_is_named(own):
     (own.images / own.names[6]).write_bytes((own.images / own.names[12]).read_bytes())
     (own.masks / "picture 06.png").write_bytes((own.masks / "picture 12.png").read_bytes())
     oval((10, 10)).save(own.masks / "picture 07.png")
-    for name in ("notes.txt", "more/IMG_1.heif"):
+    for name in ("notes.txt", "more/IMG_1.psd.txt"):
         (own.images / name).write_text("not a picture")
     own.write()
     problems = own.found().problems
-    assert problems["files of other endings, which were not read"] == ["more/IMG_1.heif", "notes.txt"]
+    assert problems["files of other endings, which were not read"] == ["more/IMG_1.psd.txt", "notes.txt"]
     assert problems["pictures without a row"] == [own.names[1]]
     assert problems["rows without a picture"] == ["gone.jpg (line 31)"]
     assert problems["pictures without a mask"] == [own.names[2]]

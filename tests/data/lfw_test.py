@@ -579,6 +579,19 @@ def test_a_new_network_takes_the_old_ones_masks_with_it(chain, tmp_path):
     assert foreground.is_trained(lfw.network_dir(SIZE, tmp_path))
 
 
+def test_without_a_home_a_folder_is_asked_for(monkeypatch, tmp_path):
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+    def no_home(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(pathlib.Path, "expanduser", lambda path: no_home(path) if str(path).startswith("~") else path)
+    with pytest.raises(ValueError, match=r"home folder is not known.*Prepared data sets go to --prepared_dir=FOLDER"):
+        lfw.open_lfw(image_size=SIZE)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 def test_without_labels_no_network_can_be_trained(tmp_path):
     source = Source(tmp_path)

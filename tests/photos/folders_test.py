@@ -10,19 +10,19 @@ from attr2image_tf.photos.folders import check_picture_output, endings, find_pic
 
 @pytest.fixture
 def folder(tmp_path):
-    for name in ("b.JPG", "a.png", "deep/er/c.png", "notes.txt", "d.heic", ".hidden.png", ".hidden/e.png"):
+    for name in ("b.JPG", "a.png", "deep/er/c.png", "d.HEIC", "notes.txt", ".hidden.png", ".hidden/e.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     return tmp_path
 
 
-NAMES = ["a.png", "b.JPG", "deep/er/c.png"]
+NAMES = ["a.png", "b.JPG", "d.HEIC", "deep/er/c.png"]
 
 
 def test_pictures_are_found_in_order_and_others_are_named(folder):
     found = find_pictures(folder)
     assert list(found.pictures) == NAMES and all(found.pictures[name] == folder / name for name in NAMES)
-    assert found.others == [name for name in ("d.heic", "notes.txt") if not is_picture(name)]
+    assert found.others == ["notes.txt"]
 
 
 def test_every_real_folder_is_searched_once(folder):
@@ -43,9 +43,9 @@ def test_linked_folders_are_searched(folder, tmp_path_factory):
 
 def test_the_folder_of_results_is_left_out(folder):
     out = folder / "deep"
-    assert list(find_pictures(folder, [out, folder / "not there"]).pictures) == NAMES[:2]
+    assert list(find_pictures(folder, [out, folder / "not there"]).pictures) == NAMES[:3]
     (folder / "link").symlink_to(out, target_is_directory=True)
-    assert list(find_pictures(folder, [out]).pictures) == NAMES[:2]
+    assert list(find_pictures(folder, [out]).pictures) == NAMES[:3]
     with pytest.raises(ValueError, match="is the folder of pictures and that of results; name another"):
         find_pictures(folder, [folder / "deep" / ".."])
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from attr2image_tf.photos import reading
 from attr2image_tf.photos.reading import PictureError, read, read_hidden
 from attr2image_tf.photos.square import Square
 from attr2image_tf.photos.turned_square import TurnedSquare
@@ -207,10 +208,30 @@ def test_a_damaged_exif_block_is_no_reason_not_to_read_a_picture(tmp_path):
         assert (np.abs(read(tmp_path / "a.jpg").astype(int) - 90) < 3).all()
 
 
-def test_raw_files_are_refused_by_name_and_phones_formats_name_what_reads_them(tmp_path):
+def test_raw_files_are_refused_by_name_and_phones_formats_name_what_reads_them(tmp_path, monkeypatch):
     Image.new("RGB", (4, 4)).save(tmp_path / "a.dng", "tiff")
     with pytest.raises(PictureError, match="a.dng' is a raw file, which is not developed here; save it as JPEG"):
         read(tmp_path / "a.dng")
     (tmp_path / "a.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
-    with pytest.raises(PictureError, match="in no known format; save it as JPEG"):
+    with pytest.raises(PictureError, match="in no known format"):
         read(tmp_path / "a.HEIC")
+    monkeypatch.setattr(reading, "load_formats", lambda: False)
+    with pytest.raises(PictureError, match="in no known format; save it as JPEG, or run pip install pillow-heif"):
+        read(tmp_path / "a.HEIC")
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_photos_of_phones_are_read_upright(orientation, tmp_path):
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    picture = Image.new("RGB", (64, 32), (200, 40, 40))
+    picture.paste((40, 40, 200), (0, 0, 32, 32))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture.save(tmp_path / "a.heic", exif=exif.tobytes())
+    seen = read(tmp_path / "a.heic")
+    expected = np.asarray(picture if orientation == 1 else picture.transpose(Image.Transpose.ROTATE_270))
+    assert seen.shape == expected.shape and np.abs(seen.astype(int) - expected).mean() < 4
+    # And what is called so and is none.
+    picture.save(tmp_path / "b.jpg")
+    (tmp_path / "b.jpg").rename(tmp_path / "b.HEIC")
+    assert read(tmp_path / "b.HEIC").shape == (32, 64, 3)

@@ -268,7 +268,7 @@ def _masks_of_pictures(folder, files, without):
 def _look(path, mask):
     """(size, format, digest of the content) of a picture, or what is wrong with it or its mask."""
     try:
-        with clear_decoding():
+        with clear_decoding(path):
             content = path.read_bytes()
             with Image.open(io.BytesIO(content)) as picture:
                 size, kind = picture.size, picture.format

@@ -115,7 +115,7 @@ def _small_face(image, mask, image_size):
 
 
 def _open(path, image_size):
-    with clear_decoding(), Image.open(io.BytesIO(path.read_bytes())) as picture:
+    with clear_decoding(path), Image.open(io.BytesIO(path.read_bytes())) as picture:
         if image_size is not None:
             # A JPEG is decoded at the smallest scale that has twice the pixels wanted: several times as fast.
             picture.draft("RGB", (2 * image_size, 2 * image_size))

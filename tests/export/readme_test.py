@@ -13,8 +13,8 @@ pytestmark = pytest.mark.slow
 
 ROOT = pathlib.Path(__file__).parents[2]
 SIZE = 32
-NOTEBOOK, CLIENT, TENSORFLOW = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-BUILD, = re.findall(r"```python\n(.*?)```", (ROOT / "BUILD.md").read_text(), re.DOTALL)
+NOTEBOOK, CLIENT = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+TENSORFLOW, BUILD = re.findall(r"```python\n(.*?)```", (ROOT / "BUILD.md").read_text(), re.DOTALL)
 ADDRESSES = {"REST": "http://localhost:8501", "gRPC": "grpc://localhost:8500"}
 
 

@@ -14,6 +14,9 @@ OBSERVATION_NOISES = ("fixed", "learned", "running", "validation")
 SMALLEST_CHANGE = 0.5
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+# Of kernels of an export, and of a LiteRT file.
+WEIGHTS = ("float32", "float16", "bfloat16")
+LITERT_WEIGHTS = ("int8", "float16", "float32")
 # What float32 holds; all that is computed is in it.
 _LARGEST_FLOAT = 3.4028234e38
 
@@ -398,3 +401,45 @@ class RunConfig(Config):
         for name in ("l2", "clip_norm", "rotation", "sharpness", "prior_steps"):
             self.require(getattr(self, name) >= 0, name, "at least 0")
         self.require(0 <= self.average_decay < 1, "average_decay", "at least 0 and below 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class FittingConfig(Config):
+    """How a prior is fitted.
+
+    Attributes:
+        mirrored: whether each picture counts mirrored too, as training with flips sees it.
+        ridge: of the regression, a share of the pictures' number, at least 0. Attributes are standardised, so 0.01
+            draws in directions in which they vary by less than a tenth of a standard deviation.
+        steps: of the flow's training, at most; 0 leaves the flow at the identity.
+        checked: steps between measurements on the validation split; the weights of the best one are used.
+        patience: measurements without a gain after which the flow's training ends.
+        batch_size: of the flow.
+        learning_rate: of the flow, its largest; it rises over the first twentieth of the steps and falls to 0 by a
+            cosine.
+        dropout: of the flow, in [0, 1).
+        largest: posteriors that the flow is trained on, at most; more are left out by even steps.
+        calibrated: whether the flow's input is calibrated by the validation split.
+        seed: of the draws.
+    """
+
+    mirrored: bool = True
+    ridge: float = 0.01
+    steps: int = 2000
+    checked: int = 50
+    patience: int = 8
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    dropout: float = 0.1
+    largest: int = 200_000
+    calibrated: bool = True
+    seed: int = 0
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("checked", "patience", "batch_size", "largest"):
+            self.require(getattr(self, name) >= 1, name, "at least 1")
+        for name in ("ridge", "steps"):
+            self.require(getattr(self, name) >= 0, name, "at least 0")
+        self.require(self.learning_rate > 0, "learning_rate", "above 0")
+        self.require(0 <= self.dropout < 1, "dropout", "at least 0 and below 1")

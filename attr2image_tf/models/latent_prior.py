@@ -11,7 +11,9 @@ the maximum has the regression of z on y as its mean and the covariance of what 
     b, W = argmin E ||z - b - W y||^2,   L L^T = Cov(mu - b - W y) + E[diag(s^2)],   q(z | x, y) = N(mu, diag(s^2))
 
 and the bound rises by exactly what the KL term falls. A flow on the whitened residual L^-1 (z - b - W y) takes what is
-not Gaussian. In all cases z is a function of y and e ~ N(0, I), invertible in e.
+not Gaussian. It fits training pictures better than others, whose e spread wider than N(0, I); so its input is
+calibrated, f(m + C e), by e of pictures that it was not trained on (`prior_fitting.calibrate`). In all cases z is a
+function of y and e ~ N(0, I), invertible in e.
 
 References: Dai and Wipf, ICLR 2019 (two stages); Ghosh et al., ICLR 2020 (fitted afterwards); Tomczak and Welling,
 AISTATS 2018 (the aggregate posterior as the best prior).
@@ -32,7 +34,9 @@ from attr2image_tf.models.coupling_flow import CouplingFlow
 from attr2image_tf.models.stored import StoredKernel
 
 STANDARD, GAUSSIAN, FLOW = PRIORS
-_VERSION = 1
+# Version 1 has no calibration.
+_VERSION = 2
+_CALIBRATION = "calibration_"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,12 +135,14 @@ class LatentPrior(tf.Module):
             raise ConfigError(f"{os.fspath(path)!r} is of version {about['version']}; this package reads {_VERSION}.")
         prior = cls(about["kind"], [LatentBlock.from_dict(block) for block in about["blocks"]],
                     about["attribute_count"], **about["flow"])
-        values = [arrays.get(f"variable_{index}") for index in range(len(prior.variables))]
+        variables = [variable for variable in prior.variables
+                     if about["version"] > 1 or not variable.name.startswith(_CALIBRATION)]
+        values = [arrays.get(f"variable_{index}") for index in range(len(variables))]
         if any(value is None or value.shape != variable.shape
-               for value, variable in zip(values, prior.variables, strict=True)):
+               for value, variable in zip(values, variables, strict=True)):
             raise ConfigError(f"{os.fspath(path)!r} does not hold the prior that it describes; fit it again with "
                               "`python -m trainers.fit_prior --run=...`.")
-        for variable, value in zip(prior.variables, values, strict=True):
+        for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
         return prior, about
 
@@ -156,7 +162,7 @@ class LatentPrior(tf.Module):
 
 
 class _Part(tf.Module):
-    """The distribution of one block: z = b + c W + L f(e; c), c its condition."""
+    """The distribution of one block: z = b + c W + L f(m + C e; c), c its condition; m and C with a flow alone."""
 
     def __init__(self, block, condition_size, flow, seed):
         super().__init__()
@@ -168,6 +174,8 @@ class _Part(tf.Module):
         if flow and block.size > 1:
             self.flow = CouplingFlow(block.size, condition_size, couplings=flow["couplings"],
                                      hidden=flow["hidden"] * block.size, seed=seed)
+            self.centre = tf.Variable(tf.zeros([block.size]), trainable=False, name=f"{_CALIBRATION}centre")
+            self.spread = tf.Variable(tf.eye(block.size), trainable=False, name=f"{_CALIBRATION}spread")
 
     def condition(self, attributes, earlier):
         """c, float32 [B, C]."""
@@ -177,25 +185,32 @@ class _Part(tf.Module):
 
     def forward(self, noise, condition):
         if self.flow is not None:
+            noise = self.centre + tf.matmul(noise, self.spread, transpose_b=True)
             noise = self.flow.forward(noise, condition)
         return self.shift + self._mean(condition) + tf.matmul(noise, self.factor, transpose_b=True)
 
     def inverse(self, latents, condition, dropout, seed):
         """e and log |de / dz|."""
         residual = latents - self.shift - self._mean(condition)
-        values = tf.transpose(tf.linalg.triangular_solve(self.factor, tf.transpose(residual)))
-        log_determinant = -tf.reduce_sum(tf.math.log(tf.linalg.diag_part(self.factor)))
+        values, log_determinant = _solve(self.factor, residual)
         if self.flow is None:
             return values, log_determinant
         noise, log_flow = self.flow.inverse(values, condition, dropout, seed)
-        return noise, log_determinant + log_flow
+        noise, log_calibration = _solve(self.spread, noise - self.centre)
+        return noise, log_determinant + log_flow + log_calibration
 
     def _mean(self, condition):
         return tf.matmul(condition, self.weight) if self.condition_size else 0.0
 
 
+def _solve(factor, values):
+    """L^-1 v for rows v, and its log-determinant."""
+    return (tf.transpose(tf.linalg.triangular_solve(factor, tf.transpose(values))),
+            -tf.reduce_sum(tf.math.log(tf.linalg.diag_part(factor))))
+
+
 class _FoldedPart(tf.Module):
-    """A _Part of inference: its triangular system solved beforehand, its flow folded."""
+    """A _Part of inference: its triangular systems solved beforehand, its flow folded."""
 
     def __init__(self, part, storage):
         super().__init__()
@@ -207,10 +222,19 @@ class _FoldedPart(tf.Module):
         order = self.flow.order if self.flow else slice(None)
         self._factor = tf.Variable(factor.T[order].astype(np.float32), trainable=False)
         self._solved = tf.Variable(np.linalg.inv(factor).T[:, order].astype(np.float32), trainable=False)
+        self._centre = None
+        if self.flow is not None and not np.array_equal(part.spread, np.eye(self.block.size)):
+            spread = part.spread.numpy().astype(np.float64)
+            self._log_determinant -= float(np.log(np.diag(spread)).sum())
+            self._centre = tf.Variable(part.centre, trainable=False)
+            self._spread, self._unspread = (tf.Variable(matrix.T.astype(np.float32), trainable=False)
+                                            for matrix in (spread, np.linalg.inv(spread)))
 
     condition = _Part.condition
 
     def forward(self, noise, condition):
+        if self._centre is not None:
+            noise = tf.nn.bias_add(tf.matmul(noise, self._spread), self._centre)
         if self.flow is not None:
             noise = self.flow.forward(noise, condition)
         values = tf.nn.bias_add(tf.matmul(noise, self._factor), self._shift)
@@ -227,4 +251,6 @@ class _FoldedPart(tf.Module):
         if self.flow is None:
             return values, self._log_determinant
         noise, log_flow = self.flow.inverse(values, condition)
+        if self._centre is not None:
+            noise = tf.matmul(noise - self._centre, self._unspread)
         return noise, self._log_determinant + log_flow

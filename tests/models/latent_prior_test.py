@@ -1,14 +1,17 @@
 """p(z | y): laws of the fitted priors."""
 
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from attr2image_tf.config import PRIORS, ConfigError
+from attr2image_tf.config import PRIORS, ConfigError, FittingConfig
 from attr2image_tf.models import lower_bound as bounds
 from attr2image_tf.models.latent_prior import LatentBlock, LatentPrior
-from attr2image_tf.models.prior_fitting import FittingConfig, Posteriors, fit, mean_kl_divergence
+from attr2image_tf.models.prior_fitting import Posteriors, calibrate, fit, mean_kl_divergence
 
 ATTRIBUTES = 3
 BLOCKS = {"one": [LatentBlock(5)], "without attributes": [LatentBlock(5, attributes=False)],
@@ -145,6 +148,52 @@ def test_a_saved_prior_comes_back(fitted, key, tmp_path):
     assert about["step"] == 7 and loaded.kind == key[0] and loaded.blocks == tuple(BLOCKS[key[1]])
     attributes = posteriors().attributes[:6]
     np.testing.assert_array_equal(loaded.latents(noise(), attributes), fitted[key].latents(noise(), attributes))
+
+
+def test_calibration_is_worth_something_to_people_who_took_no_part():
+    few, others, third = posteriors(40), posteriors(300, seed=1), posteriors(300, seed=2)
+    prior = make("flow", "layers")
+    fit(prior, few, few, dataclasses.replace(QUICK, calibrated=False), progress=lambda line: None)
+    before = mean_kl_divergence(prior, third)
+    calibrate(prior, others)
+    assert mean_kl_divergence(prior, third) < before - 0.3
+    # And nothing is made of it where nothing is to be had.
+    told = make("flow", "layers")
+    standard = Posteriors(np.zeros([2000, 5], np.float32), np.ones([2000, 5], np.float32), posteriors(2000).attributes)
+    calibrate(told, standard)
+    for part in told.parts:
+        np.testing.assert_allclose(part.spread, np.eye(part.block.size), atol=0.04)
+        np.testing.assert_allclose(part.centre, 0.0, atol=0.04)
+
+
+def test_a_folded_calibration_is_the_same_function(fitted):
+    prior, attributes = copied(fitted["flow", "joint"]), posteriors().attributes[:6]
+    assert any(not np.array_equal(part.spread, np.eye(part.block.size)) for part in prior.parts)
+    before = prior.latents(noise(), attributes), prior.log_prob(noise(), attributes)
+    prior.fold()
+    np.testing.assert_allclose(prior.latents(noise(), attributes), before[0], atol=1e-4)
+    np.testing.assert_allclose(prior.log_prob(noise(), attributes), before[1], atol=1e-3)
+
+
+def copied(prior):
+    made = make(prior.kind, next(name for name, blocks in BLOCKS.items() if tuple(blocks) == prior.blocks))
+    made.assign(prior)
+    return made
+
+
+def test_a_file_from_before_calibration_loads(fitted, tmp_path):
+    prior, attributes = make("flow", "layers"), posteriors().attributes[:6]
+    fit(prior, posteriors(60), posteriors(60), dataclasses.replace(QUICK, calibrated=False))
+    prior.save(tmp_path / "new.npz")
+    with np.load(tmp_path / "new.npz") as file:
+        about = json.loads(str(file["about"])) | {"version": 1}
+        kept = [file[f"variable_{index}"] for index, variable in enumerate(prior.variables)
+                if "calibration" not in variable.name]
+    assert len(kept) == len(prior.variables) - 4
+    np.savez(tmp_path / "old.npz", about=np.array(json.dumps(about)),
+             **{f"variable_{index}": value for index, value in enumerate(kept)})
+    old, _ = LatentPrior.load(tmp_path / "old.npz")
+    np.testing.assert_array_equal(old.latents(noise(), attributes), prior.latents(noise(), attributes))
 
 
 def test_a_damaged_or_newer_file_is_refused(tmp_path):

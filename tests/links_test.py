@@ -37,3 +37,10 @@ def test_every_page_is_linked():
               for file in FILES for link in re.findall(r"\]\(([^)\s]+)\)", text_of(ROOT / file))}
     for path in ROOT.glob("docs/**/*.md"):
         assert path.resolve() in linked, f"nothing leads to {path.relative_to(ROOT)}"
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_files_that_are_named_exist(file):
+    folders = "attr2image_tf|trainers|export|tests|benchmarks|docs"
+    for name in re.findall(rf"`((?:{folders})/[\w/.-]+\.\w+)`", text_of(ROOT / file)):
+        assert (ROOT / name).exists(), f"{file}: `{name}`"

@@ -10,10 +10,10 @@ import os
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 from PIL import Image, ImageDraw, ImageFont
 
 from attr2image_tf.files import replacing
+from attr2image_tf.later import tf
 
 
 def model_range_from_uint8(images):

@@ -4,7 +4,8 @@ The generator is named (Philox) because the automatic choice differs between dev
 """
 
 import numpy as np
-import tensorflow as tf
+
+from attr2image_tf.later import tf
 
 
 def seed_rows(seed: int, count: int) -> np.ndarray:

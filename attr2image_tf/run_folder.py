@@ -1,23 +1,27 @@
 """RunFolder: the files of a training run, all that resuming, evaluation and export need."""
 
+from __future__ import annotations
+
 import csv
 import dataclasses
 import os
 import pathlib
 import re
 import shutil
+import typing
 
 import numpy as np
-import tensorflow as tf
 from absl import logging
 
-from attr2image_tf import data, models
+from attr2image_tf import data
 from attr2image_tf.config import ConfigError, RunConfig
 from attr2image_tf.data.schema import AttributeSchema
-from attr2image_tf.detail import DetailFlow
 from attr2image_tf.files import as_path, check_no_pattern, lock, replacing, write_text
-from attr2image_tf.models.latent_prior import LatentPrior
-from attr2image_tf.models.optimizer import WeightAverage
+from attr2image_tf.later import tf
+
+if typing.TYPE_CHECKING:
+    from attr2image_tf.models import AttributeModel
+    from attr2image_tf.models.latent_prior import LatentPrior
 
 # Beside config.json while a process trains, and after it; the system knows whether it is locked.
 _LOCK = ".lock"
@@ -107,7 +111,7 @@ class RunFolder:
     def read_schema(self) -> AttributeSchema:
         return AttributeSchema.from_json(self._read("schema.json"))
 
-    def load_model(self, precision: str = "float32", prior: bool = True) -> models.AttributeModel:
+    def load_model(self, precision: str = "float32", prior: bool = True) -> AttributeModel:
         """The model of the last checkpoint, with the averaged weights and the prior that was last fitted.
 
         A run without a fitted prior draws from N(0, I).
@@ -123,9 +127,12 @@ class RunFolder:
         """
         config = self.read_config()
         latest = self._checkpoint()
+        from attr2image_tf import models
+        from attr2image_tf.models.optimizer import WeightAverage
         model = models.create(dataclasses.replace(config.model, precision=precision))
         variables, kept = [variable.value for variable in model.variables], {}
         if config.detail is not None:
+            from attr2image_tf.detail import DetailFlow
             # The model has been there before its detail, and was not trained with it.
             model.detail = DetailFlow(model.config, config.detail)
             variables, kept = model.detail.weights, {"model": variables}
@@ -163,6 +170,7 @@ class RunFolder:
         Raises:
             ConfigError: it cannot be read.
         """
+        from attr2image_tf.models.latent_prior import LatentPrior
         try:
             return LatentPrior.load(self.prior)
         except ConfigError:
@@ -171,7 +179,7 @@ class RunFolder:
             raise ConfigError(f"{str(self.prior)!r} cannot be read as a prior ({error}); fit it again with "
                               "`python -m trainers.fit_prior --run=...`.") from None
 
-    def take_prior(self, source: "RunFolder"):
+    def take_prior(self, source: RunFolder):
         """Copies the prior of another run whose encoders this one has, unless one is here."""
         if source.prior.exists() and not self.prior.exists():
             with replacing(self.prior) as beside:

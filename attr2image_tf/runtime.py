@@ -4,7 +4,7 @@ import ctypes
 import pathlib
 import sys
 
-import tensorflow as tf
+from attr2image_tf.later import tf
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 # As Linux names the instructions of x86 and ARM.
@@ -25,7 +25,8 @@ def prepare(threads: int = 0):
         if mallopt is not None:
             mallopt(_M_MMAP_MAX, 0)
             mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    if threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
 
 
 def has_bfloat16() -> bool | None:

@@ -8,9 +8,10 @@ above the largest that is there.
 
 from absl import flags
 
+from attr2image_tf.config import WEIGHTS
 from attr2image_tf.errors import check_writable
 from attr2image_tf.inference.optimizer_config import OptimizerConfig
-from attr2image_tf.signatures.publishing import STORAGE, export_run, picture_difference
+from attr2image_tf.run_folder import RunFolder
 from trainers.flags import define_path, run
 
 _RUN = define_path("run", None, "Folder of the trained run.")
@@ -19,7 +20,7 @@ _OUTPUT = define_path("output", "models",
 _EVALUATIONS = flags.DEFINE_integer("evaluations", OptimizerConfig().evaluations, "The most evaluations of the energy "
                                     "in posterior inference; more find lower energies in more time.", lower_bound=1)
 flags.DEFINE_alias("iterations", "evaluations")  # The name that it had.
-_WEIGHTS = flags.DEFINE_enum("weights", "float32", list(STORAGE), "How kernels are kept; 16 bits halve the size on "
+_WEIGHTS = flags.DEFINE_enum("weights", "float32", WEIGHTS, "How kernels are kept; 16 bits halve the size on "
                              "disk and in memory, and what that changes in pictures is printed.")
 _TEMPERATURE = flags.DEFINE_float("temperature", 1.0, "Factor on the noise that pictures are drawn from; below 1 they "
                                   "are more typical and more alike. (The signature `sample` takes any.)",
@@ -34,6 +35,8 @@ def main(values):
     if not _RUN.value:
         raise ValueError("--run is missing; name the folder of a trained run.")
     check_writable(_OUTPUT.value, "output")
+    RunFolder(_RUN.value).read_config()
+    from attr2image_tf.signatures.publishing import export_run, picture_difference
     versions = export_run(_RUN.value, _OUTPUT.value, keep=_KEEP.value, weights=_WEIGHTS.value,
                           temperature=_TEMPERATURE.value, regressor=_REGRESSOR.value,
                           inference=OptimizerConfig(evaluations=_EVALUATIONS.value))

@@ -11,14 +11,15 @@ import importlib.util
 
 from absl import flags
 
+from attr2image_tf.config import LITERT_WEIGHTS
 from attr2image_tf.errors import check_writable
 from attr2image_tf.files import as_path
-from export.litert_file import WEIGHTS, export_litert
+from attr2image_tf.run_folder import RunFolder
 from trainers.flags import define_path, run
 
 _RUN = define_path("run", None, "Folder of the trained run.")
 _OUTPUT = define_path("output", None, "The file, *.tflite; a JSON and a PNG are written beside it.")
-_WEIGHTS = flags.DEFINE_enum("weights", "int8", WEIGHTS, "How weights are kept.")
+_WEIGHTS = flags.DEFINE_enum("weights", "int8", LITERT_WEIGHTS, "How weights are kept.")
 
 
 def main(values):
@@ -29,6 +30,8 @@ def main(values):
     if not importlib.util.find_spec("ai_edge_litert"):
         raise ValueError("ai-edge-litert is not installed; it compares the file with the run. "
                          "Install it by: pip install '.[litert]'")
+    RunFolder(_RUN.value).read_config()
+    from export.litert_file import export_litert
     report = export_litert(_RUN.value, output, weights=_WEIGHTS.value)
     size = output.stat().st_size / 2**20
     print(f"{output}: {size:.1f} MiB; of 255 levels pictures differ from the run's by "

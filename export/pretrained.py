@@ -14,8 +14,7 @@ from absl import flags
 
 from attr2image_tf import pretrained
 from attr2image_tf.files import as_path, write_text
-from attr2image_tf.signatures.publishing import export_run, picture_difference
-from export.litert_file import export_litert
+from attr2image_tf.run_folder import RunFolder
 from export.packing import pack
 from trainers.flags import define_path, require, run
 
@@ -31,6 +30,9 @@ def main(values):
     require(values, "name", "such as --name=faces-64")
     if not values.name.replace("-", "").isalnum():
         raise ValueError(f"--name={values.name!r}: expected letters, digits and hyphens.")
+    RunFolder(values.run).read_config()
+    from attr2image_tf.signatures.publishing import export_run, picture_difference
+    from export.litert_file import export_litert
     archive = pretrained.archive(values.name)
     with tempfile.TemporaryDirectory() as folder:
         folder = as_path(folder)

@@ -67,6 +67,11 @@ def progress(plan: bulk.Plan):
 def main(values, others):
     require(values, "output", "name a folder for the results")
     require(values, "input", "name a folder of pictures, a glob or a list")
+    hide = _HIDE.value
+    if hide and folders.is_picture(hide):
+        # Workers may have another working directory.
+        hide = str(as_path(hide).absolute())
+    config = config_from_flags(bulk.BulkConfig, values, hide=hide)
     try:
         from attr2image_tf.bulk import pipeline
     except ModuleNotFoundError as error:
@@ -75,11 +80,6 @@ def main(values, others):
         raise ValueError('bulk work needs Apache Beam, which is not installed here; pip install ".[bulk]" brings '
                          "it.") from None
     options = pipeline.parse_options(others)
-    hide = _HIDE.value
-    if hide and folders.is_picture(hide):
-        # Workers may have another working directory.
-        hide = str(as_path(hide).absolute())
-    config = config_from_flags(bulk.BulkConfig, values, hide=hide)
     plan = bulk.begin(config, _MODELS.value, _INPUT.value, _OUTPUT.value, pipeline.BeamFiles(options))
     missing = plan.missing()
     logging.info("%s: %s inputs in %s shards, of which %s are to be done.", config.task, f"{plan.count:,}",

@@ -11,7 +11,6 @@ that was stopped or killed.
 from absl import flags
 
 from attr2image_tf.config import PRECISIONS, SCHEDULES, DetailConfig, RunConfig
-from attr2image_tf.detail import DetailFlow, DetailLearner
 from attr2image_tf.run_folder import RunFolder
 from trainers import strategies
 from trainers.flags import (
@@ -20,7 +19,7 @@ from trainers.flags import (
     load_run_dataset,
     run,
 )
-from trainers.training import define_loop_flags, define_tuning_flags, make_loop, open_tuning_runs, train
+from trainers.training_flags import define_loop_flags, define_tuning_flags, open_tuning_runs
 
 define_tuning_flags()
 flags.DEFINE_integer("epochs", 100, "Passes over the training split.", lower_bound=1)
@@ -60,6 +59,8 @@ def main(values):
     source, folder = open_tuning_runs(values, "runs/lfw_detail")
     schema = source.read_schema()
     folder.check(detail_config(values, source))
+    from attr2image_tf.detail import DetailFlow, DetailLearner
+    from trainers.training import make_loop, train
     strategy = strategies.create(values.strategy)
     dataset = load_run_dataset(values, source.read_config(), schema, values.output_size)
     config = folder.check(detail_config(values, source, dataset.fingerprint))

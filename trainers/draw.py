@@ -12,14 +12,13 @@ been asked for.
 """
 
 import numpy as np
-import tensorflow as tf
 from absl import flags
 
 from attr2image_tf import pixels
 from attr2image_tf.client.drawing import requested_rows
 from attr2image_tf.data.schema import AttributeSchema
-from attr2image_tf.evaluation import pictures, sheets
 from attr2image_tf.files import as_path, check_no_pattern, write_text
+from attr2image_tf.later import tf
 from attr2image_tf.photos.folders import check_picture_output
 from attr2image_tf.randomness import seed_rows
 from attr2image_tf.run_folder import RunFolder
@@ -57,6 +56,7 @@ def draw(folder: RunFolder, schema: AttributeSchema) -> np.ndarray:
     # Checked before the model is loaded.
     requests = {text: vectors(text, schema) for text in _REQUESTS.value or [""]}
     names = [schema.names[schema.index(name)] for name in _ATTRIBUTES.value] or list(schema.names)
+    from attr2image_tf.evaluation import sheets
     model = folder.load_model()
     if _SHEET.value == "progression":
         base = next(iter(requests.values()))[0]
@@ -72,6 +72,7 @@ def draw(folder: RunFolder, schema: AttributeSchema) -> np.ndarray:
 
 def draw_blind(folder: RunFolder, values, output):
     """Writes the sheet of real test pictures and samples, and its key beside it; returns the key's path."""
+    from attr2image_tf.evaluation import pictures, sheets
     model = folder.load_model()
     dataset = load_run_dataset(values, folder.read_config(), folder.read_schema(), model.picture_size)
     test = pictures.read(dataset, "test", 2 * (_BLIND.value // 2))

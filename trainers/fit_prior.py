@@ -10,8 +10,7 @@ posteriors to it, on pictures not trained on, beside that to N(0, I).
 
 from absl import flags
 
-from attr2image_tf.config import PRIORS
-from attr2image_tf.models.prior_fitting import FittingConfig
+from attr2image_tf.config import PRIORS, FittingConfig
 from attr2image_tf.run_folder import RunFolder
 from trainers.flags import (
     config_from_flags,
@@ -23,7 +22,6 @@ from trainers.flags import (
     require,
     run,
 )
-from trainers.prior import fit_prior
 
 define_path("run", None, "Folder of the trained run.")
 define_source_flags()
@@ -41,6 +39,7 @@ def main(values):
     folder = RunFolder(values.run)
     folder.step()
     config = folder.read_config()
+    from trainers.prior import fit_prior
     dataset = load_run_dataset(values, config, folder.read_schema())
     folder.lock()
     fitting = config_from_flags(FittingConfig, values, mirrored=config.flip, seed=config.model.seed)

@@ -21,13 +21,10 @@ import numpy as np
 from absl import flags, logging
 
 from attr2image_tf import pixels
-from attr2image_tf.data.folder import builder as folder
 from attr2image_tf.data.folder import check as folder_check
 from attr2image_tf.data.folder import chunks as folder_chunks
-from attr2image_tf.data.folder import report as folder_report
 from attr2image_tf.data.folder.table import read_table
 from attr2image_tf.errors import check_writable
-from attr2image_tf.evaluation import attribute_regressor
 from attr2image_tf.files import as_path, check_outputs, write_text
 from attr2image_tf.photos import folders
 from trainers.flags import define_path, run
@@ -78,6 +75,7 @@ def predict(images: str, output: str, regressor_folder: str, fit: str, without: 
     path = as_path(output)
     if path.exists():
         raise ValueError(f"attributes={output!r} exists; --predict_attributes writes a new file.")
+    from attr2image_tf.evaluation import attribute_regressor
     regressor = attribute_regressor.load(regressor_folder)
     if not as_path(images).is_dir():
         raise ValueError(f"images={images!r} is no folder; name the folder of the pictures.")
@@ -143,6 +141,8 @@ def prepare(values) -> str | None:
                                       progress=shown)
     read = [path for picture in found.pictures for path in (picture.path, picture.mask) if path]
     check_outputs([("the contact sheet", place / SHEET), ("the report", place / REPORT)], [table.path, *read])
+    from attr2image_tf.data.folder import builder as folder
+    from attr2image_tf.data.folder import report as folder_report
     shares = {"validation_share": values.validation_share, "test_share": values.test_share}
     chunks = folder_chunks.Chunks(output, found.pictures, image_size=values.image_size, fit=fit)
     source = folder.make_source(found, table, chunks, {}, **shares)

@@ -5,12 +5,12 @@ import time
 
 from absl import logging
 
-from attr2image_tf.config import ConfigError
+from attr2image_tf.config import ConfigError, FittingConfig
 from attr2image_tf.data import AttributeDataset
 from attr2image_tf.data.augmentation import AugmentationConfig
 from attr2image_tf.data.batches import BatchReader
 from attr2image_tf.models.latent_prior import STANDARD, LatentBlock, LatentPrior
-from attr2image_tf.models.prior_fitting import FittingConfig, Posteriors, encoder, fit, mean_kl_divergence
+from attr2image_tf.models.prior_fitting import Posteriors, encoder, fit, mean_kl_divergence
 from attr2image_tf.run_folder import RunFolder
 
 _BATCH = 64

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from attr2image_tf import files, pixels
 from attr2image_tf.files import write_text
-from attr2image_tf.inference.minimizers import STOP_REASONS
+from attr2image_tf.inference.optimizer_config import STOP_REASONS
 from attr2image_tf.photos import reading
 from trainers.infer_flags import Search
 from trainers.jobs import Job, Result

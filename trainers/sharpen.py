@@ -12,9 +12,7 @@ does without one.
 from absl import flags
 
 from attr2image_tf.config import SCHEDULES, RunConfig, SharpeningConfig
-from attr2image_tf.evaluation import attribute_regressor
 from attr2image_tf.run_folder import RunFolder
-from attr2image_tf.sharpening import Sharpener
 from trainers import strategies
 from trainers.flags import (
     config_from_flags,
@@ -23,7 +21,7 @@ from trainers.flags import (
     load_run_dataset,
     run,
 )
-from trainers.training import define_loop_flags, define_tuning_flags, make_loop, open_tuning_runs, train
+from trainers.training_flags import define_loop_flags, define_tuning_flags, open_tuning_runs
 
 define_tuning_flags()
 define_path("regressor", "", "Folder of the regressor of the attribute terms, other than all that judge the result.")
@@ -66,6 +64,7 @@ def load_regressor(config: RunConfig, schema):
     """
     if not config.sharpening.uses_regressor:
         return None
+    from attr2image_tf.evaluation import attribute_regressor
     regressor = attribute_regressor.load(config.sharpening.regressor)
     regressor.check_fits(config.sharpening.regressor, schema, config.model.image_size)
     return regressor.network
@@ -74,6 +73,8 @@ def load_regressor(config: RunConfig, schema):
 def main(values):
     source, folder = open_tuning_runs(values, "runs/lfw_sharp")
     config, schema = folder.check(sharpened_config(values, source)), source.read_schema()
+    from attr2image_tf.sharpening import Sharpener
+    from trainers.training import make_loop, train
     strategy = strategies.create(values.strategy)
     if config.batch_size % (2 * strategy.num_replicas_in_sync):
         raise ValueError(f"batch_size={config.batch_size}: expected a multiple of {2 * strategy.num_replicas_in_sync}, "

@@ -1,8 +1,10 @@
 """From `--strategy` to a tf.distribute strategy."""
 
+from __future__ import annotations
+
 import os
 
-import tensorflow as tf
+from attr2image_tf.later import tf
 
 NAMES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 _EXAMPLE = '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}'

@@ -14,7 +14,6 @@ at once); 1 where training diverged or the cluster lost a worker; 2 where the fi
 import numpy as np
 from absl import flags
 
-from attr2image_tf import models
 from attr2image_tf.config import ConfigError, ModelConfig, RunConfig
 from attr2image_tf.errors import check_writable
 from attr2image_tf.run_folder import RunFolder
@@ -28,8 +27,7 @@ from trainers.flags import (
     require,
     run,
 )
-from trainers.prior import fit_prior
-from trainers.training import define_loop_flags, make_loop, train
+from trainers.training_flags import define_loop_flags
 
 define_dataset_flags()
 define_path("run", None, "Run folder; an existing run of the same configuration goes on.")
@@ -54,6 +52,7 @@ def run_config(values, dataset) -> RunConfig:
     Raises:
         ConfigError: a value out of its range, or a layered model for pictures without masks.
     """
+    from attr2image_tf import models
     if models.CLASSES[values.model].layered and not dataset.has_masks:
         raise ConfigError(f"model={values.model!r}: the pictures of {dataset.name!r} have no masks, which a layered "
                           "model learns from; use --model=cvae, or give masks.")
@@ -81,6 +80,8 @@ def main(values):
     check_values(values)
     if values.run:
         check_writable(values.run, "run")
+    from trainers.prior import fit_prior
+    from trainers.training import make_loop, train
     # Before anything else touches the devices: a cluster must know its peers first.
     strategy = strategies.create(values.strategy)
     dataset = load_dataset(values)

@@ -14,7 +14,6 @@ from absl import flags
 
 from attr2image_tf import pixels
 from attr2image_tf.data import foreground
-from attr2image_tf.data.lfw import builder as lfw
 from trainers.flags import config_from_flags, define_config, define_source_flags, define_threads, run
 
 flags.DEFINE_enum("dataset", "lfw", ("lfw",), "Data set; only lfw has pictures with and without masks.")
@@ -53,6 +52,7 @@ def mask_sheet(drawn: tuple[np.ndarray, np.ndarray], predicted_for_drawn: np.nda
 
 
 def main(values):
+    from attr2image_tf.data.lfw import builder as lfw
     where = {"image_size": values.image_size, "prepared_dir": values.prepared_dir}
     lfw.prepare_lfw(source_dir=values.data_dir, predicted_masks=False, **where)
     metrics = lfw.train_foreground(settings=config_from_flags(foreground.Settings, values), **where)

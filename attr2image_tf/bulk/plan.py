@@ -21,8 +21,8 @@ from attr2image_tf.bulk.config import BulkConfig
 from attr2image_tf.bulk.engine import Engine
 from attr2image_tf.bulk.inputs import Files, find_items, find_requests
 from attr2image_tf.bulk.versions import ModelVersion, fingerprint, load_models, sha256_of
+from attr2image_tf.data.errors import clear_disk_errors
 from attr2image_tf.data.folder.check import check_share
-from attr2image_tf.data.preparing import clear_disk_errors
 from attr2image_tf.errors import check_writable
 from attr2image_tf.files import as_path, leftovers, lock, write_text
 from attr2image_tf.photos import folders

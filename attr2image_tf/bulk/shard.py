@@ -23,7 +23,7 @@ from attr2image_tf.bulk.inputs import Files
 from attr2image_tf.bulk.items import Item
 from attr2image_tf.bulk.plan import Plan
 from attr2image_tf.bulk.tasks import Batch
-from attr2image_tf.data.preparing import clear_disk_errors
+from attr2image_tf.data.errors import clear_disk_errors
 from attr2image_tf.files import replacing, shortened, write_text
 from attr2image_tf.workers import core_count, in_order
 

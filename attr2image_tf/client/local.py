@@ -5,10 +5,10 @@ import pathlib
 from collections.abc import Mapping
 
 import numpy as np
-import tensorflow as tf
 
 from attr2image_tf import files, pretrained
 from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.later import tf
 
 # What signatures take by the name of an input; encoded pictures, whose names end in _bytes, are bytes.
 _TYPES = {"attributes": np.float32, "images": np.float32, "latents": np.float32, "new_attributes": np.float32,

@@ -1,13 +1,14 @@
 """AttributeDataset: pictures with masks and attributes, opened and ready to read."""
 
+from __future__ import annotations
+
 import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Mapping
 
-import tensorflow as tf
-
 from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.later import tf
 
 SPLITS = ("train", "validation", "test")
 

@@ -4,6 +4,8 @@ It knows no data set: it takes arrays and gives arrays. A trained network is a f
 `network.weights.h5` and `metrics.json`, complete or absent.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import itertools
 import json
@@ -11,13 +13,12 @@ import os
 import pathlib
 from collections.abc import Mapping
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from attr2image_tf import pixels
 from attr2image_tf.data.errors import DataError
 from attr2image_tf.files import replacing_folder
+from attr2image_tf.later import keras, tf
 
 # Masks of larger pictures are predicted at this size and enlarged: their outlines are hardly finer, and would take four
 # times as long to learn.

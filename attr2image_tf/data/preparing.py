@@ -17,15 +17,12 @@ from absl import logging
 
 from attr2image_tf import pixels
 from attr2image_tf.data.dataset import SPLITS
-from attr2image_tf.data.errors import DataError
+from attr2image_tf.data.errors import LARGEST_UNDECODABLE_SHARE, DataError, clear_disk_errors
 from attr2image_tf.data.source_files import OfficialFile, problems_text
 from attr2image_tf.files import as_path, lock
 
 READ = tfds.ReadConfig(try_autocache=False, add_tfds_id=False)
 VALIDATION_SHARE = 0.1
-# One bad picture of thousands is skipped; more than this says that the files are broken.
-LARGEST_UNDECODABLE_SHARE = 0.02
-UNUSABLE = "pictures that cannot be used"
 
 
 class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -124,18 +121,6 @@ def record_skipped(builder: tfds.core.DatasetBuilder, skipped: Mapping[str, list
     """Writes the names of what was skipped, by kind, to `skipped.txt`, and their numbers to the metadata."""
     builder.info.metadata["skipped"] = {kind: len(names) for kind, names in skipped.items()}
     (pathlib.Path(builder.data_dir) / "skipped.txt").write_text(problems_text(skipped))
-
-
-@contextlib.contextmanager
-def clear_disk_errors(path: str | os.PathLike, option: str = "--prepared_dir"):
-    """Turns a full disk into a DataError that names what was being written."""
-    try:
-        yield
-    except (OSError, tf.errors.ResourceExhaustedError) as error:
-        if isinstance(error, tf.errors.ResourceExhaustedError) or error.errno == errno.ENOSPC:
-            raise DataError(f"No space left on the disk while writing {path}; free some, or choose another folder with "
-                            f"{option}.") from error
-        raise
 
 
 @contextlib.contextmanager

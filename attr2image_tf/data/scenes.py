@@ -1,10 +1,13 @@
 """Scenes: what a data set that is rendered knows of its pictures: factors, layers, and how to draw another one."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import tensorflow as tf
+
+from attr2image_tf.later import tf
 
 FOREGROUND, BACKGROUND = "foreground", "background"
 

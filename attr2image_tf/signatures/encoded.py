@@ -1,6 +1,6 @@
 """Encoded pictures inside the exported graphs: PNG or JPEG in, PNG out."""
 
-import tensorflow as tf
+from attr2image_tf.later import tf
 
 # Above this a file of a few kilobytes can unfold into gigabytes; below that there is nothing to see.
 LARGEST_PIXELS, SMALLEST_SIDE = 4096 * 4096, 8

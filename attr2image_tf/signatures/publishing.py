@@ -11,7 +11,7 @@ import tensorflow as tf
 from absl import logging
 
 from attr2image_tf import pixels
-from attr2image_tf.config import ConfigError
+from attr2image_tf.config import WEIGHTS, ConfigError
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.evaluation import attribute_regressor
 from attr2image_tf.evaluation.attribute_regressor import AttributeRegressor
@@ -25,7 +25,7 @@ from attr2image_tf.signatures.generator import Generator
 from attr2image_tf.signatures.latent_optimizer import LatentOptimizerModule
 
 # The type of stored kernels, by name; None leaves them as they are.
-STORAGE = {"float32": None, "float16": tf.float16, "bfloat16": tf.bfloat16}
+STORAGE = dict(zip(WEIGHTS, (None, tf.float16, tf.bfloat16), strict=True))
 
 
 def export_run(run: str | os.PathLike, output: str | os.PathLike, *,

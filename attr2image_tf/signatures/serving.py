@@ -4,10 +4,10 @@ import os
 import pathlib
 
 import numpy as np
-import tensorflow as tf
 
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.files import write_text
+from attr2image_tf.later import tf
 from attr2image_tf.signatures import encoded
 
 MODELS = ("generator", "latent_optimizer")

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attr2image_tf.config import ConfigError
+from attr2image_tf.config import ConfigError, FittingConfig
 from attr2image_tf.data.emblems import open_emblems
 from attr2image_tf.models.latent_prior import LatentBlock, LatentPrior
-from attr2image_tf.models.prior_fitting import FittingConfig
 from attr2image_tf.run_folder import RunFolder
 from tests.evaluation import tiny
 from trainers.prior import fit_prior

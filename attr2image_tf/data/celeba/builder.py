@@ -20,7 +20,7 @@ from attr2image_tf import pixels
 from attr2image_tf.data import foreground, preparing, source_files
 from attr2image_tf.data.celeba import files as celeba_files
 from attr2image_tf.data.dataset import SPLITS, AttributeDataset
-from attr2image_tf.data.errors import DataError
+from attr2image_tf.data.errors import UNUSABLE, DataError
 from attr2image_tf.data.schema import AttributeSchema
 
 MASKS = ("none", "drawn", "predicted")
@@ -172,7 +172,7 @@ class CelebaAttributes(preparing.SourceBuilder):
         if split == "train":
             schema = AttributeSchema.measure([celeba_files.readable(name) for name in names], rows)
             self.info.metadata["schema"] = schema.to_json()
-        preparing.record_skipped(self, {preparing.UNUSABLE: self._unusable})
+        preparing.record_skipped(self, {UNUSABLE: self._unusable})
 
 
 def open_celeba(*, image_size: int = 64, source_dir: str | os.PathLike | None = None,

@@ -20,7 +20,7 @@ from attr2image_tf import pixels
 from attr2image_tf.data import preparing
 from attr2image_tf.data.cub import files as cub_files
 from attr2image_tf.data.dataset import SPLITS, AttributeDataset
-from attr2image_tf.data.errors import DataError
+from attr2image_tf.data.errors import UNUSABLE, DataError
 from attr2image_tf.data.schema import AttributeSchema
 
 ATTRIBUTES = ("image", "class")
@@ -100,7 +100,7 @@ class CubAttributes(preparing.SourceBuilder):
                                 f"{len(index.pictures):,} listed pictures, {len(training):,} of them for training. "
                                 f"{cub_files.where_to_get(cub_files.PICTURES)}.")
         preparing.check_space(self.data_dir, len(numbers), bordered_size(self.builder_config.image_size))
-        self._skipped[preparing.UNUSABLE] = preparing.Unusable(len(numbers))
+        self._skipped[UNUSABLE] = preparing.Unusable(len(numbers))
         masks = dict(cub_files.read_pictures(files[cub_files.SEGMENTATIONS], ".png", set(numbers)))
         species = {name: index.species[number] for name, number in numbers.items()}
         self._names = index.attribute_names
@@ -116,7 +116,7 @@ class CubAttributes(preparing.SourceBuilder):
                     raise ValueError("has no segmentation")
                 image, mask = cub_files.crop(content, masks[name], size)
             except ValueError as error:
-                self._skipped[preparing.UNUSABLE].leave_out(name, error, files[cub_files.PICTURES],
+                self._skipped[UNUSABLE].leave_out(name, error, files[cub_files.PICTURES],
                                                             f"{cub_files.where_to_get(cub_files.PICTURES)}.")
                 continue
             written.append(name)

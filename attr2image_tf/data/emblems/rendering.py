@@ -9,13 +9,15 @@ is not to be flipped. The background attributes belong to the whole picture; a l
 only its latents (DisCVAE) follows the first thirteen.
 """
 
+from __future__ import annotations
+
 import math
 
 import numpy as np
-import tensorflow as tf
 
 from attr2image_tf.data.dataset import SPLITS, AttributeDataset
 from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.later import tf
 
 SHAPES = ("Circle", "Square", "Triangle", "Star")
 BACKGROUNDS = ("Gradient Background", "Checked Background", "Cloudy Background")

@@ -19,11 +19,10 @@ from absl import logging
 
 from attr2image_tf.data import preparing
 from attr2image_tf.data.dataset import SPLITS, AttributeDataset
-from attr2image_tf.data.errors import DataError
+from attr2image_tf.data.errors import UNUSABLE, DataError
 from attr2image_tf.data.folder.check import CheckedFolder, check_share, summary
 from attr2image_tf.data.folder.chunks import Chunks
 from attr2image_tf.data.folder.table import Table
-from attr2image_tf.data.preparing import UNUSABLE
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.errors import check_writable
 from attr2image_tf.files import as_path

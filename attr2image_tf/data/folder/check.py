@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterable
 
 from PIL import Image
 
-from attr2image_tf.data.errors import DataError
+from attr2image_tf.data.errors import LARGEST_UNDECODABLE_SHARE, UNUSABLE, DataError
 from attr2image_tf.data.folder.table import Table, is_value, no_header
-from attr2image_tf.data.preparing import LARGEST_UNDECODABLE_SHARE, UNUSABLE
 from attr2image_tf.data.source_files import clear_decoding, decode_mask
 from attr2image_tf.files import as_path
 from attr2image_tf.photos import folders, reading

@@ -23,7 +23,7 @@ from absl import logging
 from attr2image_tf import pixels
 from attr2image_tf.data import foreground, preparing
 from attr2image_tf.data.dataset import SPLITS, AttributeDataset
-from attr2image_tf.data.errors import DataError
+from attr2image_tf.data.errors import UNUSABLE, DataError
 from attr2image_tf.data.lfw import files as lfw_files
 from attr2image_tf.data.schema import AttributeSchema
 
@@ -106,7 +106,7 @@ class LfwAttributes(preparing.SourceBuilder):
                                 f"{lfw_files.where_to_get(lfw_files.PICTURES)}.")
         wanted = set().union(*names.values())
         preparing.check_space(self.data_dir, len(wanted), size)
-        self._skipped[preparing.UNUSABLE] = preparing.Unusable(len(wanted))
+        self._skipped[UNUSABLE] = preparing.Unusable(len(wanted))
 
         masks = {}
         for name, content in lfw_files.read_archive(files[lfw_files.LABELS], ".ppm"):
@@ -130,7 +130,7 @@ class LfwAttributes(preparing.SourceBuilder):
             try:
                 image = lfw_files.decode_picture(content, self.builder_config.image_size)
             except ValueError as error:
-                self._skipped[preparing.UNUSABLE].leave_out(name, error, pictures,
+                self._skipped[UNUSABLE].leave_out(name, error, pictures,
                                                             f"{lfw_files.where_to_get(lfw_files.PICTURES)}.")
                 continue
             self.info.metadata["drawn"][split] += name in masks

@@ -194,7 +194,8 @@ def evaluate(values) -> pathlib.Path:
     evaluation_data = context.EvaluationData(
         pictures.read(dataset, "test", config.test_pictures),
         pictures.read(dataset, "train", config.training_pictures), schema, regressors, config,
-        entry.scenes, entry.face_box)
+        entry.scenes, entry.face_box,
+        lambda size: pictures.read(load_run_dataset(values, run, schema, size), "test", config.test_pictures))
 
     accuracies = {pathlib.Path(path).resolve().name: attribute_regressor.load_accuracy(path)
                   for path in values.regressors}

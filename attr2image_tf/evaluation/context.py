@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -85,6 +85,7 @@ class EvaluationData:
         config: EvaluationConfig.
         scenes: Scenes of a data set that is rendered; or None.
         face_box: where faces are, in a data set of faces (`data.registry.Entry`); or None.
+        open_photos: function of a size in pixels to the test pictures at that size, for models with detail; or None.
     """
 
     test: Pictures
@@ -94,6 +95,7 @@ class EvaluationData:
     config: EvaluationConfig
     scenes: Scenes | None = None
     face_box: tuple[float, float, float, float] | None = None
+    open_photos: Callable[[int], Pictures] | None = None
 
     def regress(self, images: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Attributes [N, A] and features [N, F] of pictures uint8 [N, H, W, 3], by regressor."""

@@ -9,7 +9,7 @@ import numpy as np
 from attr2image_tf import pixels
 from attr2image_tf.evaluation import metrics, sheets
 from attr2image_tf.evaluation.context import Context, EvaluationData, estimate, evenly_spaced, number
-from attr2image_tf.evaluation.faithfulness import compare, standardise
+from attr2image_tf.evaluation.faithfulness import BY_ATTRIBUTE, compare, standardise
 from attr2image_tf.evaluation.inception import Inception
 
 DIVERSITY_REQUESTS = 50
@@ -18,6 +18,8 @@ PROGRESSION_LATENTS = 8
 NEIGHBOURS = 5
 INCEPTION_PICTURES = 500
 RETRIEVED = 500
+# Whether an attribute moves with those that go with it.
+_TOGETHER = {"alone": False, "with the others": True}
 
 
 def faithfulness(context: Context):
@@ -43,7 +45,7 @@ def _faithfulness(data, regressed):
             part: estimate(getattr(compared, part), people, data.config.seed)
             for part in ("cosine_similarity", "raw_cosine_similarity", "squared_error")}
         estimates[f"judge {name}"] |= {part: number(getattr(compared, part).mean(), count)
-                                       for part in ("correlation", "sign_accuracy")}
+                                       for part in BY_ATTRIBUTE}
         swapped = compare(others, attributes, data.schema).cosine_similarity
         estimates[f"judge {name}"]["cosine_similarity_to_another_request"] = estimate(swapped, people, data.config.seed)
         estimates[f"judge {name}"]["by_attribute"] = compared.by_attribute(data.schema)
@@ -114,6 +116,7 @@ def _distances(data, images, regressed):
     estimates = {}
     pairs = {f"features of judge {name}": (features, data.regressed_test[name][1])
              for name, (_, features) in regressed.items()}
+    pairs["histograms of gradients"] = tuple(map(metrics.gradient_histograms, (images, data.test.images)))
     inception = Inception.load() if data.config.inception else None
     if inception is not None and inception.network is None:
         estimates["features of InceptionV3"] = {"left_out": inception.reason}
@@ -131,6 +134,14 @@ def retrieval(context: Context):
     samples = context.samples()
     chosen = evenly_spaced(len(samples), RETRIEVED)
     estimates, neighbours = _nearest(context.data, samples[chosen], context.data.test.people[chosen])
+    # Whether a blurred copy would be found at all.
+    train = context.data.train
+    originals = evenly_spaced(len(train), RETRIEVED)
+    copies = context.decode(context.encode(train[originals]), train.attributes[originals])
+    places, lengths = metrics.nearest(_halved(copies), _halved(train.images), 1)
+    found = number((places[:, 0] == originals).mean(), len(originals))
+    estimates["pixels"] |= {"training_reconstructions_that_find_their_own": found,
+                            "their_distance": number(lengths.mean(), len(originals))}
     rows = evenly_spaced(len(chosen), 12)
     return estimates, {title: _neighbour_sheet(context.data, samples[chosen][rows], places[rows])
                        for title, places in neighbours.items()}
@@ -171,26 +182,28 @@ def _neighbour_sheet(data, samples, places):
 def progression(context: Context):
     """Strips in which one attribute moves from its training minimum to its maximum, and how far pictures follow.
 
-    The response of an attribute is the change of the regressor's estimate between both ends, divided by the change
-    that was asked for; with all others at their mean, and with the others as they go with it in the training data. Real
-    pictures do not have 1 either: `real_progression`.
+    What compares with real pictures is the slope of the regressor's estimate on the attribute, over samples for the
+    attributes of test pictures (`real_progression`). The response of an attribute is the change of the estimate between
+    both ends, divided by the change that was asked for; from the mean vector and from requests of test pictures, with
+    the others held there or moved as they go with it in the training data. Real pictures have no response.
     """
-    schema = context.schema
+    schema, data = context.schema, context.data
     name, regressor = next(iter(context.regressors.items()))
     names = context.config.attributes or _best_estimated(context)
     sheet = sheets.progression(context.model, schema, names, seed=context.config.seed)
     correlated = sheets.progression(context.model, schema, names, seed=context.config.seed, correlated=True)
 
-    estimates, real = {}, real_progression(context.data)[0]
-    for title, together in (("alone", False), ("with the others", True)):
-        response = _responses(context, regressor, together)
-        ceiling = real[f"judge {name}, {title}"]["mean_response"]
-        estimates[f"judge {name}, {title}"] = {
-            "mean_response": number(response.mean(), PROGRESSION_LATENTS),
-            "ratio_to_that_of_real_pictures": number(response.mean() / ceiling["value"], PROGRESSION_LATENTS),
-            "median_response": number(np.median(response), PROGRESSION_LATENTS),
-            "by_attribute": {each: {f"response {title}": float(value)}
-                             for each, value in zip(schema.names, response, strict=True)}}
+    estimates, real = _slopes(data, context.regressed_samples), real_progression(data)[0]
+    requests = data.test.attributes[evenly_spaced(len(data.test), PROGRESSION_LATENTS)]
+    for title, together in _TOGETHER.items():
+        found = estimates[f"judge {name}, {title}"]
+        ceiling = real[f"judge {name}, {title}"]["mean_slope"]["value"]
+        found["mean_slope_beside_real"] = number(found["mean_slope"]["value"] / ceiling, len(data.test))
+        for place, bases in (("the mean", None), ("requests", requests)):
+            response = _responses(context, regressor, together, bases)
+            found[f"mean_response_from_{place}"] = number(response.mean(), PROGRESSION_LATENTS)
+            for each, value in zip(schema.names, response, strict=True):
+                found["by_attribute"][each][f"response {title}, from {place}"] = float(value)
     return estimates, {"one attribute moved, the others at the mean": sheet,
                        "one attribute moved, the others as they go with it in the training data": correlated}
 
@@ -201,27 +214,33 @@ def real_progression(data: EvaluationData):
     With the others: the slope of a regression on the attribute alone. Alone: its partial slope in a ridge regression on
     all attributes together.
     """
-    name, (regressed, _) = next(iter(data.regressed_test.items()))
-    true, seen = (standardise(part, data.schema) for part in (data.test.attributes, regressed))
+    return _slopes(data, data.regressed_test), {}
+
+
+def _slopes(data, regressed):
+    """Of the first regressor's estimates on the test pictures' attributes."""
+    name, (seen, _) = next(iter(regressed.items()))
+    true, seen = (standardise(part, data.schema) for part in (data.test.attributes, seen))
     estimates = {}
-    for title, partial in (("alone", True), ("with the others", False)):
-        slopes, low, high = metrics.slopes(true, seen, data.test.people, partial=partial, seed=data.config.seed)
+    for title, together in _TOGETHER.items():
+        slopes, low, high = metrics.slopes(true, seen, data.test.people, partial=not together, seed=data.config.seed)
         estimates[f"judge {name}, {title}"] = {
-            "mean_response": {"value": float(slopes.mean()), "low": low, "high": high, "n": len(true)},
-            "median_response": number(np.median(slopes), len(true)),
-            "by_attribute": {each: {f"response {title}": float(value)}
+            "mean_slope": {"value": float(slopes.mean()), "low": low, "high": high, "n": len(true)},
+            "median_slope": number(np.median(slopes), len(true)),
+            "by_attribute": {each: {f"slope {title}": float(value)}
                              for each, value in zip(data.schema.names, slopes, strict=True)}}
-    return estimates, {}
+    return estimates
 
 
-def _responses(context, regressor, correlated):
-    """The mean response of each attribute, float64 [A]."""
+def _responses(context, regressor, correlated, bases):
+    """The mean response of each attribute, float64 [A], from the mean vector or a base [A] for each draw."""
     schema, draws = context.schema, PROGRESSION_LATENTS
     count, seeds = len(schema), np.tile(context.seeds(draws, stream=2), (len(schema), 1))
     seen = []
     for end in ("min", "max"):
-        vectors = np.stack([schema.vector({name: end}, correlated=correlated) for name in schema.names])
-        pictures = context.generate(np.repeat(vectors, draws, axis=0), seeds)
+        vectors = np.stack([schema.vector({name: end}, base=base, correlated=correlated) for name in schema.names
+                            for base in ([None] * draws if bases is None else bases)])
+        pictures = context.generate(vectors, seeds)
         regressed = regressor(pictures)[0].astype(np.float64).reshape(count, draws, count)
         seen.append(regressed[np.arange(count), :, np.arange(count)])
     asked = np.where(schema.constant, 1.0, schema.maximum - schema.minimum)[:, np.newaxis]

@@ -43,6 +43,15 @@ def sign_accuracy(predicted, true, thresholds) -> np.ndarray:
     return ((_float(predicted) >= thresholds) == (_float(true) >= thresholds)).mean(0)
 
 
+def balanced_accuracy(predicted, true, thresholds) -> np.ndarray:
+    """The mean of the shares of both sides of a threshold [D] that are told right, of columns of [N, D], float64 [D];
+    where `true` has one side alone, that of this side. Always telling the more frequent side has 0.5."""
+    told, side = _float(predicted) >= thresholds, _float(true) >= thresholds
+    with np.errstate(invalid="ignore"):
+        shares = [(told & side).sum(0) / side.sum(0), (~told & ~side).sum(0) / (~side).sum(0)]
+    return np.nanmean(shares, axis=0)
+
+
 def sign_thresholds(minimum, maximum) -> np.ndarray:
     """Where an attribute changes from absent to present, [D]: 0 for scores of both signs, else the range's middle."""
     minimum, maximum = _float(minimum), _float(maximum)
@@ -95,6 +104,29 @@ def power_by_frequency(images) -> tuple[np.ndarray, np.ndarray]:
     frequency = np.hypot(np.fft.fftfreq(height)[:, np.newaxis], np.fft.fftfreq(width))
     high = frequency >= 0.25
     return tuple(power[:, part].sum(1).mean(1) for part in (~high, high))
+
+
+def gradient_histograms(images, cells: int = 8, bins: int = 8) -> np.ndarray:
+    """Histograms of the directions of gradients, float64 [N, cells^2 bins], of root mean square 1: features that no
+    network has learned (Dalal and Triggs, CVPR 2005).
+
+    Args:
+        images: uint8 [N, S, S, 3].
+        cells: along each side.
+        bins: of directions, opposite ones the same.
+    """
+    count, size = len(images), images.shape[1] // cells * cells
+    features = np.zeros((count, cells, cells, bins))
+    for start in range(0, count, 256):
+        grey = images[start:start + 256].mean(-1, dtype=np.float64)
+        down, across = np.gradient(grey, axis=(1, 2))
+        length = np.hypot(down, across)[:, :size, :size]
+        place = (np.arctan2(down, across)[:, :size, :size] / np.pi % 1.0 * bins).astype(int) % bins
+        for each in range(bins):
+            parts = (length * (place == each)).reshape(-1, cells, size // cells, cells, size // cells)
+            features[start:start + 256, ..., each] = parts.sum((2, 4))
+    features = features.reshape(count, -1)
+    return features / np.maximum(np.sqrt(np.square(features).mean(1, keepdims=True)), 1e-9)
 
 
 def structural_similarity(first, second, regions=None) -> np.ndarray:

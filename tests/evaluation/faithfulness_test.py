@@ -56,4 +56,4 @@ def test_units_do_not_matter(attributes, schema):
 def test_metrics_by_attribute_have_its_name(attributes, schema):
     table = faithfulness.compare(attributes, attributes, schema).by_attribute(schema)
     assert list(table) == list(schema.names)
-    assert table["two"] == {"correlation": pytest.approx(1.0), "sign_accuracy": 1.0}
+    assert table["two"] == {"correlation": pytest.approx(1.0), "sign_accuracy": 1.0, "balanced_accuracy": 1.0}

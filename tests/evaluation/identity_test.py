@@ -26,7 +26,6 @@ def data():
 @pytest.fixture
 def network(monkeypatch):
     monkeypatch.setattr(FaceNetwork, "load", lambda: FaceNetwork(extract))
-    monkeypatch.setattr(identity, "EDITS", {"Red": 3.0, "Of Another Set": 1.0})
 
 
 def test_it_sees_enlarged_pictures_and_the_box_in_their_pixels():
@@ -57,15 +56,10 @@ def tiny_context_without_models():
 
 
 @pytest.mark.slow
-def test_reconstructions_edits_and_samples_are_measured(network, data, tmp_path):
+def test_samples_are_measured(network, data, tmp_path):
     context = tiny.make_context("discvae", data, tmp_path)
-    estimates, sheets = identity.identity(context)
-    assert set(estimates["same picture before and after"]) == {"reconstruction", "Red +3"} and "edits" in sheets
-    values = {title: each["value"] for title, each in estimates["same picture before and after"].items()}
-    # What reconstruction misses is carried over into an edit.
-    assert 0.0 < values["Red +3"] < values["reconstruction"]
+    estimates, _ = identity.identity(context)
     real, _ = identity.real_identity(data)
-    assert real["same picture before and after"]["another person"]["value"] > 0.1
     assert abs(real["samples"]["kernel_distance_to_test_pictures"]["value"]) < (
         estimates["samples"]["kernel_distance_to_test_pictures"]["value"])
     assert np.isfinite(estimates["samples"]["distance_to_the_nearest_training_face"]["value"])

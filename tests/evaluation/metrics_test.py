@@ -213,3 +213,20 @@ def test_power_lies_where_its_frequency_is_and_that_of_noise_is_its_variance():
     # Of the square of frequencies a circle of half the Nyquist frequency holds pi / 16.
     assert (low + high).mean() == pytest.approx(0.01, rel=0.02)
     assert low.mean() / (low + high).mean() == pytest.approx(math.pi / 16, rel=0.1)
+
+
+def test_balanced_accuracy_of_the_frequent_answer_alone_is_a_half():
+    true = np.array([[1.0, 1.0]] + [[0.0, 1.0]] * 9)
+    np.testing.assert_allclose(metrics.balanced_accuracy(np.zeros((10, 2)), true, np.full(2, 0.5)), [0.5, 0.0])
+    np.testing.assert_allclose(metrics.balanced_accuracy(true, true, np.full(2, 0.5)), [1.0, 1.0])
+
+
+def test_histograms_of_gradients_know_directions_and_not_their_sign_or_light():
+    ramp = np.tile(np.arange(0, 128, 2, dtype=np.uint8), (64, 1))
+    across = np.repeat(ramp[np.newaxis, ..., np.newaxis], 3, -1)
+    pictures = np.concatenate([across, across[:, :, ::-1], across // 2, across.transpose(0, 2, 1, 3)])
+    first, mirrored, darker, down = metrics.gradient_histograms(pictures)
+    assert first.shape == (512,) and np.square(first).mean() == pytest.approx(1.0)
+    np.testing.assert_allclose(first, mirrored)
+    np.testing.assert_allclose(first, darker, atol=0.5)
+    assert abs(first @ down) < 1e-6

@@ -1,0 +1,122 @@
+"""Experiment on edits of photos of people never seen: whether they show what was asked for, the same person and nothing
+else, and whether they can be told from photos."""
+
+import numpy as np
+import tensorflow as tf
+
+from attr2image_tf import pixels
+from attr2image_tf.detail import editing
+from attr2image_tf.evaluation.context import Context, EvaluationData, estimate, evenly_spaced, number
+from attr2image_tf.evaluation.face_network import FaceNetwork
+from attr2image_tf.evaluation.faithfulness import standardise
+from attr2image_tf.evaluation.two_sample import tell_apart
+from attr2image_tf.inference.editing import carry_over
+from attr2image_tf.models.base import reduced
+
+EDITED = 200
+# Amounts in standard deviations, by names of LFW; those of other sets are passed over.
+EDITS = {"Smiling": 2.0, "Eyeglasses": 2.0, "Mustache": 2.0, "Mouth Wide Open": 2.0, "Senior": 2.0, "Blond Hair": 2.0,
+         "Bald": 2.0}
+_SHOWN = 12
+
+
+def edits(context: Context):
+    """Edits are those of a user: latents from posterior inference, the attribute moved with those that go with it."""
+    data, schema, size = context.data, context.schema, context.model.picture_size
+    photos = _photos(data, size)
+    edited = {name: amount for name, amount in EDITS.items() if name in schema.names}
+    drawn = context.workspace.rows("edits", len(photos), context.config.batch_size,
+                                   lambda rows: _edits(context, photos[rows], edited, rows.start))
+    small = {title: _small(context, images) for title, images in (("", photos.images), *drawn.items())}
+    name, regressor = next(iter(context.regressors.items()))
+    before = standardise(regressor(small[""])[0], schema)
+    faces, network = None, FaceNetwork.load()
+    if network.extract is not None and data.face_box is not None:
+        faces = network(photos.images, data.face_box)
+    estimates = {}
+    for title, images in drawn.items():
+        estimates[title] = found = {}
+        if faces is not None:
+            distance = np.linalg.norm(faces - network(images, data.face_box), axis=-1)
+            found["distance_of_the_person"] = estimate(distance, photos.people, data.config.seed)
+        found["told_from_photos"] = estimate(*tell_apart(images, photos.images, photos.people, photos.people,
+                                                         seed=data.config.seed), data.config.seed)
+        if title == "reconstruction":
+            continue
+        found["pixels_left_alone"] = estimate((images == photos.images).all(-1).mean((1, 2)), photos.people,
+                                              data.config.seed)
+        attribute = title.rpartition(" ")[0]
+        changed = _moved(schema, photos.attributes, attribute, edited[attribute])
+        asked = standardise(changed, schema) - standardise(photos.attributes, schema)
+        moved, place = standardise(regressor(small[title])[0], schema) - before, schema.index(attribute)
+        found[f"response, judge {name}"] = estimate(moved[:, place] / asked[:, place], photos.people, data.config.seed)
+        others = np.delete(moved - asked, place, axis=1)
+        found[f"others_off, judge {name}"] = estimate(np.sqrt(np.square(others).mean(1)), photos.people,
+                                                      data.config.seed)
+    shown = evenly_spaced(len(photos), _SHOWN)
+    table = [photos.images[shown], *(images[shown] for images in drawn.values())]
+    return estimates, {"edits": pixels.grid(table, row_labels=["photo", *drawn])}
+
+
+def real_edits(data: EvaluationData):
+    """What other real pictures have in the place of edits: other people, and pictures of the training split."""
+    photos, network, found = data.test[evenly_spaced(len(data.test), EDITED)], FaceNetwork.load(), {}
+    if network.extract is not None and data.face_box is not None:
+        faces = network(photos.images, data.face_box)
+        apart = np.linalg.norm(faces - faces[::-1], axis=-1)[photos.people != photos.people[::-1]]
+        found["distance_of_the_person"] = number(apart.mean(), len(apart))
+    train = data.train[evenly_spaced(len(data.train), len(photos))]
+    found["told_from_photos"] = estimate(*tell_apart(train.images, photos.images, train.people, photos.people,
+                                                     seed=data.config.seed), data.config.seed)
+    return {"another photo": found}, {}
+
+
+def two_samples(context: Context):
+    """How well samples are told from the real test pictures."""
+    return _two_samples(context.data, context.samples(), context.data.test.people), {}
+
+
+def real_two_samples(data: EvaluationData):
+    """The same for training pictures: what a perfect model could reach."""
+    train = data.train[evenly_spaced(len(data.train), len(data.test))]
+    return _two_samples(data, train.images, train.people), {}
+
+
+def _two_samples(data, images, people):
+    told = tell_apart(images, data.test.images, people, data.test.people, seed=data.config.seed)
+    return {"told from photos": {"accuracy": estimate(*told, data.config.seed)}}
+
+
+def _photos(data, size):
+    test = data.test if size == data.test.images.shape[1] else data.open_photos(size)
+    return test[evenly_spaced(len(test), EDITED)]
+
+
+def _moved(schema, attributes, name, amount):
+    return np.stack([schema.vector({name: amount}, base=each, correlated=True) for each in attributes])
+
+
+def _small(context, images):
+    """Pictures uint8 at the size that judges know."""
+    return np.concatenate([pixels.uint8_from_model_range(reduced(
+        context.model, pixels.model_range_from_uint8(images[start:start + 256]))).numpy()
+        for start in range(0, len(images), 256)])
+
+
+def _edits(context, photos, edited, start):
+    """Pictures uint8 by title: reconstructions, and what a user gets who changes an attribute."""
+    model, images = context.model, pixels.model_range_from_uint8(photos.images)
+    attributes = photos.attributes
+    latents = context.optimizer.infer(reduced(model, images), attributes)["latents"].numpy()
+    before = context.layers(latents, attributes)
+    drawn = {"reconstruction": before["images"] if model.detail is None else model.detail.enlarge(before["images"])}
+    seeds = context.seeds(start + len(photos), stream=3)[start:]
+    for name, amount in edited.items():
+        changed = _moved(context.schema, attributes, name, amount)
+        after = context.layers(latents, changed)
+        if model.detail is None:
+            drawn[f"{name} {amount:+g}"] = carry_over(images, before, after)
+        else:
+            drawn[f"{name} {amount:+g}"], _ = editing.edit(model.detail, images, before["images"], after["images"],
+                                                           model.standardise(changed), tf.constant(seeds))
+    return {title: pixels.uint8_from_model_range(tf.constant(each)).numpy() for title, each in drawn.items()}

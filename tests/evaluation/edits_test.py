@@ -1,0 +1,69 @@
+"""Laws of what is measured of edits, and of the classifier that tells drawn pictures from photos."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from attr2image_tf.config import DetailConfig
+from attr2image_tf.detail import DetailFlow
+from attr2image_tf.evaluation import edits, two_sample
+from attr2image_tf.evaluation.face_network import FaceNetwork
+from attr2image_tf.evaluation.pictures import Pictures
+from tests.evaluation import tiny
+from tests.evaluation.identity_test import extract
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def data(monkeypatch):
+    monkeypatch.setattr(FaceNetwork, "load", lambda: FaceNetwork(extract))
+    monkeypatch.setattr(edits, "EDITS", {"Red": 3.0, "Of Another Set": 1.0})
+    monkeypatch.setattr(two_sample, "_STEPS", 4)
+    return dataclasses.replace(tiny.make_evaluation_data(tiny.make_dataset()), face_box=(0.1, 0.2, 0.8, 0.9))
+
+
+def test_edits_keep_more_of_a_person_than_reconstructions_do(data, tmp_path):
+    estimates, sheets = edits.edits(tiny.make_context("discvae", data, tmp_path))
+    assert list(estimates) == ["reconstruction", "Red +3"] and "edits" in sheets
+    distance = {title: each["distance_of_the_person"]["value"] for title, each in estimates.items()}
+    # What reconstruction misses is carried over into an edit.
+    assert 0.0 < distance["Red +3"] < distance["reconstruction"]
+    assert {"response, judge a", "others_off, judge a", "told_from_photos", "pixels_left_alone"} < set(
+        estimates["Red +3"])
+    real, _ = edits.real_edits(data)
+    assert real["another photo"]["distance_of_the_person"]["value"] > distance["Red +3"]
+
+
+def test_a_model_with_detail_edits_photos_at_its_size(data, tmp_path):
+    context = tiny.make_context("cvae", data, tmp_path)
+    config = DetailConfig(source="run", width=4, steps=1, output_size=64)
+    context.model.detail = DetailFlow(context.model.config, config)
+    asked = []
+
+    def photos(size):
+        asked.append(size)
+        return Pictures(*(getattr(data.test, field.name) if field.name not in ("images", "masks") else
+                          getattr(data.test, field.name).repeat(2, 1).repeat(2, 2)
+                          for field in dataclasses.fields(Pictures)))
+
+    context.data = dataclasses.replace(data, open_photos=photos)
+    estimates, sheets = edits.edits(context)
+    assert asked == [64] and sheets["edits"].shape[1] >= 64 * 12
+    assert 0.0 <= estimates["Red +3"]["pixels_left_alone"]["value"] <= 1.0
+
+
+def test_a_classifier_tells_what_differs_and_nothing_else():
+    random, people = np.random.default_rng(0), np.array([f"person {index // 2}" for index in range(60)])
+    photos, others = (random.integers(0, 256, (60, 32, 32, 3), np.uint8) for _ in range(2))
+    soft = ((photos[:, :, :-1].astype(int) + photos[:, :, 1:]) // 2).astype(np.uint8)
+    told, judged = two_sample.tell_apart(soft, photos[:, :, :-1], people, people)
+    assert told.mean() > 0.8 and len(told) == len(judged) == 120
+    told, _ = two_sample.tell_apart(others, photos, people, people)
+    assert 0.3 < told.mean() < 0.7
+
+
+def test_one_person_alone_tells_nothing():
+    photos = np.zeros((2, 32, 32, 3), np.uint8)
+    assert np.isnan(two_sample.tell_apart(photos, photos, ["x", "x"], ["x", "x"])[0]).all()

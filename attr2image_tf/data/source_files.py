@@ -1,5 +1,6 @@
 """Files as they come: archives that are read and never unpacked to disk, pictures, text, and where to get them."""
 
+import codecs
 import contextlib
 import dataclasses
 import gzip
@@ -49,7 +50,7 @@ def find_official(source_dir: str | os.PathLike, folder: str, official: Mapping[
         where_to_get: function of a file's name that returns the sentence for a missing one.
 
     Raises:
-        DataError: a file is missing.
+        DataError: a file is missing, or a web page.
     """
     place = as_path(source_dir)
     if (place / folder).is_dir() or not any((place / name).is_file() for name in official):
@@ -57,7 +58,22 @@ def find_official(source_dir: str | os.PathLike, folder: str, official: Mapping[
     for name in official:
         if not (place / name).is_file():
             raise DataError(f"{place / name} is missing. {where_to_get(name)}.")
+        check_no_page(place / name, where_to_get(name))
     return {name: place / name for name in official}
+
+
+def check_no_page(path: pathlib.Path, hint: str) -> None:
+    """Raises DataError where a file is a web page: what a download leaves that was refused.
+
+    Args:
+        path: of the file.
+        hint: sentence without its full stop that says where to get it.
+    """
+    with open(path, "rb") as file:
+        start = file.read(512).removeprefix(codecs.BOM_UTF8).lstrip()
+    if start.startswith(b"<"):
+        raise DataError(f"{path} is a web page, as a refused download leaves it, not the file of that name: it begins "
+                        f"with {start[:40].decode(errors='replace')!r}. {hint}.")
 
 
 def read_archive(path: str | os.PathLike, hint: str, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:

@@ -255,8 +255,10 @@ ATTRIBUTES, PARTITION, LANDMARKS, IDENTITIES = ("list_attr_celeba.txt", "list_ev
 BROKEN = {
     **{f"no {name}": (lambda source, name=name: (source.celeba / name).unlink(), [name, "is missing", "FOLDER/celeba/"])
        for name in (ATTRIBUTES, PARTITION, LANDMARKS, IDENTITIES)},
-    **{f"a page for {name}": (page(name), [name, f"line {number}: expected", "again"])
-       for name, number in ((ATTRIBUTES, 2), (PARTITION, 1), (LANDMARKS, 2), (IDENTITIES, 1))},
+    **{f"a page for {name}": (page(name), [name, "is a web page", "'<", "Fetch it from http"])
+       for name in (ATTRIBUTES, PARTITION, LANDMARKS, IDENTITIES, "img_align_celeba.zip")},
+    "a header over identities": (line(IDENTITIES, 1, "image identity"),
+                                 [IDENTITIES, "line 1", "'image identity'", "from http"]),
     **{f"an empty {name}": (lambda source, name=name: (source.celeba / name).write_text(""), [name, *words])
        for name, words in ((ATTRIBUTES, ["line 2"]), (PARTITION, ["0 pictures of the train split", "cut off"]),
                            (LANDMARKS, ["line 2"]), (IDENTITIES, ["lists 000001.jpg", "no row in", "15 in all"]))},

@@ -9,7 +9,9 @@ from PIL import Image
 from attr2image_tf.data import source_files
 from attr2image_tf.data.celeba import files as celeba_files
 from attr2image_tf.data.cub import files as cub_files
+from attr2image_tf.data.errors import DataError
 from attr2image_tf.data.lfw import files as lfw_files
+from attr2image_tf.data.source_files import OfficialFile, find_official
 
 
 def encoded(array, kind="png"):
@@ -70,3 +72,13 @@ def test_a_mask_whose_shape_is_in_its_opacity_has_that_shape(inside):
     shape = np.where(inside, 255, 0).astype(np.uint8)
     mask = source_files.decode_mask(encoded(np.dstack([np.full([250, 250, 3], 255, np.uint8), shape])))
     np.testing.assert_array_equal(np.asarray(mask), shape)
+
+
+def test_a_web_page_in_the_place_of_an_official_file_is_told(tmp_path):
+    official = {"faces.tgz": OfficialFile("https://example.org/faces.tgz")}
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "faces.tgz").write_bytes(b"\xef\xbb\xbf\n <!DOCTYPE html><p>Quota exceeded")
+    with pytest.raises(DataError, match="faces.tgz is a web page.*'<!DOCTYPE html>.*Get faces.tgz there.$"):
+        find_official(tmp_path, "set", official, "Get {} there".format)
+    (tmp_path / "set" / "faces.tgz").write_bytes(b"\x1f\x8b")
+    assert list(find_official(tmp_path, "set", official, "Get {} there".format)) == ["faces.tgz"]

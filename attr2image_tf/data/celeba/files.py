@@ -16,7 +16,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from attr2image_tf.data.errors import DataError
-from attr2image_tf.data.source_files import decode, decode_mask, small_mask
+from attr2image_tf.data.source_files import check_no_page, decode, decode_mask, small_mask
 from attr2image_tf.files import as_path
 
 PICTURES = "img_align_celeba"
@@ -60,7 +60,7 @@ def find_files(source_dir: str | os.PathLike) -> dict[str, pathlib.Path]:
     The pictures may be img_align_celeba.zip or the folder that comes out of it.
 
     Raises:
-        DataError: a file is missing.
+        DataError: a file is missing, or a web page.
     """
     place = celeba_dir(source_dir)
     files = {name: place / name for name in (ATTRIBUTES, PARTITION, LANDMARKS, IDENTITIES)}
@@ -71,6 +71,8 @@ def find_files(source_dir: str | os.PathLike) -> dict[str, pathlib.Path]:
             raise DataError(f"{path} is missing. Fetch {name if name != PICTURES else f'{PICTURES}.zip'} from {HOME} "
                             f"(or a copy you trust), put it into FOLDER/celeba/, and pass --data_dir=FOLDER or set "
                             "ATTR2IMAGE_DATA=FOLDER.")
+        if path.is_file():
+            check_no_page(path, f"Fetch it from {HOME}")
     return files
 
 
@@ -192,7 +194,7 @@ def read_partition(path: pathlib.Path) -> dict[str, str]:
     for line, (file, [number]) in enumerate(_rows(path, _lines(path), "[012]", 1, "0, 1 or 2"), start=1):
         if file in partition:
             raise DataError(f"{path}, line {line}: {file} is listed for the second time, expected one line a picture. "
-                            "Fetch the file again.")
+                            f"Fetch it again from {HOME}.")
         partition[file] = splits[number]
     return partition
 
@@ -202,7 +204,8 @@ def _headed(path, count, kind):
     lines = _lines(path)
     names = tuple(lines[1].split()) if len(lines) > 1 else ()
     if len(names) != count:
-        raise DataError(f"{path}, line 2: expected the names of {count} {kind}, found {len(names)}. Fetch it again.")
+        raise DataError(f"{path}, line 2: expected the names of {count} {kind}, found {len(names)}. Fetch it again "
+                        f"from {HOME}.")
     return lines, names
 
 
@@ -225,15 +228,15 @@ def _rows(path: pathlib.Path, lines: Sequence[str], value: str, count: int, expe
     for line, text in enumerate(lines[first - 1:], start=first):
         match = row.fullmatch(text)
         if not match:
-            raise DataError(f"{path}, line {line}: expected a file name and {expected}, found {text[:60]!r}. Fetch the "
-                            "file again.")
+            raise DataError(f"{path}, line {line}: expected a file name and {expected}, found {text[:60]!r}. Fetch it "
+                            f"again from {HOME}.")
         yield match[1], match[2].split()
 
 
 def _check_count(path, lines, count):
     if lines[0].strip() != str(count):
         raise DataError(f"{path}, line 1: expected the number of rows, {count}, found {lines[0][:20]!r}; the file may "
-                        "be cut off. Fetch it again.")
+                        f"be cut off. Fetch it again from {HOME}.")
 
 
 def celeb_a_builder(source_dir: str | os.PathLike | None, data_dir: str | os.PathLike) -> tfds.core.DatasetBuilder:
@@ -338,5 +341,5 @@ def _lines(path):
     try:
         lines = pathlib.Path(path).read_text(encoding="utf-8").split("\n")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not a text file ({error}). Fetch it again.") from error
+        raise DataError(f"{path} is not a text file ({error}). Fetch it again from {HOME}.") from error
     return lines[:-1] if lines[-1] == "" else lines

@@ -6,9 +6,9 @@
     python -m trainers.draw --run=runs/lfw --sheet=blind --data_dir=DATA
     python -m trainers.draw --run=runs/lfw --sheet=names
 
-A request sets attributes by name to min, mean, max or so many standard deviations from the mean. The others are drawn
-as they go with these in the training data; with --novaried they are as expected, with --nocorrelated as if nothing had
-been asked for.
+A request sets attributes by name to min, mean, max, so many standard deviations from the mean, or yes or no where there
+are two values. The others are drawn as they go with these in the training data; with --novaried they are as expected,
+with --nocorrelated as if nothing had been asked for.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ from attr2image_tf.later import tf
 from attr2image_tf.photos.folders import check_picture_output
 from attr2image_tf.randomness import seed_rows
 from attr2image_tf.run_folder import RunFolder
-from trainers.flags import define_path, define_source_flags, load_run_dataset, run
+from trainers.flags import define_path, define_source_flags, load_run_dataset, run, warn_of_unseen
 
 _RUN = define_path("run", None, "Folder of the trained run.")
 _SHEET = flags.DEFINE_enum("sheet", "samples", ("samples", "layers", "progression", "blind", "names"),
@@ -96,6 +96,7 @@ def label(text: str) -> str:
 
 def vectors(text: str, schema: AttributeSchema) -> np.ndarray:
     """The attributes of a request's pictures, float32 [count, A]."""
+    warn_of_unseen(schema, text)
     correlated = _CORRELATED.value is not False or _SHEET.value == "progression"
     return requested_rows(schema, schema.parse(text), _SEED.value, _COUNT.value, _VARIED.value, correlated)[0]
 

@@ -260,6 +260,12 @@ def define_threads():
     flags.DEFINE_integer("threads", 0, "Threads for computation; 0 for one a core.", lower_bound=0)
 
 
+def warn_of_unseen(schema: data.AttributeSchema, request: str):
+    """Says which answers of a request go together in no training picture."""
+    for pair in schema.unseen(schema.parse(request)):
+        logging.warning("No training picture has both %s and %s; what is drawn for them is made up.", *pair)
+
+
 def load_dataset(values) -> data.AttributeDataset:
     """The data set that the flags name."""
     entry = data.ENTRIES.get(values.dataset)

@@ -22,7 +22,7 @@ from attr2image_tf.data.folder.check import OTHERS, summary
 from attr2image_tf.errors import check_writable
 from attr2image_tf.files import as_path
 from attr2image_tf.photos.hiding import parse_hidden
-from trainers.flags import define_path, define_paths, run
+from trainers.flags import define_path, define_paths, run, warn_of_unseen
 from trainers.infer_flags import (
     NoFaceError,
     find_pictures,
@@ -75,6 +75,7 @@ def main(values):
     known = known_attributes(_ATTRIBUTES.value, schema, searches)
     if _SET.value:
         schema.request(_SET.value)
+        warn_of_unseen(schema, _SET.value)
     output.mkdir(parents=True, exist_ok=True)
     asked = {"hide": _HIDE.value, "set": _SET.value, "correlated": _CORRELATED.value, "seed": _SEED.value}
 

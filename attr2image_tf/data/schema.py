@@ -83,6 +83,13 @@ class AttributeSchema:
         return self.standard_deviation <= 1e-6 * size
 
     @property
+    def binary(self) -> np.ndarray:
+        """bool [A]: which attributes had two values alone in training, "no" and "yes". None varies more between its
+        least and its most (Bhatia and Davis, 2000)."""
+        mean, largest = self.mean.astype(np.float64), (self.maximum - self.mean).astype(np.float64)
+        return ~self.constant & (np.diagonal(self.covariance) >= (1.0 - 1e-4) * (mean - self.minimum) * largest)
+
+    @property
     def scale(self) -> np.ndarray:
         """float32 [A], above 0: what attributes are divided by. Of a constant one 1, since it carries nothing."""
         return np.where(self.constant, np.float32(1.0), self.standard_deviation)
@@ -120,16 +127,24 @@ class AttributeSchema:
         raise ValueError(f"unknown attribute {name!r}.{hint} Known: {', '.join(self.names)}.{quoting}")
 
     def value(self, name: str, amount: float | str) -> float:
-        """An attribute value from a request: "min", "mean", "max", or a number of standard deviations from the mean."""
+        """An attribute value from a request: "min", "mean", "max", a number of standard deviations from the mean, or
+        "no" or "yes" for an attribute that is `binary`.
+
+        Raises:
+            ValueError: an unknown attribute, or an amount that is none.
+        """
         i = self.index(name)
-        if isinstance(amount, str) and amount in ("min", "mean", "max"):
-            return float({"min": self.minimum, "mean": self.mean, "max": self.maximum}[amount][i])
+        ends = {"min": self.minimum, "mean": self.mean, "max": self.maximum}
+        if self.binary[i]:
+            ends |= {"no": self.minimum, "yes": self.maximum}
+        if isinstance(amount, str) and amount.lower() in ends:
+            return float(ends[amount.lower()][i])
         try:
             number = float(amount)
         except ValueError:
             number = np.nan
         if not np.isfinite(number):
-            raise ValueError(f"attribute {name!r}: expected min, mean, max or a number of standard deviations, "
+            raise ValueError(f"attribute {name!r}: expected {', '.join(ends)} or a number of standard deviations, "
                              f"got {amount!r}.")
         return float(self.mean[i] + number * self.standard_deviation[i])
 
@@ -160,6 +175,25 @@ class AttributeSchema:
             result = np.clip(result, np.minimum(self.minimum, base), np.maximum(self.maximum, base))
         result[chosen] = values
         return result.astype(np.float32)
+
+    def unseen(self, requests: Mapping[str, float | str]) -> list[tuple[str, str]]:
+        """Pairs of requested answers to binary attributes that no training example gave together, as "Bald=yes" and
+        "Bangs=yes"; what is drawn for them is made up."""
+        asked = {self.index(name): self.value(name, amount) for name, amount in requests.items()}
+        ends = [(i, value == self.maximum[i]) for i, value in asked.items()
+                if self.binary[i] and value in (self.minimum[i], self.maximum[i])]
+        pairs = []
+        for place, (i, yes) in enumerate(ends):
+            for j, other in ends[place + 1:]:
+                # Shares of examples: P(a, b) = P(a) P(b) + Cov(a, b).
+                sizes = [float(self.maximum[k] - self.minimum[k]) for k in (i, j)]
+                shares = [(self.mean[k] - self.minimum[k]) / size if told else (self.maximum[k] - self.mean[k]) / size
+                          for k, told, size in ((i, yes, sizes[0]), (j, other, sizes[1]))]
+                joint = shares[0] * shares[1] + (1 if yes == other else -1) * self.covariance[i, j] / np.prod(sizes)
+                if joint < 1e-3 * min(shares):
+                    pairs.append(tuple(f"{self.names[k]}={'yes' if told else 'no'}"
+                                       for k, told in ((i, yes), (j, other))))
+        return pairs
 
     def draw(self, requests: Mapping[str, float | str], count: int, *, seed: int = 0) -> np.ndarray:
         """Attribute vectors float32 [count, A] of examples that might have been: the requested attributes as asked,

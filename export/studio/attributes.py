@@ -59,7 +59,8 @@ def first_request(schema: AttributeSchema) -> dict[str, float]:
     """What a page begins with: amounts by name, within the range of training."""
     names = varying(schema)
     wanted = {name: amount for name, amount in _FIRST.items() if name in names} or dict.fromkeys(names[:1], 1.0)
-    return {name: float(np.clip(amount, *seen(schema, name))) for name, amount in wanted.items()}
+    return {name: seen(schema, name)[1] if schema.binary[schema.index(name)] else
+            float(np.clip(amount, *seen(schema, name))) for name, amount in wanted.items()}
 
 
 def deviations(schema: AttributeSchema, vector: np.ndarray) -> np.ndarray:
@@ -68,9 +69,12 @@ def deviations(schema: AttributeSchema, vector: np.ndarray) -> np.ndarray:
 
 
 def seen(schema: AttributeSchema, name: str) -> tuple[float, float]:
-    """The least and the most of an attribute in training, in standard deviations, rounded inwards to STEP."""
+    """The least and the most of an attribute in training, in standard deviations, rounded inwards to STEP; where these
+    are its only values, as they are."""
     place = schema.index(name)
     least, most = (float(deviations(schema, bound)[place]) for bound in (schema.minimum, schema.maximum))
+    if schema.binary[place]:
+        return least, most
     return round(np.ceil(least / STEP - 1e-3) * STEP, 1), round(np.floor(most / STEP + 1e-3) * STEP, 1)
 
 

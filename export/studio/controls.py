@@ -1,4 +1,4 @@
-"""Parts of the page that several tabs have: which attributes, their sliders, a seed, variety."""
+"""Parts of the page that several tabs have: which attributes, their amounts, a seed, variety."""
 
 import html
 import secrets
@@ -19,16 +19,27 @@ def button(label: str, **options) -> gr.Button:
 
 
 def chooser(schema: AttributeSchema, label: str, value: list[str]) -> gr.Dropdown:
-    """Which attributes have a slider: a list to search, by group and name."""
+    """Which attributes are shown: a list to search, by group and name."""
     return gr.Dropdown(attributes.choices(schema), value=value, multiselect=True, label=label,
-                       info="Type to search; each gets a slider.")
+                       info="Type to search; each gets a slider or a switch.")
 
 
-def slider(schema: AttributeSchema, name: str, value: float, key) -> gr.Slider:
-    """The slider of an attribute, over the range that training has seen, and as far as its first value lies."""
+def amount(schema: AttributeSchema, name: str, value: float, key) -> gr.Slider | gr.Radio:
+    """The slider of an attribute, over the range that training has seen, and as far as its first value lies; a switch
+    where it has two values."""
     least, most = attributes.seen(schema, name)
+    if schema.binary[schema.index(name)]:
+        offered = [("no", least), ("yes", most)]
+        if value not in (least, most):
+            offered.insert(0, ("as it is" if value else "average", value))
+        return gr.Radio(offered, value=value, key=key, interactive=True, label=name.replace("_", " "))
     return gr.Slider(min(least, value), max(most, value), value, step=attributes.STEP, key=key, interactive=True,
                      label=name.replace("_", " "), info=f"0 is the average; training has {least:+g} to {most:+g}.")
+
+
+def changed(control: gr.Slider | gr.Radio):
+    """The event of an `amount` that has been chosen."""
+    return control.input if isinstance(control, gr.Radio) else control.release
 
 
 def variety() -> gr.Slider:

@@ -79,12 +79,12 @@ def build(models: Models, page: gr.Blocks):
     with sliders:
         @gr.render(chosen)
         def show_sliders(names):
-            amounts = [controls.slider(schema, name, first.get(name, 0.0), ("draw", name)) for name in names]
+            amounts = [controls.amount(schema, name, first.get(name, 0.0), ("draw", name)) for name in names]
             drawn = gr.State(names)
             common = {"fn": answer, "inputs": [*settings, drawn, *amounts], "outputs": outputs,
                       "concurrency_id": controls.DRAWING, "api_visibility": "private"}
             gr.on([start.click, seed.submit, count.release, temperature.release, varied.input, correlated.input,
-                   *(amount.release for amount in amounts)], trigger_mode="always_last", **common)
+                   *map(controls.changed, amounts)], trigger_mode="always_last", **common)
             other.click(controls.another_seed, outputs=seed, api_visibility="private").then(**common)
 
     page.load(answer_first, outputs=outputs, concurrency_id=controls.DRAWING, api_visibility="private")

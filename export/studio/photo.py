@@ -146,8 +146,8 @@ def build(models: Models, shared: gr.State):
                 return
             as_found = dict(zip(schema.names, attributes.deviations(schema, seen.found.vector).tolist(), strict=True))
             token = round(float(seen.found.energy), 3)
-            amounts = [controls.slider(schema, name, round(as_found[name], 1), ("photo", name, token))
+            amounts = [controls.amount(schema, name, round(as_found[name], 1), ("photo", name, token))
                        for name in names]
-            gr.on([change.click, correlated.input, *(amount.release for amount in amounts)], answer,
+            gr.on([change.click, correlated.input, *map(controls.changed, amounts)], answer,
                   [shared, correlated, gr.State(names), *amounts], [after, result], trigger_mode="always_last",
                   show_progress_on=[after], concurrency_id=controls.PHOTOS, api_visibility="private")

@@ -186,3 +186,34 @@ def test_many_attributes_travel_in_binary():
     text = schema.to_json()
     assert len(text) < 8 * 250**2
     np.testing.assert_array_equal(AttributeSchema.from_json(text).covariance, schema.covariance)
+
+
+@pytest.fixture(scope="module")
+def answers():
+    """Yes or no: bald people have no bangs; a score beside them, and one that is the same for all."""
+    random = np.random.default_rng(1)
+    bald = random.random(2000) < 0.03
+    bangs = ~bald & (random.random(2000) < 0.2)
+    return np.stack([bald, bangs, random.random(2000) < 0.5, random.normal(size=2000), np.ones(2000)], 1).astype(float)
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1.0, 0.0), (2.0, -1.0)])
+def test_yes_and_no_are_amounts_of_attributes_with_two_values(answers, scale, offset):
+    schema = AttributeSchema.measure(["Bald", "Bangs", "Wearing_Hat", "Score", "Face"], answers * scale + offset)
+    np.testing.assert_array_equal(schema.binary, [True, True, True, False, False])
+    asked = schema.request("wearing hat=Yes,Bald=no")
+    assert asked[2] == scale + offset and asked[0] == offset
+    np.testing.assert_array_equal(asked, schema.request("Wearing_Hat=max,Bald=min"))
+    with pytest.raises(ValueError, match="attribute 'Score': expected min, mean, max or a number"):
+        schema.value("Score", "yes")
+    with pytest.raises(ValueError, match="attribute 'Bald': expected min, mean, max, no, yes or a number"):
+        schema.value("Bald", "perhaps")
+    assert AttributeSchema.from_json(schema.to_json()).binary.sum() == 3
+
+
+def test_answers_that_nobody_gave_together_are_named(answers):
+    schema = AttributeSchema.measure(["Bald", "Bangs", "Hat", "Score", "Face"], answers)
+    assert schema.unseen({"Bangs": "yes", "Bald": "max", "Hat": "yes"}) == [("Bangs=yes", "Bald=yes")]
+    for request in ({"Bald": "yes", "Bangs": "no"}, {"Bald": "no", "Bangs": "yes"}, {"Bald": "yes", "Hat": "no"},
+                    {"Bald": "+2", "Bangs": "yes"}, {"Score": "max", "Bald": "yes"}, {}):
+        assert schema.unseen(request) == []

@@ -10,6 +10,7 @@ from absl import flags as absl_flags
 from google.protobuf import json_format
 
 from attr2image_tf.config import Config, ConfigError, choice
+from attr2image_tf.data.schema import AttributeSchema
 from trainers import flags
 
 
@@ -142,3 +143,13 @@ def test_a_prepared_set_that_is_damaged_is_named(monkeypatch, error):
     with pytest.raises(ValueError, match="data set 'folder:prepared/shoes' cannot be opened, .* again") as said:
         flags.load_dataset(values)
     assert "\n" not in str(said.value)
+
+
+def test_answers_that_no_picture_has_together_are_told(monkeypatch):
+    told = []
+    monkeypatch.setattr(flags.logging, "warning", lambda text, *values: told.append(text % values))
+    schema = AttributeSchema.measure(["Bald", "Bangs"], [[1, 0], [0, 1], [0, 0], [0, 0]])
+    flags.warn_of_unseen(schema, "Bald=yes,Bangs=no")
+    assert told == []
+    flags.warn_of_unseen(schema, "Bald=yes,Bangs=max")
+    assert told == ["No training picture has both Bald=yes and Bangs=yes; what is drawn for them is made up."]

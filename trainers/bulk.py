@@ -1,4 +1,4 @@
-"""A million pictures: encodes, inverts, scores, edits, completes or draws them on Apache Beam.
+"""Encodes, inverts, scores, edits, completes or draws millions of pictures on Apache Beam.
 
     python -m trainers.bulk --task=score --models=runs/regressor_a --input=photos --output=scores
     python -m trainers.bulk --task=encode --models=models --input="photos/**/*.jpg" --attributes=Male=mean \
@@ -6,9 +6,9 @@
     python -m trainers.bulk --task=edit --models=models --input=list.parquet --set="Smiling=+2" --output=smiling \
       --direct_running_mode=multi_processing --direct_num_workers=2
 
-Flags that are not listed here are Beam's: --runner, --direct_num_workers and so on. The results are Parquet files in
-OUTPUT/shards, pictures in OUTPUT/pictures, and what could not be used in OUTPUT/unreadable. A run that was killed goes
-on with the same command. docs/BULK.md says more.
+Flags not listed here are Beam's, such as --runner and --direct_num_workers. Results are Parquet files in OUTPUT/shards
+and pictures in OUTPUT/pictures; inputs that could not be used are listed in OUTPUT/unreadable. The same command
+continues a run that was killed. See docs/BULK.md.
 """
 
 import contextlib
@@ -25,18 +25,19 @@ from attr2image_tf.photos import folders
 from trainers.flags import config_from_flags, define_config, define_path, define_threads, require, run
 
 define_config(bulk.BulkConfig, skip=("attributes", "set", "hide", "seed"))
-_ATTRIBUTES = flags.DEFINE_string("attributes", None, 'Request such as "Male=-1,Senior=max" that says what attributes '
-                                  "all pictures have, the others at the mean; those of the input by default.")
-_SET = flags.DEFINE_string("set", None, 'What edit sets: "Smiling=+2,Eyeglasses=max".')
-_HIDE = flags.DEFINE_string("hide", None, "What complete fills in: left,top,right,bottom in pixels of a box, or a mask "
-                            "picture of the same size, white where hidden.")
-_SEED = flags.DEFINE_integer("seed", None, "Of the sample that complete draws; the likeliest completion by default.")
-_MODELS = define_path("models", "models", "Folder of the exported models; for score of a regressor "
+_ATTRIBUTES = flags.DEFINE_string("attributes", None, 'Attributes of all pictures: a request such as '
+                                  '"Male=-1,Senior=max", with all others at the mean. Default: those of the input.')
+_SET = flags.DEFINE_string("set", None, 'Attributes that --task=edit sets: "Smiling=+2,Eyeglasses=max".')
+_HIDE = flags.DEFINE_string("hide", None, "Part that --task=complete fills in: left,top,right,bottom of a box in "
+                            "pixels, or a mask picture of the same size, white where hidden.")
+_SEED = flags.DEFINE_integer("seed", None, "Seed of the completion that --task=complete samples. Default: none, the "
+                             "likeliest completion.")
+_MODELS = define_path("models", "models", "Folder of the exported models; for --task=score, of a regressor "
                       "(trainers.train_regressor).")
 _INPUT = flags.DEFINE_multi_string("input", [], "A folder of pictures, a glob, a .csv or .parquet list of paths (and "
-                                   "attributes), or TFRecords of a prepared set; for generate a CSV file with the "
-                                   "columns request, seed and perhaps count and name. May be given several times.")
-_OUTPUT = define_path("output", None, "Folder for the results, which all workers see.")
+                                   "attributes), or TFRecords of a prepared set; for --task=generate a CSV file with "
+                                   "the columns request, seed and optionally count and name. Repeat for several.")
+_OUTPUT = define_path("output", None, "Output folder; all workers must be able to reach it.")
 define_threads()
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -82,7 +83,7 @@ def main(values, others):
     options = pipeline.parse_options(others)
     plan = bulk.begin(config, _MODELS.value, _INPUT.value, _OUTPUT.value, pipeline.BeamFiles(options))
     missing = plan.missing()
-    logging.info("%s: %s inputs in %s shards, of which %s are to be done.", config.task, f"{plan.count:,}",
+    logging.info("%s: %s inputs in %s shards, %s of them still to do.", config.task, f"{plan.count:,}",
                  f"{plan.shards:,}", f"{len(missing):,}")
     started = time.monotonic()
     if missing:
@@ -97,7 +98,7 @@ def main(values, others):
         logging.info("Beam's counters: %s.", ", ".join(f"{name} {value:,.4g}" for name, value in counters.items()))
     manifest = plan.finish(["python", "-m", "trainers.bulk", *sys.argv[1:]])
     seconds = time.monotonic() - started
-    logging.info("%s done and %s not usable, in %.2f s.", f"{manifest['done']:,}", f"{manifest['unreadable']:,}",
+    logging.info("%s done and %s unusable, in %.2f s.", f"{manifest['done']:,}", f"{manifest['unreadable']:,}",
                  seconds)
     print(plan.output)
 

@@ -1,11 +1,11 @@
-"""Trains the second stage of a run: a network that draws the detail of its pictures.
+"""Trains the second stage of a run: a network that adds detail to its pictures.
 
     python -m trainers.detail --run=runs/lfw --output=runs/lfw_detail --data_dir=DATA
     python -m trainers.detail --run=runs/lfw --output=runs/lfw_detail64 --output_size=64 --data_dir=DATA
 
-The model of --run stays as it is: its encoders, latents, prior and posterior inference. The new run folder is like any
-other: pictures drawn from it, or from its exports, have detail, at --output_size. The same command goes on with a run
-that was stopped or killed.
+The model of --run is not changed, nor are its encoders, latents, prior and posterior inference. The new run folder is
+like any other; pictures drawn from it or from its exports have detail, at --output_size. The same command continues a
+run that was stopped or killed.
 """
 
 from absl import flags
@@ -23,12 +23,12 @@ from trainers.training_flags import define_loop_flags, define_tuning_flags, open
 
 define_tuning_flags()
 flags.DEFINE_integer("epochs", 100, "Passes over the training split.", lower_bound=1)
-flags.DEFINE_integer("batch_size", 32, "Pictures of one step over all replicas together.", lower_bound=1)
-flags.DEFINE_float("learning_rate", 6e-4, "Of the network's Adam, above 0; the largest where a schedule changes it.")
-flags.DEFINE_enum("schedule", "constant", SCHEDULES, "Of this rate. By default it is constant and the average of the "
-                  "weights settles instead, so that a run may end, or go on, at any epoch.")
-flags.DEFINE_float("average_decay", 0.9995, "Of the moving average of the weights.")
-flags.DEFINE_enum("precision", "float32", PRECISIONS, "Of training; see trainers.train.")
+flags.DEFINE_integer("batch_size", 32, "Pictures per step over all replicas.", lower_bound=1)
+flags.DEFINE_float("learning_rate", 6e-4, "Peak learning rate of the network's Adam, above 0.")
+flags.DEFINE_enum("schedule", "constant", SCHEDULES, "Learning rate schedule. A constant rate with averaged weights "
+                  "lets a run end or resume at any epoch.")
+flags.DEFINE_float("average_decay", 0.9995, "Decay of the moving average of the weights.")
+flags.DEFINE_enum("precision", "float32", PRECISIONS, "Precision of training; see trainers.train.")
 define_config(DetailConfig, skip=("source", "source_step"))
 define_loop_flags()
 

@@ -1,4 +1,4 @@
-"""Draws what a trained run has learned, as PNG sheets.
+"""Draws pictures from a trained run, as PNG sheets.
 
     python -m trainers.draw --run=runs/lfw --sheet=samples --request="Smiling=+2" --request="Male=min,Senior=+1"
     python -m trainers.draw --run=runs/lfw --sheet=layers
@@ -6,9 +6,9 @@
     python -m trainers.draw --run=runs/lfw --sheet=blind --data_dir=DATA
     python -m trainers.draw --run=runs/lfw --sheet=names
 
-A request sets attributes by name to min, mean, max, so many standard deviations from the mean, or yes or no where there
-are two values. The others are drawn as they go with these in the training data; with --novaried they are as expected,
-with --nocorrelated as if nothing had been asked for.
+A request sets attributes by name to min, mean, max, a number of standard deviations from the mean, or yes or no if
+there are two values. Unrequested attributes are sampled given the requested ones, as in the training data; --novaried
+uses their expected values, --nocorrelated ignores the request for them.
 """
 
 import numpy as np
@@ -26,27 +26,24 @@ from trainers.flags import define_path, define_source_flags, load_run_dataset, r
 
 _RUN = define_path("run", None, "Folder of the trained run.")
 _SHEET = flags.DEFINE_enum("sheet", "samples", ("samples", "layers", "progression", "blind", "names"),
-                           "samples: a row a request. layers: x, x_F, g, x_B of each request. progression: a strip an "
-                           "attribute, from minimum to maximum. blind: real test pictures and samples, shuffled, for a "
-                           "person to tell apart; a CSV file beside it has the key. names: print the attributes and "
-                           "their ranges.")
-_REQUESTS = flags.DEFINE_multi_string("request", [], 'Such as "Smiling=+2,Male=min"; "" asks for nothing. A name with '
-                                      """a comma or = in it stands in double quotes: '"size, in cm"=+1'.""")
-_ATTRIBUTES = flags.DEFINE_list("attributes", [], "Attributes of progression; all of them by default.")
+                           "samples: one row per request. layers: x, x_F, g, x_B per request. progression: one strip "
+                           "per attribute, from minimum to maximum. blind: a real-or-generated quiz, answers in a CSV "
+                           "beside it. names: print attributes and ranges.")
+_REQUESTS = flags.DEFINE_multi_string("request", [], 'Such as "Smiling=+2,Male=min"; "" requests nothing. Put a name '
+                                      """with a comma or = in double quotes: '"size, in cm"=+1'.""")
+_ATTRIBUTES = flags.DEFINE_list("attributes", [], "Attributes of a progression. Default: all.")
 _CORRELATED = flags.DEFINE_bool("correlated", None,
-                                "Whether the other attributes go with the requested ones as in the training data; if "
-                                "not, they are as if nothing had been requested. By default they do in samples and "
-                                "layers, and stay in a progression, which shows one attribute alone.")
+                                "Move correlated attributes with the requested ones, as in the training data. Default: "
+                                "yes for samples and layers, no for a progression.")
 _VARIED = flags.DEFINE_bool("varied", True,
-                            "Draw attributes that are not requested as examples have them, anew for each picture of "
-                            "samples and layers (different people who all smile) and once for a progression; if not, "
-                            "they are as expected.")
-_COUNT = flags.DEFINE_integer("count", 8, "Pictures a row.", lower_bound=2)
-_SEED = flags.DEFINE_integer("seed", 0, "Of the latents.", lower_bound=0, upper_bound=2**31 - 1)
+                            "Sample unrequested attributes anew for each picture (once per progression); otherwise use "
+                            "their expected values.")
+_COUNT = flags.DEFINE_integer("count", 8, "Pictures per row.", lower_bound=2)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the latents.", lower_bound=0, upper_bound=2**31 - 1)
 _TEMPERATURE = flags.DEFINE_float("temperature", 1.0, "Factor on the noise that pictures are drawn from; below 1 they "
                                   "are more typical and more alike.", lower_bound=0.0)
-_BLIND = flags.DEFINE_integer("pictures", 48, "Of a blind sheet, half of them real.", lower_bound=2)
-_OUTPUT = define_path("output", None, "The PNG; RUN/SHEET.png by default.")
+_BLIND = flags.DEFINE_integer("pictures", 48, "Pictures on a blind sheet; half are real.", lower_bound=2)
+_OUTPUT = define_path("output", None, "PNG file to write. Default: RUN/SHEET.png.")
 # Real pictures are those of the run's data set.
 define_source_flags()
 

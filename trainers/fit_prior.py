@@ -3,9 +3,9 @@
     python -m trainers.fit_prior --run=runs/lfw
     python -m trainers.fit_prior --run=runs/lfw --prior=standard
 
-Training does this at its end. Runs of before get a prior by it, and a run another one; whatever draws from the run, and
-every export made from then on, uses it. The last line says what the prior is worth: the KL divergence of the encoder's
-posteriors to it, on pictures not trained on, beside that to N(0, I).
+Training does this at its end. Use it to give an old run a prior, or to replace one; later drawings and exports use it.
+The last line shows how good the prior is: the KL divergence of the encoder's posteriors from it, on pictures not
+trained on, and that from N(0, I).
 """
 
 from absl import flags
@@ -25,10 +25,11 @@ from trainers.flags import (
 
 define_path("run", None, "Folder of the trained run.")
 define_source_flags()
-flags.DEFINE_enum("prior", "flow", PRIORS, "N(0, I), linear in the attributes, or that with a flow.")
-flags.DEFINE_bool("joint_background", False, "Let the background's latents depend on attributes and foreground latents "
-                  "too.")
-flags.DEFINE_enum("split", "validation", ("validation", "test"), "Where the last line is measured.")
+flags.DEFINE_enum("prior", "flow", PRIORS, "Kind of prior: N(0, I), a Gaussian linear in the attributes, or that with "
+                  "a flow.")
+flags.DEFINE_bool("joint_background", False, "Let the background latents also depend on the attributes and the "
+                  "foreground latents.")
+flags.DEFINE_enum("split", "validation", ("validation", "test"), "Split on which the last line is measured.")
 # These two are the run's.
 define_config(FittingConfig, skip=("mirrored", "seed"))
 define_threads()

@@ -1,15 +1,15 @@
-"""Finds what is behind pictures, changes their attributes, fills in what is hidden.
+"""Infers latents and attributes of pictures, changes attributes, and fills in hidden parts.
 
     python -m trainers.infer --models=models --images=portrait.jpg --output=out
     python -m trainers.infer --models=models --images=photo.jpg --region=face --output=out --set="Smiling=+2"
     python -m trainers.infer --models=models --images=portrait.jpg --output=out --hide=90,100,160,140 --samples=3
 
-Of every picture the central square (or --region: a square, or the faces that are found) is taken, scaled to the model's
-size, and its latents are found; its attributes too, unless --attributes gives them. --output gets for each picture
-NAME.png (input, reconstruction, result side by side), NAME_result.png (the whole picture at its own size, changed, with
-what its file says of date and camera; what was transparent is white) and NAME.json (energies, attributes, where the
-region is), and sheet.png with the first of all. Each face of a photo with several has its own, NAME_1 and so on, the
-best first, and NAME_result.png has all of them changed.
+The central square of each picture (or what --region names: a square, or every detected face) is scaled to the model's
+size and its latents are inferred, and its attributes too unless --attributes gives them. For each picture --output gets
+NAME.png (input, reconstruction and result side by side), NAME_result.png (the whole picture at its own size with the
+result put back, and the date and camera from its file; transparent parts become white) and NAME.json (energies,
+attributes and the place of the region). sheet.png shows the first of these rows. If a photo has several faces, each has
+its own files, NAME_1 and so on, the best first, and NAME_result.png has all of them changed.
 """
 
 import sys
@@ -34,25 +34,24 @@ from trainers.results import Results, name_results
 
 _MODELS = define_path("models", "models", "Folder of the exported models.")
 _IMAGES = define_paths("images", "A picture, or a folder of pictures with its subfolders.")
-_REGION = flags.DEFINE_list("region", [], "What the model is to see: face for the faces that are found (pip install "
-                            '"attr2image-tf[photos]"), or left,top,side in pixels of a square; the central square by '
-                            "default.")
-_FACE = flags.DEFINE_integer("face", None, "Number of the only face that counts, 1 for the best: large, and near the "
-                             "middle. By default each face has a result.", lower_bound=1)
+_REGION = flags.DEFINE_list("region", [], "Part of the photo the model sees: face for every detected face (pip install "
+                            '"attr2image-tf[photos]"), or left,top,side of a square in pixels. Default: the central '
+                            "square.")
+_FACE = flags.DEFINE_integer("face", None, "Use only this face; 1 is the best (large and central). Default: all faces.",
+                             lower_bound=1)
 _ATTRIBUTES = flags.DEFINE_string(
-    "attributes", None, 'The attributes of the pictures: a request such as "Male=-1,Senior=max", the others at the '
-    "mean; or a CSV file as trainers.prepare takes it. Found by default.")
-_HIDE = flags.DEFINE_string("hide", None, "left,top,right,bottom in pixels of a box to fill in, or a mask picture of "
-                            "the same size, white where hidden (a cut-out: where it is opaque).")
-_SAMPLES = flags.DEFINE_integer("samples", 0, "Other answers for what is hidden, besides the most probable.",
-                                lower_bound=0)
+    "attributes", None, 'Attributes of the pictures: a request such as "Male=-1,Senior=max", with all others at the '
+    "mean, or a CSV file as for trainers.prepare. Default: inferred.")
+_HIDE = flags.DEFINE_string("hide", None, "Part to fill in: left,top,right,bottom of a box in pixels, or a mask "
+                          "picture of the same size, white where hidden (in a cut-out, where it is opaque).")
+_SAMPLES = flags.DEFINE_integer("samples", 0, "Number of sampled completions besides the likeliest.", lower_bound=0)
 _SET = flags.DEFINE_string("set", None, 'Attributes to set: "Smiling=+2,Eyeglasses=max"; amounts are standard '
                            "deviations from the training mean, min, mean or max.")
-_CORRELATED = flags.DEFINE_bool("correlated", False, "Move the other attributes along as they go in the training data.")
-_SEED = flags.DEFINE_integer("seed", 0, "Of the samples.", lower_bound=0, upper_bound=2**31 - 1)
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Pictures at a time.", lower_bound=1)
+_CORRELATED = flags.DEFINE_bool("correlated", False, "Also move correlated attributes, as in the training data.")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the samples.", lower_bound=0, upper_bound=2**31 - 1)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Pictures computed together.", lower_bound=1)
 _OUTPUT = define_path("output", None, "Folder for the results.")
-_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Write over files of these names that this command did not write.")
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Overwrite existing files that this command did not write.")
 
 
 def main(values):
@@ -68,10 +67,9 @@ def main(values):
     files = Results(output, list(pictures), numbered=numbered, overwrite=_OVERWRITE.value)
     hidden = parse_hidden(_HIDE.value)
     if _SAMPLES.value and not _HIDE.value:
-        raise ValueError(f"samples={_SAMPLES.value}: other answers need --hide, which says what is asked.")
+        raise ValueError(f"samples={_SAMPLES.value}: sampled completions need --hide; name the part to fill in.")
     models = LocalModels(_MODELS.value)
-    models.newest("latent_optimizer")
-    schema, size = models.describe()
+    schema, size = models.describe("latent_optimizer")
     known = known_attributes(_ATTRIBUTES.value, schema, searches)
     if _SET.value:
         schema.request(_SET.value)

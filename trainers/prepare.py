@@ -1,15 +1,15 @@
-"""Prepares the user's own pictures for training.
+"""Prepares your own pictures for training.
 
     python -m trainers.prepare --images=shoes/images --attributes=shoes/attributes.csv --name=shoes --output=prepared
     python -m trainers.train --dataset=folder:prepared/shoes --model=cvae --run=runs/shoes
 
-`attributes.csv` has the file name in its first column and an attribute in each other, numbers or yes/no. All files are
-checked first, and what was found is printed and kept beside the prepared set: report.txt and contact_sheet.png. A run
-that was killed goes on with the same command. For pictures without attributes,
+`attributes.csv` has file names in its first column and one attribute in each other column, as numbers or yes/no. All
+files are checked first; the findings are printed and saved with the prepared set as report.txt and contact_sheet.png.
+The same command continues a run that was killed. For pictures without attributes,
 
     python -m trainers.prepare --images=shoes/images --attributes=new.csv --predict_attributes=runs/regressor_a
 
-writes new.csv with what a trained regressor (`trainers.train_regressor`) sees in them.
+writes new.csv with the attributes that a trained regressor (`trainers.train_regressor`) reads from them.
 """
 
 import csv
@@ -31,24 +31,22 @@ from trainers.flags import define_path, run
 
 SHEET, REPORT = "contact_sheet.png", "report.txt"
 
-define_path("images", None, "Folder of the pictures; folders within it are searched too.")
-define_path("attributes", None, "CSV file: file name, then an attribute a column.")
-define_path("masks", None, "Folder of masks with the pictures' names: bright is foreground; of cut-outs, what "
-                    "is opaque.")
-flags.DEFINE_string("name", None, "Of the prepared set.")
-define_path("output", "prepared", "Folder that gets a folder of this name.")
-flags.DEFINE_string("group", None, "Column that says which pictures belong together, such as the person shown; no "
-                    "group is in two splits.")
-flags.DEFINE_enum("fit", None, folder_chunks.FITS, "What is kept of a picture: the largest square in the middle, the "
-                  "foreground with some space around it, the whole, squeezed, or the best face, set upright and scaled "
-                  'as the faces of LFW are (pip install "attr2image-tf[photos]"). By default the foreground where '
-                  "there are masks, else the middle.")
+define_path("images", None, "Folder of the pictures, searched with its subfolders.")
+define_path("attributes", None, "CSV file: file name, then one attribute per column.")
+define_path("masks", None, "Folder of masks with the pictures' names; bright is foreground (in cut-outs, what is "
+            "opaque).")
+flags.DEFINE_string("name", None, "Name of the prepared set.")
+define_path("output", "prepared", "Folder in which the prepared set gets a folder of its name.")
+flags.DEFINE_string("group", None, "Column that groups pictures, such as the person; groups are never split.")
+flags.DEFINE_enum("fit", None, folder_chunks.FITS, "Framing: middle (the largest central square), mask (the object "
+                  "with a margin), whole (squeezed to a square) or face (the best face, upright and scaled as in LFW; "
+                  'pip install "attr2image-tf[photos]"). Default: mask if there are masks, else middle.')
 flags.DEFINE_integer("image_size", 64, "Height and width in pixels; a multiple of 32.", lower_bound=32)
-flags.DEFINE_float("validation_share", 0.1, "Of the pictures, or of the groups.", 0.0, 0.5)
-flags.DEFINE_float("test_share", 0.1, "Of the pictures, or of the groups.", 0.0, 0.4)
-define_path("predict_attributes", None, "Folder of a trained attribute regressor that writes --attributes.")
+flags.DEFINE_float("validation_share", 0.1, "Share of pictures (or groups) for validation.", 0.0, 0.5)
+flags.DEFINE_float("test_share", 0.1, "Share of pictures (or groups) for testing.", 0.0, 0.4)
+define_path("predict_attributes", None, "Folder of a trained attribute regressor, with which --attributes is written.")
 flags.DEFINE_bool("dry_run", False, "Check, print the report, and stop.")
-flags.DEFINE_integer("threads", 0, "Pictures worked on at once; 0 for one a core.", lower_bound=0)
+flags.DEFINE_integer("threads", 0, "Pictures processed at once; 0 for one per core.", lower_bound=0)
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -74,11 +72,11 @@ def predict(images: str, output: str, regressor_folder: str, fit: str, without: 
     """
     path = as_path(output)
     if path.exists():
-        raise ValueError(f"attributes={output!r} exists; --predict_attributes writes a new file.")
+        raise ValueError(f"attributes={output!r} exists; --predict_attributes writes a new file, so name another.")
     from attr2image_tf.evaluation import attribute_regressor
     regressor = attribute_regressor.load(regressor_folder)
     if not as_path(images).is_dir():
-        raise ValueError(f"images={images!r} is no folder; name the folder of the pictures.")
+        raise ValueError(f"images={images!r} is not a folder; name the folder of the pictures.")
     files, others = folders.find_pictures(as_path(images), [without])
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
@@ -104,11 +102,11 @@ def predict(images: str, output: str, regressor_folder: str, fit: str, without: 
             flush()
     flush()
     if not written:
-        raise ValueError(f"images={images!r} has no picture that decodes; expected files such as "
+        raise ValueError(f"images={images!r} has no readable picture; expected files such as "
                          f"{folders.COMMON_ENDINGS}, found {len(files)} of them and {len(others)} others.")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text.getvalue())
-    logging.info("Wrote %s: %d attributes of %s pictures, as the regressor in %s sees them.", path,
+    logging.info("Wrote %s: %d attributes of %s pictures, read by the regressor in %s.", path,
                  len(regressor.schema), f"{written:,}", regressor_folder)
 
 
@@ -121,7 +119,7 @@ def prepare(values) -> str | None:
         raise ValueError(f"image_size={values.image_size}: expected a multiple of 32.")
     fit = values.fit or ("mask" if values.masks else "middle")
     if fit == "mask" and not values.masks:
-        raise ValueError("fit='mask' needs --masks.")
+        raise ValueError("fit='mask' needs --masks; name the folder of the masks.")
     folder_chunks.check_fit(fit)
     output = pathlib.Path(values.output) / (values.name or "unnamed")
     place = output.expanduser()
@@ -134,7 +132,7 @@ def prepare(values) -> str | None:
     if not values.name and not values.dry_run:
         if values.predict_attributes:
             return None
-        raise ValueError("--name is missing; give the prepared set one, such as --name=shoes.")
+        raise ValueError("--name is missing; name the prepared set, for example --name=shoes.")
 
     table = read_table(values.attributes, values.group)
     found = folder_check.check_folder(values.images, table, values.masks, without=[place], threads=values.threads,

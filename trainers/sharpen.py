@@ -1,12 +1,11 @@
-"""Tunes the decoders of a trained run so that pictures are sharp and have the attributes asked for.
+"""Tunes the decoders of a trained run so that pictures are sharp and match the requested attributes.
 
     python -m trainers.train_regressor --dataset=lfw --data_dir=DATA --output=runs/regressor_c --width=24 --seed=2
     python -m trainers.sharpen --run=runs/lfw --output=runs/lfw_sharp --regressor=runs/regressor_c --data_dir=DATA
 
-The encoders, and so the prior and the latents of pictures, stay as they are. The new run folder is like any other:
-it is drawn from, exported, evaluated and served alike, and the same command goes on with a run that was stopped or
-killed. The regressor must be another than those that later judge the pictures. --attribute_weight=0 --change_weight=0
-does without one.
+The encoders do not change, so neither do the prior and the latents of pictures. The new run folder is like any other:
+you can draw from it, export, evaluate and serve it. The same command continues a run that was stopped or killed. The
+regressor must not be one that later judges the pictures; --attribute_weight=0 --change_weight=0 needs none.
 """
 
 from absl import flags
@@ -24,14 +23,15 @@ from trainers.flags import (
 from trainers.training_flags import define_loop_flags, define_tuning_flags, open_tuning_runs
 
 define_tuning_flags()
-define_path("regressor", "", "Folder of the regressor of the attribute terms, other than all that judge the result.")
+define_path("regressor", "", "Folder of the regressor for the attribute losses; it must not be one that judges the "
+            "result.")
 # Of the rest the run decides.
-flags.DEFINE_integer("epochs", 2, "Passes over the training split. After some the discriminator is far ahead, and "
-                     "faces get lines as of a pen.", lower_bound=1)
-flags.DEFINE_integer("batch_size", 16, "Pictures of one step over all replicas together, two a replica or more; "
-                     "beside each a sample is drawn.", lower_bound=2)
-flags.DEFINE_float("learning_rate", 2e-4, "Of the decoders' Adam, above 0; the largest where a schedule changes it.")
-flags.DEFINE_enum("schedule", "cosine", SCHEDULES, "Of this rate and the discriminator's.")
+flags.DEFINE_integer("epochs", 2, "Passes over the training split. Too many let the discriminator win, and faces get "
+                     "lines like pen strokes.", lower_bound=1)
+flags.DEFINE_integer("batch_size", 16, "Pictures per step over all replicas, at least two each; one sample is drawn "
+                     "per picture.", lower_bound=2)
+flags.DEFINE_float("learning_rate", 2e-4, "Peak learning rate of the decoders' Adam, above 0.")
+flags.DEFINE_enum("schedule", "cosine", SCHEDULES, "Schedule of both learning rates, this one and the discriminator's.")
 define_config(SharpeningConfig, skip=("source", "source_step", "regressor"))
 define_loop_flags()
 
@@ -47,8 +47,8 @@ def sharpened_config(values, source: RunFolder) -> RunConfig:
         raise ValueError(f"--run={str(source.path)!r} is a sharpened run already; name the run it comes from, "
                          f"{before.sharpening.source!r}.")
     if before.detail is not None:
-        raise ValueError(f"--run={str(source.path)!r} has detail, which is of other decoders once they are tuned; name "
-                         f"the run it comes from, {before.detail.source!r}.")
+        raise ValueError(f"--run={str(source.path)!r} has detail, which would not fit tuned decoders; name the run it "
+                         f"comes from, {before.detail.source!r}.")
     tuning = config_from_flags(SharpeningConfig, values, source=str(source.path), source_step=source.step())
     return RunConfig(dataset=before.dataset, model=before.model, epochs=values.epochs, batch_size=values.batch_size,
                      learning_rate=values.learning_rate, schedule=values.schedule, l2=0.0, flip=before.flip,

@@ -4,11 +4,11 @@
     python -m trainers.train --flagfile=lfw.flags --data_dir=/folder/that/holds/lfw
 
 The run folder (--run) gets config.json, schema.json, checkpoints/, log.csv, tensorboard/, samples/ and, at the end,
-models/ with the exported generator. The same command goes on with a run that was stopped or killed, at the step it had
+models/ with the exported generator. The same command continues a run that was stopped or killed, at the step it had
 reached.
 
 Exit status: 0 when all of that is done; 143 after SIGTERM and 130 after Ctrl-C, which save first (a second Ctrl-C ends
-at once); 1 where training diverged or the cluster lost a worker; 2 where the files or flags have to be mended.
+at once); 1 if training diverged or the cluster lost a worker; 2 if files or flags must be corrected.
 """
 
 import numpy as np
@@ -30,7 +30,7 @@ from trainers.flags import (
 from trainers.training_flags import define_loop_flags
 
 define_dataset_flags()
-define_path("run", None, "Run folder; an existing run of the same configuration goes on.")
+define_path("run", None, "Run folder; an existing run with the same configuration continues.")
 # A data set says the first two; the warm-up is told in epochs.
 define_config(ModelConfig, skip=("attribute_mean", "attribute_standard_deviation", "image_size", "kl_warmup_steps"))
 define_config(RunConfig, skip=("sharpening", "detail", "fingerprint", "version"))
@@ -54,8 +54,8 @@ def run_config(values, dataset) -> RunConfig:
     """
     from attr2image_tf import models
     if models.CLASSES[values.model].layered and not dataset.has_masks:
-        raise ConfigError(f"model={values.model!r}: the pictures of {dataset.name!r} have no masks, which a layered "
-                          "model learns from; use --model=cvae, or give masks.")
+        raise ConfigError(f"model={values.model!r}: the pictures of {dataset.name!r} have no masks, and a layered "
+                          "model learns from them; use --model=cvae, or provide masks.")
     steps_per_epoch = dataset.counts["train"] // values.batch_size
     model = config_from_flags(ModelConfig, values, **dataset.schema.standardisation(),
                               kl_warmup_steps=round(values.kl_warmup_epochs * steps_per_epoch))

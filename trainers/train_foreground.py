@@ -2,9 +2,9 @@
 
     python -m trainers.train_foreground --data_dir=/folder/that/holds/lfw
 
-Learns from the masks that people drew, reports pixel accuracy and foreground intersection over union (IoU) on people it
-was not trained on, and writes, below --prepared_dir, the network, the data set with a mask for every picture and a
-sheet of masks to look at. A run that was killed is started again with the same command: what was complete is kept.
+It learns from hand-drawn masks, reports pixel accuracy and foreground intersection over union (IoU) on people it was
+not trained on, and writes under --prepared_dir the network, the data set with a mask for every picture, and a sheet of
+masks to look at. The same command continues a run that was killed; finished parts are kept.
 """
 
 import pathlib

@@ -1,11 +1,12 @@
-"""Trains an attribute regressor, by which the faithfulness of runs is measured, on the training split.
+"""Trains an attribute regressor, which judges samples and reads attributes from photos.
 
     python -m trainers.train_regressor --dataset=lfw --data_dir=DATA --output=runs/regressor_a
     python -m trainers.train_regressor --dataset=lfw --data_dir=DATA --output=runs/regressor_b --width=24 --seed=1
 
-Writes its configuration, log.csv, the trained weights, errors.npz: the covariance of its errors on validation pictures,
-and metrics.json: its accuracy on the test pictures, of people it was not trained on. A run that was killed goes on with
-the same command, and one of an older version gets what it lacks.
+It learns from the training split. --output gets its configuration, log.csv, the trained weights, errors.npz (the
+covariance of its errors on validation pictures) and metrics.json (its accuracy on test pictures, which show people it
+was not trained on). The same command continues a run that was killed, and adds missing files to one of an older
+version.
 """
 
 import json
@@ -30,7 +31,7 @@ from trainers.flags import (
 )
 
 define_dataset_flags()
-define_path("output", None, "Folder of the regressor; an unfinished one of the same configuration goes on.")
+define_path("output", None, "Folder of the regressor; an unfinished one with the same configuration continues.")
 define_config(RegressorConfig, skip=("image_size",))
 define_threads()
 
@@ -82,8 +83,8 @@ def check(folder: RunFolder, config: RegressorConfig):
     if data.same_set(old["dataset"], new["dataset"]):
         new["dataset"] = old["dataset"]
     if changed := changes(old, new):
-        raise ConfigError(f"output={str(folder.path)!r} holds a regressor of another configuration ({changed}). "
-                          "Give the same flags to go on with it, or name a new folder.")
+        raise ConfigError(f"output={str(folder.path)!r} holds a regressor with another configuration ({changed}). "
+                          "Give the same flags to continue it, or name a new folder.")
 
 
 if __name__ == "__main__":

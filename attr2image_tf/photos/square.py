@@ -87,16 +87,17 @@ class Region(abc.ABC):
         rows, columns = self._place(*picture.shape[:2])
         grey = is_grey(picture[rows, columns])
         height = max(1, _BAND_PIXELS // max(1, columns.stop - columns.start))
+        change, replacement = self._enlarger(difference), None if hidden is None else self._enlarger(after)
         # A band at a time: as floats all of a large photo would take gigabytes.
         for top in range(rows.start, rows.stop, height):
             place = slice(top, min(top + height, rows.stop)), columns
             weight = self._weight(place, *picture.shape[:2])[..., np.newaxis]
             for other in others:
                 weight = weight * (1.0 - other.core(place)[..., np.newaxis])
-            changed = picture[place] + weight * self._enlarged(difference, place)
+            changed = picture[place] + weight * change(place)
             if hidden is not None:
                 inside = hidden[place][..., np.newaxis] & (weight > 0.0)
-                changed = np.where(inside, self._enlarged(after, place), changed)
+                changed = np.where(inside, replacement(place), changed)
             changed = np.clip(np.rint(changed), 0, 255).astype(np.uint8)
             result[place] = as_grey(changed) if grey else changed
         return result
@@ -114,8 +115,8 @@ class Region(abc.ABC):
         """How much of a change each pixel of a place gets, float32 [h, w]."""
 
     @abc.abstractmethod
-    def _enlarged(self, values, place):
-        """A small picture float32 [size, size, 3] on the pixels of a place, float32 [h, w, 3]."""
+    def _enlarger(self, values):
+        """Function of a place to a small picture float32 [size, size, 3] on its pixels, float32 [h, w, 3]."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,13 +182,17 @@ class Square(Region):
         y, x = pixel_middles(place)
         return faded(np.minimum(along(y, self.top, height)[:, np.newaxis], along(x, self.left, width)))
 
-    def _enlarged(self, values, place):
-        rows, _ = place
-        scale = len(values) / self.side
-        box = (0, (rows.start - self.top) * scale, len(values), (rows.stop - self.top) * scale)
-        size = self.side, rows.stop - rows.start
-        return np.stack([np.asarray(Image.fromarray(values[..., channel]).resize(
-            size, Image.Resampling.BICUBIC, box=box)) for channel in range(3)], -1)
+    def _enlarger(self, values):
+        channels, scale = [Image.fromarray(values[..., channel]) for channel in range(3)], len(values) / self.side
+
+        def enlarged(place):
+            rows, _ = place
+            box = (0, (rows.start - self.top) * scale, len(values), (rows.stop - self.top) * scale)
+            size = self.side, rows.stop - rows.start
+            return np.stack([np.asarray(channel.resize(size, Image.Resampling.BICUBIC, box=box))
+                             for channel in channels], -1)
+
+        return enlarged
 
 
 def pixel_middles(place: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:

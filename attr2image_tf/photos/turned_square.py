@@ -146,17 +146,23 @@ class TurnedSquare(Region):
         x, y = x - np.float32(self.x), y[:, np.newaxis] - np.float32(self.y)
         return across[0] * x + across[1] * y, down[0] * x + down[1] * y
 
-    def _enlarged(self, values, place):
+    def _enlarger(self, values):
         count = min(max(1, round(self.side)), _LARGEST_STEP)
+        # What has been enlarged that far is smooth: the rest is within a level of the costlier filter.
+        filtering = Image.Resampling.BICUBIC if count < _LARGEST_STEP else Image.Resampling.BILINEAR
         values = np.stack([np.asarray(Image.fromarray(values[..., channel]).resize(
             (count, count), Image.Resampling.BICUBIC)) for channel in range(3)], -1)
         values = np.pad(values, ((_BORDER, _BORDER), (_BORDER, _BORDER), (0, 0)), "edge")
-        (height, width), (top, left) = ([each.stop - each.start for each in place], [each.start for each in place])
         # The inverse of a turn is its transpose.
         across, down = self._axes().T * count / self.side
-        start = count / 2 + _BORDER + (left - self.x) * across + (top - self.y) * down
-        return np.stack([_transformed(values[..., channel], (width, height), across, down, start,
-                                      Image.Resampling.BICUBIC) for channel in range(3)], -1)
+
+        def enlarged(place):
+            (height, width), (top, left) = ([each.stop - each.start for each in place], [each.start for each in place])
+            start = count / 2 + _BORDER + (left - self.x) * across + (top - self.y) * down
+            return np.stack([_transformed(values[..., channel], (width, height), across, down, start,
+                                          filtering) for channel in range(3)], -1)
+
+        return enlarged
 
     def _smaller(self, size, *arrays):
         """The same square of a picture made smaller, where it is much larger than it will be, and what is left of

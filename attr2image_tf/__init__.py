@@ -6,7 +6,7 @@ import os
 # such as AMD's before Zen 4), oneDNN's convolutions train this model 1.2 to 1.3 times as fast.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def load(folder):

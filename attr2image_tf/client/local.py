@@ -41,10 +41,14 @@ class Models:
         """Whether a model has a signature: those of older exports lack some."""
         raise NotImplementedError(f"{type(self).__name__} does not define has.")
 
-    def describe(self) -> tuple[AttributeSchema, int]:
-        """Names, ranges and covariance of the attributes, and the height and width of the pictures."""
+    def describe(self, model: str = "generator") -> tuple[AttributeSchema, int]:
+        """Names, ranges and covariance of the attributes, and the height and width of the pictures.
+
+        Args:
+            model: which is asked; both know, and one that is used anyway spares loading the other.
+        """
         answer = {name: value[0] for name, value in
-                  self.call("generator", "describe", request=np.zeros(1, np.int32)).items()}
+                  self.call(model, "describe", request=np.zeros(1, np.int32)).items()}
         schema = AttributeSchema(tuple(name.decode() for name in answer["names"]), answer["minimum"], answer["mean"],
                                  answer["maximum"], answer["covariance"])
         return schema, int(answer["image_size"][0])

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from attr2image_tf import pixels
-from attr2image_tf.config import LITERT_WEIGHTS
+from attr2image_tf.config import LITERT_WEIGHTS as WEIGHTS
 from attr2image_tf.files import check_no_pattern, check_outputs, replacing, write_text
 from attr2image_tf.models import AttributeModel
 from attr2image_tf.models.folding import fold
@@ -29,14 +29,14 @@ def convert(model: AttributeModel, *, weights: str = "int8") -> bytes:
 
     Args:
         model: AttributeModel, its weights final and not folded yet; folded here, as LiteRT likes it.
-        weights: one of LITERT_WEIGHTS. int8 keeps a scale for each output channel and computes with int8 activations,
-            whose scale is found at each call ("dynamic range quantisation"); float16 computes in float32.
+        weights: one of WEIGHTS. int8 keeps a scale for each output channel and computes with int8 activations, whose
+            scale is found at each call ("dynamic range quantisation"); float16 computes in float32.
 
     Raises:
         ValueError: unknown weights.
     """
-    if weights not in LITERT_WEIGHTS:
-        raise ValueError(f"weights={weights!r}; expected one of {', '.join(LITERT_WEIGHTS)}.")
+    if weights not in WEIGHTS:
+        raise ValueError(f"weights={weights!r}; expected one of {', '.join(WEIGHTS)}.")
     fold(model, gradients=False)
 
     def decode(latents, attributes):
@@ -89,7 +89,7 @@ def export_litert(run: str | os.PathLike, output: str | os.PathLike, *, weights:
     Args:
         run: the run folder.
         output: the file, *.tflite.
-        weights: one of LITERT_WEIGHTS.
+        weights: one of WEIGHTS.
         samples: int, at least 1. Pictures that are compared with the run's own model.
 
     Returns:
@@ -97,7 +97,7 @@ def export_litert(run: str | os.PathLike, output: str | os.PathLike, *, weights:
 
     Raises:
         ConfigError: `run` is no run, or has no checkpoint yet.
-        ValueError: TensorFlow would take the run's path for a pattern, or a file of the run would be written over.
+        ValueError: the run's path has wildcards, or a file of the run would be overwritten.
     """
     output = pathlib.Path(output)
     check_no_pattern(run, "run")

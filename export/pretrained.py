@@ -7,6 +7,7 @@ makes the archive small, and unpacked as float32, so that nothing is cast when i
 Its model card, NAME.md beside it, is written by hand.
 """
 
+import importlib.util
 import json
 import tempfile
 
@@ -30,21 +31,25 @@ def main(values):
     require(values, "name", "such as --name=faces-64")
     if not values.name.replace("-", "").isalnum():
         raise ValueError(f"--name={values.name!r}: expected letters, digits and hyphens.")
+    if not importlib.util.find_spec("tensorflow_serving"):
+        raise ValueError("tensorflow-serving-api is not installed; the archive gets warm-up records by it. "
+                         "Install it by: pip install '.[serving]'")
     RunFolder(values.run).read_config()
     from attr2image_tf.signatures.publishing import export_run, picture_difference
     from export.litert_file import export_litert
     archive = pretrained.archive(values.name)
     with tempfile.TemporaryDirectory() as folder:
         folder = as_path(folder)
-        # Warm-up records are a server's; there they are made with the export.
-        versions = export_run(values.run, folder, significant_bits=values.significant_bits,
-                              regressor=values.regressor, warm_up=False)
+        versions = export_run(values.run, folder, significant_bits=values.significant_bits, regressor=values.regressor)
         difference, _ = picture_difference(values.run, versions["generator"])
         report = export_litert(values.run, folder / f"{values.name}.tflite")
         (folder / f"{values.name}.png").unlink()
         pack(folder, archive)
     sums = json.loads(pretrained.SUMS.read_text()) if pretrained.SUMS.exists() else {}
     sums[values.name] = pretrained.sum_of(archive)
+    # This one has its warm-up records.
+    if sums.pop(values.name + pretrained.WARMUP, None):
+        pretrained.archive(values.name + pretrained.WARMUP).unlink()
     write_text(pretrained.SUMS, json.dumps(sums, indent=2, sort_keys=True) + "\n")
     print(f"{archive}: {archive.stat().st_size / 2**20:.1f} MiB; of 255 levels pictures differ from the run's by "
           f"{difference:.2f} on average, those of the LiteRT file by {report['mean_difference']:.2f}")

@@ -9,10 +9,12 @@ import zipfile
 
 import numpy as np
 import pytest
+from tensorflow.core.protobuf import saved_model_pb2
 
 import attr2image_tf
 from attr2image_tf import pretrained
 from attr2image_tf.client import connect
+from attr2image_tf.signatures.serving import MODELS, read_warmup
 from export.packing import pack
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -29,6 +31,21 @@ def shelf(tmp_path, monkeypatch):
     pack(tmp_path / "files", pretrained.archive("tiny"))
     pretrained.SUMS.write_text(json.dumps({"tiny": pretrained.sum_of(pretrained.archive("tiny"))}))
     return tmp_path
+
+
+def test_warm_up_records_of_their_own_are_unpacked_beside_the_model(shelf):
+    before, records = pretrained.path("tiny"), shelf / "records" / "generator" / "1" / "assets.extra"
+    records.mkdir(parents=True)
+    (records / "tf_serving_warmup_requests").write_bytes(b"requests")
+    part = "tiny" + pretrained.WARMUP
+    pack(shelf / "records", pretrained.archive(part))
+    pretrained.SUMS.write_text(json.dumps(json.loads(pretrained.SUMS.read_text()) | {
+        part: pretrained.sum_of(pretrained.archive(part))}))
+    # A model that was unpacked without them stays as it is.
+    folder = pretrained.path("tiny")
+    assert folder != before and pretrained.names() == ["tiny"]
+    assert (folder / "generator" / "1" / "assets.extra" / "tf_serving_warmup_requests").read_bytes() == b"requests"
+    assert (folder / "generator" / "1" / "saved_model.pb").read_bytes() == b"a graph"
 
 
 def test_a_model_is_unpacked_once(shelf):
@@ -86,10 +103,22 @@ def test_what_is_damaged_or_unknown_gets_one_sentence(shelf):
 
 def test_those_of_the_package_are_whole_small_and_have_cards():
     assert "emblems-32" in pretrained.names()
+    sums = json.loads(pretrained.SUMS.read_text())
+    for part, expected in sums.items():
+        assert pretrained.sum_of(pretrained.archive(part)) == expected
     for name in pretrained.names():
-        assert pretrained.sum_of(pretrained.archive(name)) == json.loads(pretrained.SUMS.read_text())[name]
         assert pretrained.card(name).startswith(f"# {name}\n")
-    assert sum(pretrained.archive(name).stat().st_size for name in pretrained.names()) < 16 * 2**20
+    assert sum(pretrained.archive(part).stat().st_size for part in sums) < 16 * 2**20
+
+
+def test_those_of_the_package_have_a_warm_up_record_for_each_signature():
+    pytest.importorskip("tensorflow_serving")
+    for name in pretrained.names():
+        for model in MODELS:
+            version = pretrained.path(name) / model / "1"
+            graph = saved_model_pb2.SavedModel.FromString((version / "saved_model.pb").read_bytes()).meta_graphs[0]
+            recorded = {signature for signature, _ in read_warmup(version)}
+            assert recorded == {signature for signature in graph.signature_def if not signature.startswith("__")}
 
 
 @pytest.mark.nightly

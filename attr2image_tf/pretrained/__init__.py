@@ -26,17 +26,19 @@ PREFIX = "pretrained:"
 _HERE = pathlib.Path(__file__).parent
 # Sums of the archives by name, which `python -m export.pretrained` writes.
 SUMS = _HERE / "sums.json"
+# After the name of a model: an archive with the warm-up records of TF Serving, where the model's own has none.
+WARMUP = ".warmup"
 # In an unpacked model: the sums of its files.
 _UNPACKED = ".sums.json"
 
 
 def names() -> list[str]:
     """The models there are."""
-    return sorted(json.loads(SUMS.read_text()))
+    return sorted(name for name in json.loads(SUMS.read_text()) if not name.endswith(WARMUP))
 
 
 def archive(name: str) -> pathlib.Path:
-    """Where the archive of a name lies, or would."""
+    """Where the archive of a name in sums.json lies, or would."""
     return _HERE / f"{name}.tar.xz"
 
 
@@ -52,7 +54,7 @@ def card(name: str) -> str:
     Raises:
         ValueError: no such model.
     """
-    _sum_of(name)
+    _sums_of(name)
     return (_HERE / f"{name}.md").read_text()
 
 
@@ -67,18 +69,20 @@ def path(name: str) -> pathlib.Path:
         OSError: the disk is full, or fails.
     """
     name = name.removeprefix(PREFIX)
-    expected = _sum_of(name)
-    # The sum is part of the folder's name: another version of the package has its own.
-    folder = cache() / f"{name}-{expected[:12]}"
+    parts = _sums_of(name)
+    # A sum is part of the folder's name: another version of the package has its own.
+    folder = cache() / f"{name}-{parts[max(parts)][:12]}"
     if _is_whole(folder):
         return folder
-    if sum_of(archive(name)) != expected:
-        raise ValueError(f"{str(archive(name))!r} is not the file that was published: its checksum is another. Install "
-                         "the package again.")
+    for part, expected in parts.items():
+        if sum_of(archive(part)) != expected:
+            raise ValueError(f"{str(archive(part))!r} is not the file that was published: its checksum is another. "
+                             "Install the package again.")
     _check_writable(folder.parent)
     with folder_beside(folder) as beside:
-        with tarfile.open(archive(name)) as packed:
-            packed.extractall(beside, filter="data")
+        for part in parts:
+            with tarfile.open(archive(part)) as packed:
+                packed.extractall(beside, filter="data")
         sums = {path.relative_to(beside).as_posix(): sum_of(path) for path in _files(beside)}
         (beside / _UNPACKED).write_text(json.dumps(sums, indent=2))
         if folder.exists() and not _is_whole(folder):
@@ -146,9 +150,10 @@ def models_folder(text: str | os.PathLike) -> pathlib.Path:
     return path(os.fspath(text)) if os.fspath(text).startswith(PREFIX) else as_path(text)
 
 
-def _sum_of(name):
+def _sums_of(name):
+    """The sums of a model's archives by their names, its own first."""
     sums = json.loads(SUMS.read_text())
-    if name not in sums:
+    if name not in names():
         raise ValueError(f"pretrained:{name}: there is no such model; expected one of "
-                         f"{', '.join(PREFIX + known for known in sorted(sums))}.")
-    return sums[name]
+                         f"{', '.join(PREFIX + known for known in names())}.")
+    return {part: sums[part] for part in (name, name + WARMUP) if part in sums}

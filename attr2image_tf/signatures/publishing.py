@@ -31,7 +31,7 @@ STORAGE = dict(zip(WEIGHTS, (None, tf.float16, tf.bfloat16), strict=True))
 def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
                inference: OptimizerConfig = OptimizerConfig(), keep: int = 0,
                weights: str = "float32", temperature: float = 1.0,
-               regressor: str | os.PathLike | None = None, warm_up: bool = True,
+               regressor: str | os.PathLike | None = None,
                significant_bits: int | None = None) -> dict[str, pathlib.Path]:
     """Exports the generator and the latent optimiser of a run, with warm-up records and the server's configuration.
 
@@ -44,7 +44,6 @@ def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
         temperature: float, at least 0. Factor on the noise that `generate` draws.
         regressor: folder of the attribute regressor by which the latent optimiser reads attributes that are not given;
             None leaves them to the generator alone.
-        warm_up: whether there shall be warm-up records.
         significant_bits: int, 2 to 24, to which kernels are rounded, kept as they are: as fast as before, and smaller
             once compressed (8 are those of bfloat16). None does not round.
 
@@ -73,8 +72,6 @@ def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
                 kernel.assign(rounded(kernel.numpy(), significant_bits))
 
         def finish(path, name=name, functions=functions):
-            if not warm_up:
-                return
             if importlib.util.find_spec("tensorflow_serving"):
                 serving.write_warmup(path, name, functions, vectors)
             else:

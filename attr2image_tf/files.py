@@ -1,4 +1,4 @@
-"""Files and folders that are there complete or not at all, and texts that become paths."""
+"""Files and folders that are written completely or not at all, and texts that become paths."""
 
 import contextlib
 import glob
@@ -124,8 +124,8 @@ def check_no_pattern(path: str | os.PathLike, option: str) -> None:
     """
     found = [character for character in _PATTERN_CHARACTERS if character in os.fspath(path)]
     if found:
-        raise ValueError(f"{option}={os.fspath(path)!r}: TensorFlow takes {' '.join(found)} in a path for a pattern, "
-                         "and would not find its files again; rename the folder, or name one without.")
+        raise ValueError(f"{option}={os.fspath(path)!r}: TensorFlow treats {' '.join(found)} in a path as "
+                         "wildcards; rename the folder or choose another.")
 
 
 def check_outputs(outputs: Iterable[tuple[str, str | os.PathLike]], inputs: Iterable[str | os.PathLike]) -> None:
@@ -146,8 +146,8 @@ def check_outputs(outputs: Iterable[tuple[str, str | os.PathLike]], inputs: Iter
                              "one of them.")
     for path in inputs:
         if found := owners.get(identity(path)):
-            raise ValueError(f"the result of {found[0]} would be written over {str(path)!r}, which is read; name "
-                             "another place for the results.")
+            raise ValueError(f"the result of {found[0]} would overwrite {str(path)!r}, which is read; name another "
+                             "place for the results.")
 
 
 def identity(path: str | os.PathLike):
@@ -180,5 +180,5 @@ def lock(path: str | os.PathLike, wait: bool = False) -> IO | None:
         file.close()
         return None
     except (ImportError, OSError) as error:  # Windows, and some shared disks.
-        logging.warning("%s cannot be locked (%s); see that one process alone writes there.", path, error)
+        logging.warning("%s cannot be locked (%s); make sure that only one process writes there.", path, error)
     return file

@@ -36,7 +36,7 @@ class RunFolder:
         path: the folder; made when something is first written.
 
     Raises:
-        ValueError: TensorFlow would take the path for a pattern.
+        ValueError: the path has characters that TensorFlow treats as wildcards.
     """
 
     def __init__(self, path: str | os.PathLike):

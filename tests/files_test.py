@@ -18,7 +18,7 @@ def test_no_output_is_an_input_however_it_is_spelled(tmp_path):
     photo.write_bytes(b"")
     (tmp_path / "link").symlink_to(tmp_path)
     for spelled in (photo, tmp_path / "link" / "photo.png", tmp_path / "none" / ".." / "photo.png"):
-        with pytest.raises(ValueError, match="the result of a would be written over '.*photo.png', which is read"):
+        with pytest.raises(ValueError, match="the result of a would overwrite '.*photo.png', which is read"):
             check_outputs([("a", spelled)], [photo])
     check_outputs([("a", tmp_path / "other.png")], [photo])
 
@@ -33,7 +33,7 @@ def test_no_two_outputs_are_one(tmp_path):
 @pytest.mark.parametrize("character", ["[", "]", "*", "?"])
 def test_paths_that_are_patterns_are_refused_by_all_that_give_them_to_tensorflow(tmp_path, character):
     path = tmp_path / f"a{character}b"
-    message = rf"a\{character}b': TensorFlow takes \{character} in a path for a pattern, .*rename the folder"
+    message = rf"a\{character}b': TensorFlow treats \{character} in a path as wildcards; rename the folder"
     for refuse in (lambda: check_no_pattern(path, "run"), lambda: connect(path), lambda: RunFolder(path),
                    lambda: export_run(path, tmp_path / "models"), lambda: export_run(tmp_path / "run", path)):
         with pytest.raises(ValueError, match=message):

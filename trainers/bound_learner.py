@@ -1,4 +1,4 @@
-"""BoundLearner: trains all of a new model by its lower bound."""
+"""BoundLearner: trains a whole new model by its lower bound."""
 
 import numpy as np
 
@@ -14,11 +14,11 @@ EPOCH_POSTERIORS = 4096
 
 
 class BoundLearner(Learner):
-    """Trains a model by its lower bound; after each epoch follow the observation noise and the Gaussian prior.
+    """Trains a model by its lower bound, and updates the observation noise and the Gaussian prior after each epoch.
 
     Args:
         config: RunConfig.
-        steps: int. Of the whole run.
+        steps: int. Number of steps in the whole run.
     """
 
     shown = "lower_bound"
@@ -51,7 +51,7 @@ class BoundLearner(Learner):
             fit_gaussian(self.model.prior, posteriors)
         except np.linalg.LinAlgError:
             # What the encoder says is not finite, or as good as that.
-            raise Diverged("no prior can be fitted to where the encoder puts the training pictures; use a smaller "
+            raise Diverged("no prior can be fitted to the latents of the training pictures; use a smaller "
                            "learning_rate, or set clip_norm, and start again in a new folder.") from None
         if loop.chief:
             self.model.prior.save(loop.folder.prior, step=loop.step, final=False)

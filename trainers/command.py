@@ -1,4 +1,4 @@
-"""The console command `attr2image`: every main by a word.
+"""The console command `attr2image`: one word for each main.
 
     attr2image train --flagfile=lfw.flags --data_dir=DATA        # python -m trainers.train ...
     attr2image draw --run=runs/lfw
@@ -38,7 +38,7 @@ def main():
     if command in ("--help", "-h", "help"):
         print(usage())
     elif command not in COMMANDS:
-        sys.exit(f"error: {command!r} is no command; expected one of {', '.join(COMMANDS)}.")
+        sys.exit(f"error: {command!r} is not a command; expected one of {', '.join(COMMANDS)}.")
     else:
         # As `python -m` does, so that flags, errors and help are the same.
         sys.argv = [f"attr2image {command}", *sys.argv[2:]]

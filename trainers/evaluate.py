@@ -1,11 +1,11 @@
-"""Measures trained runs by the paper's experiments and writes one report that puts them side by side.
+"""Evaluates trained runs by the paper's experiments and writes one report that compares them.
 
     python -m trainers.evaluate --run=runs/lfw --regressors=runs/regressor_a,runs/regressor_b --data_dir=DATA
     python -m trainers.evaluate --runs=runs/vae,runs/cvae,runs/discvae --regressors=... --output=runs/evaluation
 
-Data set and image size are those of the runs. Regressors come from `python -m trainers.train_regressor`; the first
-is used wherever one is enough. --output gets report.html, report.md and, by run, a JSON file and pictures for each
-experiment. A killed evaluation goes on with the same command.
+The runs set the data set and the image size. Train regressors with `python -m trainers.train_regressor`; the first is
+used wherever one is enough. --output gets report.html, report.md and, for each run and experiment, a JSON file and
+pictures. The same command continues an evaluation that was killed.
 """
 
 import json
@@ -39,20 +39,20 @@ from trainers.flags import (
 )
 
 define_path("run", None, "Folder of one trained run.")
-define_path_list("runs", "Folders of several runs of one data set, with commas between.")
-define_path_list("regressors", "Folders of trained regressors, with commas between.")
-define_path("output", None, "Folder of the evaluation; for a single run RUN/evaluation by default.")
-flags.DEFINE_list("experiments", list(experiments.EXPERIMENTS), "What is measured.")
+define_path_list("runs", "Folders of several runs of one data set, separated by commas.")
+define_path_list("regressors", "Folders of trained regressors, separated by commas.")
+define_path("output", None, "Folder of the evaluation. Default for a single run: RUN/evaluation.")
+flags.DEFINE_list("experiments", list(experiments.EXPERIMENTS), "Experiments to run.")
 define_source_flags()
 define_threads()
 # The defaults of these depend on the runs.
 define_config(context.EvaluationConfig, skip=("patch_sizes", "attributes", "background_attributes"))
-flags.DEFINE_list("patch_sizes", [], "Sizes of hidden patches, in pixels; by default from an eighth to a half of the "
-                  "picture in four steps.")
-flags.DEFINE_list("attributes", [], "Attributes of the progression strips; by default the eight that the "
-                  "first regressor estimates best.")
-flags.DEFINE_list("background_attributes", None, "Attributes that describe the background, for leakage; by default "
-                  "those known for the data set.")
+flags.DEFINE_list("patch_sizes", [], "Sizes of hidden patches in pixels. Default: four, from an eighth to half of the "
+                  "picture.")
+flags.DEFINE_list("attributes", [], "Attributes of the progression strips. Default: the eight that the first regressor "
+                  "estimates best.")
+flags.DEFINE_list("background_attributes", None, "Attributes that describe the background, to measure leakage. "
+                  "Default: those known for the data set.")
 
 
 def open_runs(values) -> dict[str, RunFolder]:
@@ -129,8 +129,8 @@ def keep_settings(output: pathlib.Path, described: dict):
             f"training step of {label}": step for label, step in each["runs"].items()} for each in (before, now))
         # Runs that were not there before are added.
         if changed := changes(old, {key: value for key, value in new.items() if key in old}):
-            raise ConfigError(f"output={str(output)!r} holds an evaluation of other things ({changed}). "
-                              "Give the same flags to go on with it, or name a new folder.")
+            raise ConfigError(f"output={str(output)!r} holds an evaluation with other settings ({changed}). "
+                              "Give the same flags to continue it, or name a new folder.")
         now["runs"] = before["runs"] | now["runs"]
     output.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(now, indent=2))
@@ -175,7 +175,7 @@ def evaluate(values) -> pathlib.Path:
         raise ValueError(f"--experiments: unknown {', '.join(unknown)}; known: {', '.join(experiments.EXPERIMENTS)}.")
     folders = open_runs(values)
     if not values.output and len(folders) > 1:
-        raise ValueError("--output is missing; name the folder of the evaluation of several runs.")
+        raise ValueError("--output is missing; with several runs, name a folder for the evaluation.")
     first = next(iter(folders.values()))
     output = pathlib.Path(values.output or first.path / "evaluation")
     check_writable(output, "output")

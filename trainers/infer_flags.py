@@ -1,4 +1,4 @@
-"""What the texts of `trainers.infer`'s flags mean: pictures, where their results go, what is known of them."""
+"""Parses the flags of `trainers.infer`: the pictures, the part that the model sees, and known attributes."""
 
 import dataclasses
 import pathlib
@@ -16,12 +16,12 @@ from attr2image_tf.photos.square import Region, Square
 
 @dataclasses.dataclass(frozen=True)
 class Search:
-    """The pictures that one --images means.
+    """The pictures that one --images names.
 
     Attributes:
-        folder: the folder, of a single picture the one that it is in.
+        folder: the folder that was named, or the one that holds a single picture.
         pictures: paths by their names below the folder.
-        others: names of files that are no pictures.
+        others: names of files that are not pictures.
     """
 
     folder: pathlib.Path
@@ -54,18 +54,18 @@ def find_pictures(names, output) -> list[Search]:
         others = [other for search in searches for other in search.others]
         raise ValueError(f"images={', '.join(map(str, names))!r}: no picture there; expected files such as "
                          f"{folders.COMMON_ENDINGS}"
-                         f"{f'; {len(others)} of other endings were not read, such as {others[0]}' if others else ''}.")
+                         f"{f'; {len(others)} other files were not read, such as {others[0]}' if others else ''}.")
     return searches
 
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """What the model is to see of a picture, one of perhaps several.
+    """A part of a picture that the model sees; a picture may have several.
 
     Attributes:
-        suffix: text that follows the picture's name in that of the result.
+        suffix: text added to the picture's name in that of the result.
         region: Region.
-        about: what the record says of it, for JSON.
+        about: what the record says about it, for JSON.
     """
 
     suffix: str
@@ -91,7 +91,7 @@ def parse_region(values: Sequence[str], number: int | None) -> Callable[[np.ndar
         faces.check_installed()
         return lambda picture: _faces(picture, number)
     if number is not None:
-        raise ValueError(f"face={number}: the number of a face needs --region=face.")
+        raise ValueError(f"face={number}: choosing a face needs --region=face.")
     if not values:
         return lambda picture: [Part("", Square.central(*picture.shape[:2]), {})]
     square = Square(*parse_numbers(values, 3, "region", "face, or left,top,side"))
@@ -101,9 +101,9 @@ def parse_region(values: Sequence[str], number: int | None) -> Callable[[np.ndar
 def _faces(picture, number):
     found = faces.find_faces(picture)
     if not found:
-        raise NoFaceError("no face was found; give --region=left,top,side where it is.")
+        raise NoFaceError("no face was found; mark it with --region=left,top,side.")
     if number is not None and number > len(found):
-        raise ValueError(f"face={number}: the photo has {len(found)}.")
+        raise ValueError(f"face={number}: faces found in the photo: {len(found)}.")
     wanted = [number] if number is not None else range(1, len(found) + 1)
     return [Part(f"_{place}" if len(wanted) > 1 else "", found[place - 1].region,
                  {"face": {"number": place, "of": len(found), "box": np.round(found[place - 1].box, 2).tolist(),

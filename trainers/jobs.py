@@ -1,4 +1,4 @@
-"""Pictures on their way through the exported latent optimiser: what is asked of each, and what comes back."""
+"""Sends pictures through the exported latent optimiser: what each needs, and what comes back."""
 
 import dataclasses
 import itertools
@@ -16,17 +16,17 @@ from attr2image_tf.photos.square import Region
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A picture and what is known of it.
+    """A picture and what is known about it.
 
     Attributes:
-        name: text, of its results.
+        name: text that its results are named after.
         path: the file.
-        region: what the model sees of it.
+        region: the part of it that the model sees.
         small: uint8 [size, size, 3], the region at the model's size.
         hiding: whether a part of it is hidden.
         observed: bool [size, size], False where any part of a pixel is hidden.
-        attributes: float32 [A], or None where they are to be found.
-        about: what the record says of the region.
+        attributes: float32 [A], or None to infer them.
+        about: what the record says about the region.
         others: regions of the picture that have jobs of their own.
     """
 

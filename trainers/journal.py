@@ -1,4 +1,4 @@
-"""Journal: what is shown after each epoch."""
+"""Journal: reports progress after each epoch."""
 
 import time
 
@@ -14,7 +14,7 @@ from attr2image_tf.randomness import seed_rows
 
 
 class Journal:
-    """What is shown after each epoch: a line, TensorBoard curves and picture grids."""
+    """Reports each epoch: a log line, TensorBoard curves and picture grids."""
 
     def __init__(self, folder, dataset, config):
         self.folder, self.schema, self.config = folder, dataset.schema, config

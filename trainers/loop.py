@@ -1,8 +1,7 @@
 """The training loop: a learner's steps under any tf.distribute strategy, resumable at every step.
 
-Keras' `fit` fails under MultiWorkerMirroredStrategy (keras#20585), so the loop is here. All that happens in a step is
-a function of the configuration and the step's number: data, augmentation, noise. A checkpoint therefore holds the
-variables and nothing else.
+Keras' `fit` fails under MultiWorkerMirroredStrategy (keras#20585), so the loop is here. Everything in a step (data,
+augmentation, noise) is a function of the configuration and the step's number, so a checkpoint holds only the variables.
 """
 
 import signal
@@ -26,11 +25,11 @@ _ADVICE = "use a smaller learning_rate, or set clip_norm, and start again in a n
 
 
 class _Stopped(Exception):
-    """A signal came to this process, or to another worker; what it asks for has been saved."""
+    """This process or another worker was sent a signal; the state has been saved."""
 
 
 class Loop:
-    """Trains as `config` says, from where the run folder's last checkpoint left off.
+    """Trains as `config` says, from the run folder's last checkpoint on.
 
     Args:
         config: RunConfig.
@@ -45,8 +44,8 @@ class Loop:
         learner: function of the configuration and the steps of the whole run that makes the Learner.
 
     Attributes:
-        validation: dictionary of the terms' means on the validation split after the epoch before; None before that.
-        stopped_by: number of the signal that ended `run`; None where none came to this process.
+        validation: dictionary of the terms' means on the validation split after the last epoch; None before that.
+        stopped_by: number of the signal that ended `run`; None if this process received none.
     """
 
     def __init__(self, config: RunConfig, reader: BatchReader, strategy: tf.distribute.Strategy, folder: RunFolder, *,
@@ -98,7 +97,7 @@ class Loop:
                     self._train_epoch(epoch)
                 self._finish_epoch(epoch)
         except _Stopped:
-            logging.info("Stopped at step %d of %d; the same command goes on from here.", self.step,
+            logging.info("Stopped at step %d of %d; the same command continues from here.", self.step,
                          self.config.epochs * self.reader.steps_per_epoch)
             return False
         finally:
@@ -183,7 +182,7 @@ class Loop:
             self.learner.after_epoch(self)
             validation = self.validation = self.evaluate("validation")
             if wrong := [f"{name} {value}" for name, value in validation.items() if not np.isfinite(value)]:
-                raise Diverged(f"after epoch {epoch + 1} the validation is not finite ({wrong[0]}); {_ADVICE}")
+                raise Diverged(f"after epoch {epoch + 1} the validation loss is not finite ({wrong[0]}); {_ADVICE}")
             row = {"epoch": epoch + 1, "step": self.step, "skipped_steps": int(self.learner.skipped.numpy()),
                    **{f"observation_standard_deviation{'' if name == IMAGE else f'_{name}'}": deviation
                       for name, deviation in self.model.observation_noise.standard_deviations().items()},
@@ -206,7 +205,8 @@ class Loop:
         # weights of earlier epochs are gone.
         owed = done > 0 and within == 0 and done not in rows
         if missing := [epoch for epoch in range(1, done + 1 - owed) if epoch not in rows]:
-            logging.warning("%s has no row of epoch %s; they stay out.", self.folder.log, ", ".join(map(str, missing)))
+            logging.warning("%s has no row for epoch %s; these rows stay missing.", self.folder.log,
+                            ", ".join(map(str, missing)))
         if done in rows:
             self.validation = {name.removeprefix("validation_"): float(value) for name, value in rows[done].items()
                                if name.startswith("validation_") and value}

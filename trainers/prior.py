@@ -39,7 +39,7 @@ def fit_prior(folder: RunFolder, dataset: AttributeDataset, kind: str, config: F
             logging.warning("%s", error)
             before = {}
         if all(before.get(name) == value for name, value in about.items()):
-            logging.info("The prior of step %d is there already.", step)
+            logging.info("The prior of step %d exists already.", step)
             return
     started = time.monotonic()
     model = folder.load_model(prior=False)
@@ -57,10 +57,10 @@ def fit_prior(folder: RunFolder, dataset: AttributeDataset, kind: str, config: F
         divergence = mean_kl_divergence(prior, held_out)
         standard = mean_kl_divergence(LatentPrior(STANDARD, blocks, run.model.attribute_count), held_out)
         if not math.isfinite(divergence):
-            raise ConfigError(f"run={str(folder.path)!r}: the KL divergence of what its encoder says is not finite; "
-                              "training diverged. Train again in a new folder with a smaller learning_rate.")
+            raise ConfigError(f"run={str(folder.path)!r}: the KL divergence of its encoder's posteriors is not "
+                              "finite; training diverged. Train again in a new folder with a smaller learning_rate.")
         about |= {"split": measured, "kl_divergence": divergence, "kl_divergence_to_standard": standard}
-        logging.info("Prior fitted in %.0f s: KL(q(z | x, y) || p(z | y)) is %.1f nats a picture of the %s split, to "
-                     "N(0, I) it is %.1f.", time.monotonic() - started, divergence, measured, standard)
+        logging.info("Prior fitted in %.0f s: KL(q(z | x, y) || p(z | y)) is %.1f nats per picture of the %s split; "
+                     "with N(0, I) it is %.1f.", time.monotonic() - started, divergence, measured, standard)
     prior.save(folder.prior, **about)
 

@@ -1,4 +1,4 @@
-"""The files that `trainers.infer` writes: what they are called, whose they may be, and what stands in them."""
+"""The files that `trainers.infer` writes: their names, whose they may be, and their content."""
 
 import json
 import pathlib
@@ -65,16 +65,16 @@ def _check_numbers(pictures, output, inputs):
 
 
 class Results:
-    """The folder of the results of one command.
+    """The folder with the results of one command.
 
     Args:
         output: the folder; made when something is first written.
         labels: names of the pictures' results.
         numbered: whether a picture may have several results.
-        overwrite: whether files that no such command wrote may be written over.
+        overwrite: whether files that no such command wrote may be overwritten.
 
     Raises:
-        ValueError: a file that would be written over is not of such a command.
+        ValueError: a file that would be overwritten was not written by such a command.
     """
 
     def __init__(self, output: pathlib.Path, labels: Sequence[str], *, numbered: bool, overwrite: bool):
@@ -87,7 +87,7 @@ class Results:
                           and found[1] in labels}
         if foreign := sorted(((mine & there) | self._numbered) - self._before):
             if not overwrite:
-                raise ValueError(f"{str(output / foreign[0])!r} would be written over, and this command did not write "
+                raise ValueError(f"{str(output / foreign[0])!r} would be overwritten, and this command did not write "
                                  "it; name another --output, or give --overwrite.")
             self._before |= set(foreign)
         self._written, self._rows, self._titles, self._photo = set(), [], [], None

@@ -64,8 +64,8 @@ def _resolver():
     except (ValueError, TypeError, AttributeError, KeyError):
         raise _bad_cluster(text) from None
     if others := sorted({*cluster, task[0] or "worker"} - {"chief", "worker"}):
-        raise ValueError(f"environment variable TF_CONFIG: {', '.join(others)} has no part in training; name chief and "
-                         "worker alone, and start no process for others.")
+        raise ValueError(f"environment variable TF_CONFIG: {', '.join(others)} takes no part in training; name only "
+                         "chief and worker, and start no process for others.")
     if None in task or len(cluster.get("chief", [])) > 1 or task[1] not in range(len(cluster.get(task[0], []))):
         raise _bad_cluster(text)
     return resolver

@@ -1,4 +1,4 @@
-"""What mains that train share: the loop that their flags ask for, and a run from there to pictures that it draws."""
+"""What the mains that train share: the loop as their flags set it, and a run from start to sample pictures."""
 
 import contextlib
 import signal
@@ -46,11 +46,11 @@ def make_loop(values, config: RunConfig, dataset: AttributeDataset, strategy: tf
                                       cropped_size=dataset.image_size if config.crop else None)
     reader = BatchReader(dataset, batch_size=config.batch_size, seed=config.model.seed, augmentation=augmentation)
     if config.batch_size % strategy.num_replicas_in_sync:
-        raise ValueError(f"batch_size={config.batch_size} cannot be shared by {strategy.num_replicas_in_sync} "
-                         "replicas; use a multiple.")
+        raise ValueError(f"batch_size={config.batch_size} cannot be divided evenly among "
+                         f"{strategy.num_replicas_in_sync} replicas; use a multiple.")
     if config.model.precision == "mixed_bfloat16" and runtime.has_bfloat16() is False:
-        logging.warning("This processor has no instructions for bfloat16 and takes many times as long as in float32; "
-                        "train without --precision.")
+        logging.warning("This processor has no bfloat16 instructions, so training takes many times as long as in "
+                        "float32; train without --precision.")
     chief = strategies.is_chief() and write
     if chief:
         folder.lock()
@@ -88,8 +88,8 @@ def _train(loop, dataset, prepare):
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
         # The first lines tell where in the graph, the last what happened.
         logging.debug("%s", error)
-        sys.exit("error: the cluster lost a worker; look for the first one that ended and why. Start all workers again "
-                 f"with the same commands; they go on from the last checkpoint. ({type(error).__name__})")
+        sys.exit("error: the cluster lost a worker; find out which ended first and why. Start all workers again with "
+                 f"the same commands; they continue from the last checkpoint. ({type(error).__name__})")
     if not done:
         # Another worker's signal is as good as one's own.
         sys.exit(128 + (loop.stopped_by or signal.SIGTERM))
@@ -97,8 +97,8 @@ def _train(loop, dataset, prepare):
         prepare()
         # What the picture shows is said before its path, which ends the output so that it is easily copied.
         sheet = _export_and_draw(loop.folder, dataset)
-        print(f"Exported to {loop.folder.models}. At the left pictures of the test split, beside each what the "
-              f"exported generator draws for its attributes:\n{sheet}")
+        print(f"Exported to {loop.folder.models}. Test pictures on the left, each with what the exported generator "
+              f"draws for its attributes:\n{sheet}")
 
 
 @contextlib.contextmanager
@@ -106,7 +106,7 @@ def _leaving_on_signals():
     """SIGTERM and SIGINT end the process with the status that a shell gives, and what is half written is removed."""
     def leave(number, frame):
         del frame
-        logging.info("%s: stopping; the same command goes on from here.", signal.Signals(number).name)
+        logging.info("%s: stopping; the same command continues from here.", signal.Signals(number).name)
         sys.exit(128 + number)
 
     handlers = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGINT)}

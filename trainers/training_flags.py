@@ -1,4 +1,4 @@
-"""Flags of the mains that train, and the runs that they name."""
+"""Flags shared by the mains that train, and the runs that they name."""
 
 import pathlib
 
@@ -17,16 +17,16 @@ flags.disclaim_key_flags()
 def define_loop_flags():
     """--strategy, --jit_compile, --steps_per_execution, --checkpoint_minutes, --threads."""
     flags.DEFINE_enum("strategy", "auto", strategies.NAMES, "How training is distributed.")
-    flags.DEFINE_bool("jit_compile", False, "Compile the training step with XLA; pays on GPUs, not on CPUs.")
-    flags.DEFINE_integer("steps_per_execution", 8, "Steps between returns to Python.", lower_bound=1)
-    flags.DEFINE_float("checkpoint_minutes", 5.0, "Time between checkpoints; every epoch ends with one too.")
+    flags.DEFINE_bool("jit_compile", False, "Compile the training step with XLA; faster on GPUs, not on CPUs.")
+    flags.DEFINE_integer("steps_per_execution", 8, "Training steps per call from Python.", lower_bound=1)
+    flags.DEFINE_float("checkpoint_minutes", 5.0, "Minutes between checkpoints; every epoch ends with one too.")
     define_threads()
 
 
 def define_tuning_flags():
     """--run, --output, and those of `define_source_flags`: of mains that go on from a trained run in a new folder."""
     define_path("run", None, "Folder of the trained run.")
-    define_path("output", None, "Run folder of the result; an unfinished one of the same configuration goes on.")
+    define_path("output", None, "New run folder; an unfinished one with the same configuration continues.")
     define_source_flags()
 
 
@@ -41,5 +41,5 @@ def open_tuning_runs(values, example: str) -> tuple[RunFolder, RunFolder]:
     check_no_pattern(values.run, "run")
     check_writable(values.output, "output")
     if pathlib.Path(values.output).resolve() == pathlib.Path(values.run).resolve():
-        raise ValueError("--output is the folder of --run; name a new one.")
+        raise ValueError("--output is the same folder as --run; name a new one.")
     return RunFolder(values.run), RunFolder(values.output)

@@ -63,7 +63,8 @@ class BatchReader:
         worker = context.input_pipeline_id if context else 0
         replicas = context.num_replicas_in_sync if context else 1
         if self.batch_size % replicas:
-            raise ValueError(f"batch_size={self.batch_size} cannot be shared by {replicas} replicas; use a multiple.")
+            raise ValueError(f"batch_size={self.batch_size} cannot be divided evenly among {replicas} replicas; use a "
+                             "multiple.")
         share = self.batch_size // workers
         order = self._examples.shuffle(self._window, seed=_mix(self.seed, epoch), reshuffle_each_iteration=False)
         order = order.take(self.steps_per_epoch * self.batch_size).enumerate().skip(first_step * self.batch_size)

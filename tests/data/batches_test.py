@@ -135,7 +135,7 @@ def test_evaluation_covers_each_example_once_unaugmented(reader, split):
 def test_a_batch_that_cannot_be_is_refused(dataset, reader):
     with pytest.raises(ValueError, match="22 training examples, fewer than batch_size=23"):
         BatchReader(dataset, batch_size=23, seed=0, augmentation=AUGMENTATION)
-    with pytest.raises(ValueError, match="batch_size=4 cannot be shared by 3 replicas"):
+    with pytest.raises(ValueError, match="batch_size=4 cannot be divided evenly among 3 replicas"):
         reader.training(0, context=tf.distribute.InputContext(1, 0, 3))
 
 

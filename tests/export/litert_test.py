@@ -82,6 +82,6 @@ def test_export_writes_the_file_what_an_app_must_know_and_a_sheet(run, tmp_path)
 @pytest.mark.parametrize("name", ["config.tflite", "schema.tflite"])
 def test_a_file_of_the_run_is_not_written_over(run, name):
     before = {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
-    with pytest.raises(ValueError, match=f"result of '.*{name}' would be written over '.*json', which is read"):
+    with pytest.raises(ValueError, match=f"result of '.*{name}' would overwrite '.*json', which is read"):
         litert.export_litert(run, run / name)
     assert {path: path.read_bytes() for path in run.iterdir() if path.is_file()} == before

@@ -17,7 +17,7 @@ def test_every_command_is_a_main_and_is_explained():
 
 def test_what_is_no_command_is_said(monkeypatch):
     monkeypatch.setattr("sys.argv", ["attr2image", "dra"])
-    with pytest.raises(SystemExit, match="'dra' is no command; expected one of train, .*draw"):
+    with pytest.raises(SystemExit, match="'dra' is not a command; expected one of train, .*draw"):
         command.main()
 
 

@@ -70,5 +70,5 @@ def test_what_cannot_be_is_refused_in_one_sentence(source, tmp_path):
     for given, message in (("--output_size=65", "output_size=65: expected a positive multiple of 32"),
                            ("--attribute_dropout=1", "attribute_dropout=1.0: expected at least 0 and below 1")):
         assert message in train(source, tmp_path / "new", given, expected=2)
-    assert "is the folder of --run" in train(source, source.path, expected=2)
+    assert "is the same folder as --run" in train(source, source.path, expected=2)
     assert not (tmp_path / "new").exists()

@@ -213,7 +213,7 @@ def test_no_row_of_the_log_is_invented(begun, whole, harm, left, caplog):
     assert [row["epoch"] for row in rows(begun)] == [*left, "2", "3"]
     assert rows(begun) == [row for row in log if row["epoch"] in (*left, "2", "3")]
     assert float(loop.learner.value) == value
-    assert left or "no row of epoch 1; they stay out" in caplog.text
+    assert left or "no row for epoch 1; these rows stay missing" in caplog.text
 
 
 @pytest.mark.slow

@@ -57,7 +57,7 @@ def test_a_killed_evaluation_goes_on_and_estimates_come_out_the_same_twice(runs,
     assert estimates(tmp_path / "killed") == estimates(tmp_path / "once")
 
     error = evaluate(*arguments(runs, tmp_path / "once", "--seed=1"), expected=2)
-    assert "holds an evaluation of other things (seed: 0 before, 1 now)" in error
+    assert "holds an evaluation with other settings (seed: 0 before, 1 now)" in error
 
 
 def test_what_cannot_be_is_reported_in_one_sentence_before_any_work(runs, tmp_path):
@@ -66,5 +66,5 @@ def test_what_cannot_be_is_reported_in_one_sentence_before_any_work(runs, tmp_pa
     assert not (tmp_path / "new").exists()
     before = sorted(runs.rglob("*"))
     error = evaluate(*arguments(runs, runs), expected=2)
-    assert f"error: the result of run 'discvae' would be written over '{runs / 'discvae'}', which is read" in error
+    assert f"error: the result of run 'discvae' would overwrite '{runs / 'discvae'}', which is read" in error
     assert sorted(runs.rglob("*")) == before

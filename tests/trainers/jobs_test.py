@@ -81,7 +81,7 @@ def test_a_folder_without_pictures_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no picture there; expected files such as .jpg"):
         find_pictures([tmp_path], "out")
     (tmp_path / "a.xyz").write_bytes(b"")
-    with pytest.raises(ValueError, match="no picture there; .*; 1 of other endings were not read, such as a.xyz"):
+    with pytest.raises(ValueError, match="no picture there; .*; 1 other files were not read, such as a.xyz"):
         find_pictures([tmp_path], "out")
 
 
@@ -101,20 +101,20 @@ def test_two_results_are_never_one_file(tmp_path, first, second, result):
 
 def test_no_result_is_written_over_a_file_that_is_read(folder):
     for output in (folder, folder / "deep" / ".."):
-        with pytest.raises(ValueError, match="result of '.*a.png' would be written over '.*a.png', which is read"):
+        with pytest.raises(ValueError, match="result of '.*a.png' would overwrite '.*a.png', which is read"):
             named([folder / "a.png"], output)
         with pytest.raises(ValueError, match="is the folder of pictures and that of results"):
             named([folder], output)
     # b.JPG gives b.png.
     assert list(named([folder / "b.JPG"], folder)) == ["b"]
-    with pytest.raises(ValueError, match="would be written over '.*b.png', which is read"):
+    with pytest.raises(ValueError, match="would overwrite '.*b.png', which is read"):
         named([folder / "b.JPG"], folder, [folder / "b.png"])
 
 
 def test_the_command_refuses_before_anything_is_opened(folder):
     before = (folder / "a.png").read_bytes()
     done = processes.run("trainers.infer", "--images=a.png", "--output=.", "--models=none", folder=folder, expected=2)
-    assert "error: the result of 'a.png' would be written over 'a.png', which is read" in done.stderr
+    assert "error: the result of 'a.png' would overwrite 'a.png', which is read" in done.stderr
     assert (folder / "a.png").read_bytes() == before
 
 
@@ -219,7 +219,7 @@ def test_photos_without_the_face_are_left_out(tmp_path, found):
     assert not done and all(isinstance(error, NoFaceError) for error in left_out) and len(left_out) == 2
     found.append(face(30, 20, 12))
     done, left_out = read_faces(tmp_path, number=2)
-    assert not done and [str(error) for error in left_out] == 2 * ["face=2: the photo has 1."]
+    assert not done and [str(error) for error in left_out] == 2 * ["face=2: faces found in the photo: 1."]
 
 
 def test_a_face_of_which_nothing_is_hidden_is_left_out_alone(tmp_path, found):
@@ -232,8 +232,8 @@ def test_a_face_of_which_nothing_is_hidden_is_left_out_alone(tmp_path, found):
 @pytest.mark.parametrize(("values", "number", "message"), [
     (["faces"], None, "region='faces': expected face, or left,top,side"),
     (["1", "2"], None, "region='1,2': expected face, or left,top,side"),
-    ([], 2, "face=2: the number of a face needs --region=face"),
-    (["1", "2", "3"], 1, "face=1: the number of a face needs --region=face")])
+    ([], 2, "face=2: choosing a face needs --region=face"),
+    (["1", "2", "3"], 1, "face=1: choosing a face needs --region=face")])
 def test_regions_that_are_none_are_refused(values, number, message):
     with pytest.raises(ValueError, match=message):
         parse_region(values, number)
@@ -429,7 +429,7 @@ def test_files_of_the_user_are_not_written_over(tmp_path, found, schema, theirs)
     output = tmp_path / "out"
     output.mkdir()
     (output / theirs).write_text("mine")
-    with pytest.raises(ValueError, match=f"{theirs}' would be written over, and this command did not write it; name"):
+    with pytest.raises(ValueError, match=f"{theirs}' would be overwritten, and this command did not write it; name"):
         write_all(output, tmp_path / "in", schema)
     assert [path.name for path in output.iterdir()] == [theirs] and (output / theirs).read_text() == "mine"
     write_all(output, tmp_path / "in", schema, overwrite=True)

@@ -57,7 +57,7 @@ def test_from_a_folder_to_an_exported_generator(user):
     training = ["trainers.train", "--dataset=folder:prepared/squares", "--run=run", "--image_size=32",
                 "--width=0.0625", "--epochs=1", "--prior_steps=4", "--batch_size=8", "--latent_size=4"]
     refused = run(*training, "--model=cvae", "--run=run[1]", folder=user, expected=2).stderr
-    assert "run='run[1]': TensorFlow takes [ ] in a path for a pattern" in refused and not (user / "run[1]").exists()
+    assert "run='run[1]': TensorFlow treats [ ] in a path as wildcards" in refused and not (user / "run[1]").exists()
     refused = run(*training, folder=user, expected=2).stderr
     assert "the pictures of 'folder:prepared/squares' have no masks" in refused and "--model=cvae" in refused
     done = run(*training, "--model=cvae", folder=user)
@@ -87,7 +87,7 @@ def test_nothing_that_is_read_is_written_over(user):
     table.write_bytes((user / "attributes.csv").read_bytes())
     done = run("trainers.prepare", "--images=images", f"--attributes={table}", "--name=squares", folder=user,
                expected=2)
-    assert "the result of the report would be written over" in done.stderr
+    assert "the result of the report would overwrite" in done.stderr
     assert table.read_bytes() == (user / "attributes.csv").read_bytes() and len(list(table.parent.iterdir())) == 1
 
 

@@ -74,7 +74,7 @@ def test_what_cannot_be_sharpened_is_refused_in_one_sentence(source, tmp_path):
     for given, message in (
             ((f"--output={tmp_path / 'new'}",), "--run is missing; name the folder of a trained run"),
             ((f"--run={source / 'run'}",), "--output is missing; name the folder of the result"),
-            (arguments(source, source / "run"), "--output is the folder of --run; name a new one"),
+            (arguments(source, source / "run"), "--output is the same folder as --run; name a new one"),
             (arguments(source, tmp_path / "new", "--batch_size=3"), "batch_size=3: expected a multiple of 2"),
             (arguments(source, tmp_path / "new", "--regressor="), "expected the folder of a regressor"),
             (arguments(source, tmp_path / "new", f"--regressor={tmp_path}"), "has no config.json"),

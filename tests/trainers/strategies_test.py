@@ -72,5 +72,5 @@ def test_what_is_no_cluster_is_refused_in_a_sentence(tell, value):
     ({"worker": HOSTS[:2], "ps": HOSTS[2:]}, "ps"), ({"worker": HOSTS[:2], "evaluator": HOSTS[2:]}, "worker")])
 def test_whoever_has_no_part_in_training_is_refused(tell, cluster, kind):
     tell({"cluster": cluster, "task": {"type": kind, "index": 0}})
-    with pytest.raises(ValueError, match="TF_CONFIG: (evaluator|ps) has no part in training"):
+    with pytest.raises(ValueError, match="TF_CONFIG: (evaluator|ps) takes no part in training"):
         strategies.create("auto")

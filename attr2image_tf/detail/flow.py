@@ -1,10 +1,15 @@
 """DetailFlow: the detail of a picture, p(x | r, m x, m, y), as a rectified flow.
 
 r is the layered model's picture, enlarged; m in [0, 1] says where the photo itself is kept. What is drawn is the
-residual in units of its deviation s, u = (x - r) / s, from noise at time 0 to detail at time 1:
+residual, whitened patch by patch, u = S^-1/2 (x - r) with S the covariance of the residual's patches, from noise at
+time 0 to detail at time 1:
 
-    u_t = (1 - t) u_0 + t u_1,   u_0 ~ N(0, I),   u_1 = (x - r) / s
-    min over v of E || (1 - m) (v(m u_1 + (1 - m) u_t, r, m, t, y) - (u_1 - u_0)) ||^2,   t by a logit-normal
+    u_t = (1 - t) u_0 + t u_1,   u_0 ~ N(0, I),   u_1 = S^-1/2 (x - r)
+    min over v of E || (1 - m) S^1/4 (v(u_m, r, m, t, y) - (u_1 - u_0)) ||^2,   t by a logit-normal
+
+where u_m is u_t with the photo's own pixels where m keeps them. Noise therefore has the contours and colours of detail
+from the start: white noise is mostly of frequencies of which pictures have next to nothing, and all of it would have to
+pass through the network to be taken away. S^1/4 lies between counting what the eye sees and counting all alike.
 
     sample      m = 0 everywhere, r of (z, y)
     completion  m = 1 where the photo is visible, r the completion that inference found
@@ -24,6 +29,7 @@ References: Liu et al., ICLR 2023, and Lipman et al., ICLR 2023 (rectified flow,
 (one network, masks as input); Ho and Salimans, 2022 (classifier-free guidance).
 """
 
+import numpy as np
 import tensorflow as tf
 
 from attr2image_tf.config import DetailConfig, ModelConfig
@@ -32,6 +38,8 @@ from attr2image_tf.randomness import fold_in, stateless_normal
 
 # Folded into seeds, so that the noise of the detail is another than that of the latents.
 _STREAM = 7
+# Of the residual in any direction, in units of pixels in [-1, 1]: a level of 255, below which there is nothing to see.
+_LEAST_DEVIATION = 1.0 / 127.5
 
 
 class DetailFlow(tf.Module):
@@ -43,7 +51,8 @@ class DetailFlow(tf.Module):
 
     Attributes:
         network: DetailNetwork.
-        deviation: float32 variable, s, in units of pixels in [-1, 1]; measured before training.
+        spread, whitening, importance: float32 variables [P, P], S^1/2, S^-1/2 and S^1/4 (scaled) of patches of P
+            values, in units of pixels in [-1, 1]; see `set_covariance`.
         size: int. Height and width of the pictures.
     """
 
@@ -51,8 +60,9 @@ class DetailFlow(tf.Module):
         super().__init__()
         self.config, self.size = config, config.output_size
         self.network = DetailNetwork(model, config)
-        self.deviation = self.network.add_weight(name="residual_deviation", shape=(), trainable=False, dtype="float32",
-                                                 autocast=False, initializer="ones", aggregation="only_first_replica")
+        self.spread, self.whitening, self.importance = (self.network.add_weight(
+            name=name, shape=[3 * self.network.fold**2] * 2, trainable=False, dtype="float32", autocast=False,
+            initializer="identity", aggregation="only_first_replica") for name in ("spread", "whitening", "importance"))
         # Traced once for all steps.
         self._evaluate = tf.function(self._velocity, autograph=False, reduce_retracing=True)
 
@@ -60,6 +70,21 @@ class DetailFlow(tf.Module):
     def weights(self) -> list[tf.Variable]:
         """All that is trained or measured."""
         return [variable.value for variable in self.network.variables]
+
+    def patches(self, residual):
+        """Pictures [B, S, S, 3] as patches [B, s, s, P]."""
+        return tf.nn.space_to_depth(residual, self.network.fold)
+
+    def set_covariance(self, covariance: np.ndarray):
+        """Takes the covariance [P, P] of the residual's patches, from before training."""
+        values, vectors = np.linalg.eigh(np.asarray(covariance, np.float64))
+        deviations = np.sqrt(np.maximum(values, _LEAST_DEVIATION**2))
+        for variable, scales in ((self.spread, deviations), (self.whitening, 1.0 / deviations),
+                                 (self.importance, np.sqrt(deviations / deviations.mean()))):
+            variable.assign(((vectors * scales) @ vectors.T).astype(np.float32))
+
+    def _mapped(self, pictures, matrix):
+        return tf.nn.depth_to_space(self.patches(pictures) @ matrix.value, self.network.fold)
 
     def enlarge(self, coarse):
         """Pictures or layers float32 [B, H, W, C] at the size of the detail, bicubic, in the range that they had."""
@@ -87,12 +112,13 @@ class DetailFlow(tf.Module):
             attributes: float32 [B, A], standardised.
             told: float32 [B], 0 where the attributes are left out.
         """
-        residual = (images - coarse) / self.deviation.value
+        residual = self._mapped(images - coarse, self.whitening)
         share = time[:, tf.newaxis, tf.newaxis, tf.newaxis]
-        on_the_way = (1.0 - share) * noise + share * residual
-        velocity = self._predict(kept * residual + (1.0 - kept) * on_the_way, coarse, kept, time, attributes, told)
+        on_the_way = self._seen((1.0 - share) * noise + share * residual, images - coarse, kept)
+        velocity = self._predict(on_the_way, coarse, kept, time, attributes, told)
         open_share = 3.0 * tf.reduce_sum(1.0 - kept, [1, 2, 3])
-        error = tf.reduce_sum((1.0 - kept) * tf.square(velocity - (residual - noise)), [1, 2, 3])
+        error = self._mapped(velocity - (residual - noise), self.importance)
+        error = tf.reduce_sum((1.0 - kept) * tf.square(error), [1, 2, 3])
         return error / tf.maximum(open_share, 1.0)
 
     def draw(self, coarse, attributes, seeds, photo=None, kept=None):
@@ -111,14 +137,17 @@ class DetailFlow(tf.Module):
                           fn_output_signature=tf.TensorSpec(shape, tf.float32))
         if photo is None:
             photo, kept = coarse, tf.zeros_like(coarse[..., :1])
-        known = (photo - coarse) / self.deviation.value
         steps = self.config.steps
         for step in range(steps):
             time = tf.fill([rows], step / steps)
-            velocity = self._evaluate(kept * known + (1.0 - kept) * drawn, coarse, kept, time, attributes)
+            velocity = self._evaluate(self._seen(drawn, photo - coarse, kept), coarse, kept, time, attributes)
             drawn += velocity / steps
-        detailed = coarse + self.deviation.value * drawn
+        detailed = coarse + self._mapped(drawn, self.spread)
         return tf.clip_by_value(kept * photo + (1.0 - kept) * detailed, -1.0, 1.0)
+
+    def _seen(self, on_the_way, known, kept):
+        """What the network sees of the residual, whitened: the photo's own where that is kept."""
+        return self._mapped(kept * known + (1.0 - kept) * self._mapped(on_the_way, self.spread), self.whitening)
 
     def _velocity(self, noisy, coarse, kept, time, attributes):
         weight, rows = self.config.guidance, tf.shape(coarse)[0]

@@ -1,5 +1,6 @@
 """DetailLearner: trains the second stage on pictures beside what the first stage makes of them."""
 
+import numpy as np
 import tensorflow as tf
 
 from attr2image_tf import pixels
@@ -9,7 +10,7 @@ from attr2image_tf.learner import Learner
 from attr2image_tf.models import AttributeModel, randomness
 from attr2image_tf.models.optimizer import Adam, learning_rate
 
-# Batches by which the residuals' deviation is measured.
+# Batches by which the covariance of the residual's patches is measured.
 _MEASURED = 16
 
 
@@ -56,10 +57,10 @@ class DetailLearner(Learner):
         if epoch:
             return
         batches = loop.reader.evaluation("train").take(_MEASURED)
-        square = tf.function(self._residual, reduce_retracing=True)
-        sums = [square(batch, tf.constant([number, 1])) for number, batch in enumerate(batches)]
-        total, count = (float(sum(each)) for each in zip(*sums, strict=True))
-        loop.in_both(lambda: self.flow.deviation.assign((total / count) ** 0.5))
+        products = tf.function(self._products, reduce_retracing=True)
+        sums = [products(batch, tf.constant([number, 1])) for number, batch in enumerate(batches)]
+        total, count = (np.sum(each, axis=0, dtype=np.float64) for each in zip(*sums, strict=True))
+        loop.in_both(lambda: self.flow.set_covariance(total / count))
 
     def pictures(self, batch, seeds):
         """Rows of photos, what the model makes of them, that with detail, and with the middle of the photo hidden; then
@@ -82,10 +83,11 @@ class DetailLearner(Learner):
         """How it stands, from an epoch's row of the log."""
         return "flow loss {train_flow_loss:.4f} in training, {validation_flow_loss:.4f} in validation".format(**row)
 
-    def _residual(self, batch, seed):
-        """The weighted sum of the mean squared residual, and of the weights."""
-        error = tf.reduce_mean(tf.square(batch["image"] - self._coarse(batch, seed)), [1, 2, 3])
-        return tf.reduce_sum(error * batch["weight"]), tf.reduce_sum(batch["weight"])
+    def _products(self, batch, seed):
+        """The weighted sum of the products of all values of the residual's patches, and their number."""
+        patches = self.flow.patches(batch["image"] - self._coarse(batch, seed))
+        weight = batch["weight"][:, tf.newaxis, tf.newaxis, tf.newaxis] * tf.ones_like(patches[..., :1])
+        return tf.einsum("bhwp,bhwq->pq", weight * patches, patches), tf.reduce_sum(weight)
 
     def _coarse(self, batch, seed):
         """r at the size of the detail, of a draw of the posterior."""

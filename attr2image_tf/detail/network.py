@@ -92,10 +92,9 @@ class DetailNetwork(keras.Model):
         model: ModelConfig of the model whose pictures get detail.
         config: DetailConfig.
 
-    Call inputs: noisy float32 [B, S, S, 3], the residual on its way, in units of its deviation; coarse float32
-    [B, S, S, 3] in [-1, 1]; kept float32 [B, S, S, 1] in [0, 1], 1 where `noisy` is the residual itself; time float32
-    [B] in [0, 1]; attributes float32 [B, A], standardised; told float32 [B], 0 where the attributes are left out.
-    Output: float32 [B, S, S, 3].
+    Call inputs: noisy float32 [B, S, S, 3], the residual on its way, whitened; coarse float32 [B, S, S, 3] in [-1, 1];
+    kept float32 [B, S, S, 1] in [0, 1], 1 where `noisy` is the residual itself; time float32 [B] in [0, 1]; attributes
+    float32 [B, A], standardised; told float32 [B], 0 where the attributes are left out. Output: float32 [B, S, S, 3].
     """
 
     def __init__(self, model, config, **kwargs):

@@ -61,7 +61,7 @@ def test_a_row_is_drawn_alike_in_any_batch_and_follows_its_seed(model):
 @pytest.mark.parametrize("steps", [1, 3])
 def test_a_known_velocity_leads_where_it_does_in_any_number_of_steps(steps):
     detail, given = make_detailed(steps=steps).detail, inputs()
-    detail.deviation.assign(0.1)
+    detail.set_covariance(0.01 * np.eye(12))
     coarse = 0.2 * detail.enlarge(given["coarse"])
 
     def draw(velocity):
@@ -107,6 +107,21 @@ def test_the_loss_is_of_what_is_not_kept(model):
     np.testing.assert_array_equal(model.detail.loss(images, coarse, tf.ones_like(given["kept"]), *rest), np.zeros(3))
 
 
+def test_detail_is_whitened_by_the_patches_that_were_measured(model):
+    detail, random = make_detailed().detail, np.random.default_rng(2)
+    # Soft and of few colours, as residuals are.
+    pictures = random.normal(size=(64, 16, 16, 1)).repeat(4, 1).repeat(4, 2) * [0.3, 0.2, 0.1]
+    pictures = tf.constant(pictures + 0.02 * random.normal(size=(64, SIZE, SIZE, 3)), tf.float32)
+    values = detail.patches(pictures).numpy().reshape(-1, 12)
+    detail.set_covariance(values.T @ values / len(values))
+    whitened = detail._mapped(pictures, detail.whitening)
+    seen = detail.patches(whitened).numpy().reshape(-1, 12)
+    np.testing.assert_allclose(seen.T @ seen / len(seen), np.eye(12), atol=0.02)
+    np.testing.assert_allclose(detail._mapped(whitened, detail.spread), pictures, atol=1e-4)
+    quarter = np.linalg.matrix_power(detail.importance.numpy().astype(np.float64), 2)
+    np.testing.assert_allclose(quarter * np.trace(detail.spread) / 12, detail.spread, atol=1e-5)
+
+
 def test_a_network_that_says_nothing_leaves_no_noise():
     model = make_detailed(steps=1)
     for variable in model.detail.network.trainable_variables:
@@ -147,7 +162,7 @@ def test_steps_of_training_lower_the_loss_and_leave_the_model():
     learner.before_epoch(types.SimpleNamespace(
         reader=types.SimpleNamespace(evaluation=lambda split: tf.data.Dataset.from_tensors(batch)),
         in_both=lambda change: change()), 0)
-    assert 0.3 < float(model.detail.deviation) < 1.0
+    assert 0.3 < float(tf.linalg.trace(model.detail.spread)) / 12 < 1.0
     before = [variable.numpy() for variable in model.variables]
     step, seed = tf.function(learner.training_step), tf.constant([0, 1])
     first = learner.evaluation_step(batch, seed)["flow_loss"]

@@ -1,45 +1,45 @@
-"""Configurations: frozen, typed, checked when made, and saved as JSON with every run and export."""
+"""Configurations: frozen, typed, checked on creation, and saved as JSON with every run and export."""
 
 import dataclasses
 import json
 import types
 import typing
 
-# Their classes are those of `models.CLASSES`.
+# `models.CLASSES` has their classes.
 MODELS = ("vae", "cvae", "discvae")
 PRIORS = ("standard", "gaussian", "flow")
 SCHEDULES = ("constant", "cosine")
 OBSERVATION_NOISES = ("fixed", "learned", "running", "validation")
-# Of one attribute in a pair of sharpening's samples, in standard deviations.
+# The smallest change of one attribute in a pair of samples for sharpening, in standard deviations.
 SMALLEST_CHANGE = 0.5
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-# Of kernels of an export, and of a LiteRT file.
+# Number types of the kernels in an export, and in a LiteRT file.
 WEIGHTS = ("float32", "float16", "bfloat16")
 LITERT_WEIGHTS = ("int8", "float16", "float32")
-# What float32 holds; all that is computed is in it.
+# The largest float32; everything is computed in that type.
 _LARGEST_FLOAT = 3.4028234e38
 
 
 def choice(default: str, choices: tuple[str, ...]) -> str:
-    """A field of a configuration that is one of some texts."""
+    """A field of a configuration that takes one of several texts."""
     return dataclasses.field(default=default, metadata={"choices": choices})
 
 
 def choices_of(field: dataclasses.Field) -> tuple[str, ...]:
-    """What a field of `choice` may be; empty for other fields."""
+    """The texts that a field of `choice` takes; empty for other fields."""
     return field.metadata.get("choices", ())
 
 
 class ConfigError(ValueError):
-    """A configuration that cannot be: the message names the key, the value and what is expected."""
+    """An invalid configuration: the message names the key, the value and what is expected."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Base of all configurations: JSON round trip, types and choices checked, an unknown key is an error.
+    """Base of all configurations: JSON round trip, types and choices checked, unknown keys refused.
 
-    Numbers are finite, in float32 too.
+    Numbers must be finite, also as float32.
     """
 
     def __post_init__(self):
@@ -63,7 +63,7 @@ class Config:
 
     @classmethod
     def from_dict(cls, values: dict):
-        """Raises ConfigError for anything but a dictionary of the known keys that holds all those without default."""
+        """Raises ConfigError unless `values` is a dictionary of known keys, with all that have no default."""
         if not isinstance(values, dict):
             raise ConfigError(f"{cls.__name__}: expected an object of keys and values, got {values!r}.")
         known = typing.get_type_hints(cls)
@@ -122,27 +122,27 @@ class ModelConfig(Config):
         image_size: height and width in pixels, a multiple of 32.
         attribute_mean: A floats, subtracted from attributes before the networks see them.
         attribute_standard_deviation: A floats above 0 by which attributes are divided.
-        latent_size: Z of VAE and CVAE.
-        foreground_latent_size: Z_F of DisCVAE.
-        background_latent_size: Z_B of DisCVAE.
+        latent_size: latent dimensions of VAE and CVAE.
+        foreground_latent_size: latent dimensions of DisCVAE's foreground.
+        background_latent_size: latent dimensions of DisCVAE's background.
         width: factor on the channels and hidden units of all networks; 1 is the paper's.
         dropout: rate at the end of the encoders' image streams, in [0, 1).
-        observation_noise: how the standard deviation that all pixels of a likelihood, p(x | .) or p(x_F | .), share is
-            found: "fixed" keeps it (the paper), "learned" takes gradient steps on its logarithm, "running" follows the
-            root mean squared reconstruction error of training, which is its maximum-likelihood value, by a moving
-            average; "validation" takes in each epoch the error on the validation split after the epoch before, where
-            the weights are averaged and no dropout blurs the pictures.
-        observation_standard_deviation: its (first) value, above 0, in units of pixels in [-1, 1].
+        observation_noise: how to set the standard deviation that all pixels of a likelihood, p(x | .) or p(x_F | .),
+            share: "fixed" keeps it (the paper); "learned" takes gradient steps on its logarithm; "running" follows the
+            root mean squared reconstruction error in training, its maximum-likelihood value, by a moving average;
+            "validation" uses the error on the validation split after the previous epoch, measured with averaged
+            weights and without dropout, which would blur the pictures.
+        observation_standard_deviation: its (initial) value, above 0, in units of pixels in [-1, 1].
         shared_observation_noise: whether p(x | .) and p(x_F | .) of DisCVAE share one standard deviation, as in the
             paper and in runs of version 1.
         gate_weight: alpha, the weight of log p(g | y, z_F) in the objective; 0.3 in the authors' release.
-        kl_warmup_steps: the weight of the KL terms rises linearly from 0 to 1 over so many steps; 0 switches it off.
+        kl_warmup_steps: steps over which the weight of the KL terms rises linearly from 0 to 1; 0 switches it off.
         prior: p(z | y) that pictures are drawn from, fitted after training: "standard" is N(0, I) (the paper),
-            "gaussian" linear in y, "flow" that and a normalising flow (`models.latent_prior`).
+            "gaussian" is linear in y, "flow" adds a normalising flow to that (`models.latent_prior`).
         precision: Keras dtype policy of training: "float32", "mixed_bfloat16" or "mixed_float16". Weights stay float32,
-            and pictures are drawn in float32. mixed_bfloat16 takes 0.6 of the time on processors with its
-            instructions (avx512_bf16: AMD from Zen 4 on, some of Intel's), and many times the time on others.
-        seed: of the initial weights, the noise and the dropout, at least 0.
+            and pictures are drawn in float32. mixed_bfloat16 takes 0.6 times as long on processors with instructions
+            for it (avx512_bf16: AMD since Zen 4, some Intel), and many times as long on others.
+        seed: seed of the initial weights, the noise and the dropout, at least 0.
     """
 
     model: str = choice("discvae", MODELS)
@@ -188,38 +188,39 @@ class ModelConfig(Config):
         return max(1, round(count * self.width))
 
 
-# What runs did whose files say no version.
+# What runs did whose files name no version.
 _VERSION_1 = {"version": 1, "sharpness": 1.0}
 _VERSION_1_MODEL = {"shared_observation_noise": True, "prior": "standard"}
-# And those of before version 5.
+# And those before version 5.
 _VERSION_4_TUNING = {"expected_attributes": False}
 
 
 @dataclasses.dataclass(frozen=True)
 class SharpeningConfig(Config):
-    """How the decoders of a trained run are made to draw sharply (`sharpening.Sharpener` has the terms).
+    """How the decoders of a trained run are tuned to draw sharp pictures (`sharpening.Sharpener` has the terms).
 
     Attributes:
         source: folder of the run whose decoders are tuned, as it was named.
         source_step: the step that it had reached.
-        regressor: folder of the regressor of the attribute terms; "" where their weights are 0.
-        reconstruction_weight: of the bound's reconstruction terms, in nats a value of the picture.
-        patch_weight: of the discriminator's judgement of patches.
-        global_weight: of its judgement of whole pictures and whether they are of their attributes.
-        feature_weight: of the differences of the discriminator's features, reconstructions beside their pictures.
-        attribute_weight: of the squared error of the attributes that the regressor finds in samples.
-        change_weight: of the squared error of the change that it finds where one attribute alone was changed.
-        expected_attributes: whether the regressor is to find in a sample what it finds on average in real pictures of
-            the attributes asked for, E[found | y], rather than y, of which real pictures show less.
-        largest_change: of one attribute, in standard deviations, at least 0.5, the smallest.
-        background: whether a layered model's decoder of backgrounds is tuned too; left as it is, backgrounds stay as
-            soft as they are.
-        hidden_background_weight: of the squared change of backgrounds where the gate hides them, in nats a value of the
-            picture. Nothing else holds them there, and what they become shows along the gate's edge.
+        regressor: folder of the regressor for the attribute losses; "" if their weights are 0.
+        reconstruction_weight: weight of the bound's reconstruction terms, in nats per value of the picture.
+        patch_weight: weight of the discriminator's judgement of patches.
+        global_weight: weight of its judgement of whole pictures, and of whether they match their attributes.
+        feature_weight: weight of the difference between reconstructions and their pictures in the discriminator's
+            features.
+        attribute_weight: weight of the squared error of the attributes that the regressor reads from samples.
+        change_weight: weight of the squared error of the change that it reads when a single attribute was changed.
+        expected_attributes: whether the regressor should read from a sample what it reads on average from real pictures
+            with the requested attributes, E[found | y], rather than y itself, which real pictures show less strongly.
+        largest_change: largest change of one attribute, in standard deviations, at least 0.5, the smallest.
+        background: whether a layered model's background decoder is tuned too; otherwise backgrounds stay as soft as
+            they are.
+        hidden_background_weight: weight of the squared change of backgrounds where the gate hides them, in nats per
+            value of the picture. Nothing else constrains them there, and a change shows along the gate's edge.
         discriminator_width: factor on the channels of the discriminator.
-        discriminator_rate: its learning rate, above 0; the largest where a schedule changes it.
+        discriminator_rate: peak learning rate of the discriminator, above 0.
         penalty: weight of its squared gradient on real pictures (R1), at least 0.
-        penalty_interval: steps between two of these penalties, each so many times as strong.
+        penalty_interval: steps between two of these penalties, each multiplied by this number.
     """
 
     source: str
@@ -259,17 +260,17 @@ class SharpeningConfig(Config):
 
 @dataclasses.dataclass(frozen=True)
 class DetailConfig(Config):
-    """The second stage of a run, which draws the detail of its pictures (`detail.DetailFlow` has the story).
+    """The second stage of a run, which adds detail to its pictures (`detail.DetailFlow` explains it).
 
     Attributes:
         source: folder of the run whose pictures get detail, as it was named.
         source_step: the step that it had reached.
         output_size: height and width of the detailed pictures, a multiple of 32 and at least the model's size.
         width: channels of the network's largest grid, at least 1.
-        steps: evaluations of the network for a picture, at least 1; twice as many with guidance.
-        guidance: how strongly a picture follows its attributes, at least 0: 1 as it was trained, more is more faithful
-            and less varied.
-        attribute_dropout: share of training pictures whose attributes are left out, which guidance needs, in [0, 1).
+        steps: evaluations of the network per picture, at least 1; twice as many with guidance.
+        guidance: how strongly a picture follows its attributes, at least 0: 1 as in training; more makes pictures more
+            faithful and less varied.
+        attribute_dropout: share of training pictures whose attributes are left out, in [0, 1); guidance needs this.
     """
 
     source: str = ""
@@ -290,7 +291,7 @@ class DetailConfig(Config):
 
 
 def _renamed(values: dict) -> dict:
-    """What a run's file says, by the names of now."""
+    """What a run's file says, by today's names."""
     values = dict(values)
     if "weight_decay" in values:
         values["l2"] = values.pop("weight_decay")
@@ -304,32 +305,33 @@ def _renamed(values: dict) -> dict:
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig(Config):
-    """What a training run is: everything its result depends on, saved as config.json in the run folder.
+    """Everything that the result of a training run depends on, saved as config.json in the run folder.
 
     Attributes:
         dataset: name of the data set, as in `--dataset`.
         model: ModelConfig.
-        epochs: passes over the training split; the one key that may be raised when a run is continued.
-        batch_size: examples of one step over all replicas together.
-        learning_rate: of Adam, above 0; its largest where a schedule changes it.
-        schedule: "constant" (the release's), or "cosine": it rises over the first twentieth of all steps and falls to 0
-            by half a cosine. More epochs for a run that had ended let it rise again to where they put it.
-        l2: coefficient of the L2 penalty on kernels, at least 0. 0.004 is the release's, whose loss is a sum over 32
-            examples; here it is their mean, beside which the penalty is 32 times as strong.
+        epochs: passes over the training split; only this may be raised when a run is continued.
+        batch_size: examples per step over all replicas.
+        learning_rate: peak learning rate of Adam, above 0.
+        schedule: schedule of the learning rate: "constant" (as in the release), or "cosine", which rises over the first
+            twentieth of all steps and falls to 0 by half a cosine. More epochs raise the rate of a finished run again,
+            to where the longer schedule is at that step.
+        l2: coefficient of the L2 penalty on kernels, at least 0. The release uses 0.004 on a loss summed over 32
+            examples; here the loss is their mean, so 0.004 acts 32 times as strongly.
         clip_norm: largest global norm of the gradients; 0 switches clipping off.
         average_decay: decay of the moving average of the weights, in [0, 1).
-        flip: whether pictures are mirrored at random; off where left and right are attributes.
+        flip: whether pictures are mirrored at random; switch it off if attributes tell left from right.
         rotation: largest angle of a random rotation, in radians.
         crop: whether training pictures are cropped at random; for data sets whose pictures have a border.
-        sharpness: largest strength by which training pictures are sharpened at random, at least 0; 0 switches it off.
-        prior_steps: steps in which the flow of the prior is trained at the end, at most; 0 leaves it out.
+        sharpness: largest strength of random sharpening of training pictures, at least 0; 0 switches it off.
+        prior_steps: most steps of training the prior's flow at the end; 0 leaves the flow out.
         sharpening: how the decoders of another run were tuned (`trainers.sharpen`); None in a run trained from the
             start.
         detail: the second stage, trained on the pictures of another run (`trainers.detail`); None without one.
-        fingerprint: of the data set (`AttributeDataset.fingerprint`); "" in runs of before version 5.
-        version: of this format. 1, whose files do not say so, had one standard deviation for both likelihoods of
-            DisCVAE, no fitted prior, and a blur in `sharpness` that made it two thirds as strong; 2 no sharpened runs;
-            3 no schedule; 4 no `expected_attributes`, `fingerprint` and `detail`.
+        fingerprint: fingerprint of the data set (`AttributeDataset.fingerprint`); "" in runs before version 5.
+        version: version of this format. 1, whose files do not say so, had one standard deviation for both likelihoods
+            of DisCVAE, no fitted prior, and a blur in `sharpness` that made it two thirds as strong; 2 had no sharpened
+            runs; 3 no schedule; 4 no `expected_attributes`, `fingerprint` and `detail`.
     """
 
     dataset: str
@@ -363,11 +365,11 @@ class RunConfig(Config):
         return super().from_dict(values)
 
     def check_dataset(self, fingerprint: str):
-        """Raises ConfigError where a fingerprint is of other pictures than those that the run was trained on."""
+        """Raises ConfigError unless a fingerprint is that of the pictures that the run was trained on."""
         if self.fingerprint and fingerprint and self.fingerprint != fingerprint:
-            raise ConfigError(f"dataset={self.dataset!r}: the run was trained on other pictures of this name; it was "
-                              "prepared anew from other files or in another way. Prepare it as it was, or name a new "
-                              "folder for a run of these.")
+            raise ConfigError(f"dataset={self.dataset!r}: the run was trained on other pictures of this name; the data "
+                              "set was prepared again from other files or in another way. Prepare it as before, or "
+                              "train on the new pictures in a new folder.")
 
     @property
     def main(self) -> str:
@@ -377,8 +379,8 @@ class RunConfig(Config):
         return "trainers.train" if self.sharpening is None else "trainers.sharpen"
 
     def continuing(self, before: "RunConfig") -> "RunConfig":
-        """This configuration as one that goes on with a run of `before`: an older version's ways, where today's
-        defaults stand."""
+        """This configuration as one that continues a run of `before`: an older version's ways in place of today's
+        defaults."""
         def inherit(new, old, names):
             defaults = {field.name: field.default for field in dataclasses.fields(new)}
             inherited = {name: getattr(old, name) for name in names if getattr(new, name) == defaults[name]}
@@ -409,18 +411,18 @@ class FittingConfig(Config):
 
     Attributes:
         mirrored: whether each picture counts mirrored too, as training with flips sees it.
-        ridge: of the regression, a share of the pictures' number, at least 0. Attributes are standardised, so 0.01
-            draws in directions in which they vary by less than a tenth of a standard deviation.
-        steps: of the flow's training, at most; 0 leaves the flow at the identity.
+        ridge: ridge of the regression as a share of the number of pictures, at least 0. Attributes are standardised, so
+            0.01 damps directions in which they vary by less than a tenth of a standard deviation.
+        steps: most steps of the flow's training; 0 leaves the flow at the identity.
         checked: steps between measurements on the validation split; the weights of the best one are used.
-        patience: measurements without a gain after which the flow's training ends.
-        batch_size: of the flow.
-        learning_rate: of the flow, its largest; it rises over the first twentieth of the steps and falls to 0 by a
-            cosine.
-        dropout: of the flow, in [0, 1).
-        largest: posteriors that the flow is trained on, at most; more are left out by even steps.
-        calibrated: whether the flow's input is calibrated by the validation split.
-        seed: of the draws.
+        patience: measurements without improvement after which the flow's training ends.
+        batch_size: posteriors per step of the flow's training.
+        learning_rate: peak learning rate of the flow; it rises over the first twentieth of the steps and falls to 0 by
+            a cosine.
+        dropout: dropout rate of the flow, in [0, 1).
+        largest: most posteriors that the flow is trained on; beyond that, evenly spaced ones are used.
+        calibrated: whether the flow's input is calibrated on the validation split.
+        seed: seed of the draws.
     """
 
     mirrored: bool = True

@@ -1,4 +1,4 @@
-"""BulkConfig: what is done with every picture of a bulk run."""
+"""BulkConfig: what a bulk run does with every picture."""
 
 import dataclasses
 
@@ -13,25 +13,25 @@ _EXPECTED = {"set": 'a request such as "Smiling=+2"', "correlated": "True or Fal
 
 @dataclasses.dataclass(frozen=True)
 class BulkConfig(Config):
-    """What is done with every picture. A picture's result follows from this, the models and the other pictures of its
-    shard, and from nothing else.
+    """What is done with every picture. A picture's result depends only on this, the models and the other pictures of
+    its shard.
 
     Attributes:
         task: "encode" (latents by the encoder), "infer" (latents by descent, attributes given), "infer_attributes"
             (both by descent), "score" (attributes by a regressor), "edit", "complete", or "generate" (pictures from
             requests).
-        attributes: request such as "Male=-1,Senior=max" for all pictures, the others at the training mean; None takes
-            those of the input.
-        set: request of `edit`, from what was found.
-        correlated: whether in `edit` the other attributes go along as they do in the training data.
+        attributes: request such as "Male=-1,Senior=max" for all pictures, with all others at the training mean; None
+            takes those of the input.
+        set: attributes that `edit` changes in what was found, as a request.
+        correlated: whether `edit` also moves correlated attributes, as in the training data.
         hide: what `complete` fills in: "left,top,right,bottom" in pixels of the picture, or a mask picture of the same
             size, white where hidden.
-        seed: of the sample that `complete` draws, from 0 to 2147483647; None for the likeliest.
-        square: left, top and side in pixels of what the model is to see of each picture; the central square if empty.
-        pictures: what is written of the resulting pictures: "names" is a PNG file each, "shards" a tar file of these a
-            shard, "none" nothing.
-        shard_size: inputs of a shard, at least 1; a multiple of batch_size wastes nothing.
-        batch_size: pictures that a model gets at once, at least 1; the last batch of a shard is filled up to it.
+        seed: seed of the completion that `complete` samples, from 0 to 2147483647; None for the likeliest.
+        square: part of each picture that the model sees, as left, top and side in pixels; the central square if empty.
+        pictures: how resulting pictures are written: "names" writes one PNG file each, "shards" one tar file of them
+            per shard, "none" nothing.
+        shard_size: inputs per shard, at least 1; a multiple of batch_size wastes nothing.
+        batch_size: pictures computed together, at least 1; the last batch of a shard is padded to it.
     """
 
     task: str = choice("infer_attributes", tuple(TASKS))
@@ -55,7 +55,7 @@ class BulkConfig(Config):
             self.require(given or not own.get(name), name, f"{expected} for --task={task}")
         self.require(self.seed is None or 0 <= self.seed < 2**31, "seed", _EXPECTED["seed"])
         self.require(self.attributes is None or self.about.attributes != NONE, "attributes",
-                     f"nothing; --task={task} takes none")
+                     f"nothing; --task={task} takes no attributes")
         self.require(len(self.square) in (0, 3) and (not self.square or self.square[2] > 0 and min(self.square) >= 0),
                      "square", "left,top,side, whole numbers of at least 0")
         self.require(not self.square or task != "generate", "square", "nothing; --task=generate sees no picture")

@@ -33,10 +33,10 @@ class Settings:
 
     Attributes:
         epochs: passes over the training pictures; the learning rate falls to zero over them.
-        batch_size: pictures of a step.
-        learning_rate: the largest; Adam with weight decay.
+        batch_size: pictures per step.
+        learning_rate: peak learning rate of Adam, which has weight decay.
         widths: channels by level; each level has half the resolution of the one before.
-        seed: of the weights, the order and the augmentation.
+        seed: seed of the weights, the order and the augmentation.
     """
 
     epochs: int = 25

@@ -8,7 +8,7 @@ def amortised_start(model, images, attributes, observed, typical=None):
 
     Hidden pixels and the foreground's mask come from the picture at e = 0 of the prior. A second round, from the
     picture at the first guess, was measured and gains nothing. The scale is the square root of q's standard deviation,
-    half way between z and z in its units: a descent ends lower there than in either (docs/INFERENCE.md).
+    half way between z and z in its units: a descent ends lower there than in either (docs/notebook/inference.md).
 
     Args:
         model: AttributeModel.

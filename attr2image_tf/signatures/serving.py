@@ -110,9 +110,9 @@ def write_server_files(models: pathlib.Path, *, threads: int = 2):
         f'  config {{\n    name: "{name}"\n    base_path: "/models/{name}"\n    model_platform: "tensorflow"\n'
         "    model_version_policy { latest { num_versions: 1 } }\n  }\n" for name in MODELS)
     write_text(models / "models.config", f"model_config_list {{\n{entries}}}\n")
-    # More than 8 rows at once give no more a second (docs/SERVING.md), and all of them wait for the slowest descent. So
-    # larger requests, up to the 64 rows that both models take, are split. No allowed_batch_sizes: padding to them
-    # would compute rows that nobody asked for.
+    # More than 8 rows at once give no more a second (docs/notebook/serving.md), and all of them wait for the slowest
+    # descent. So larger requests, up to the 64 rows that both models take, are split. No allowed_batch_sizes: padding
+    # to them would compute rows that nobody asked for.
     write_text(models / "batching.config",
                "max_batch_size { value: 64 }\nenable_large_batch_splitting { value: true }\n"
                "max_execution_batch_size { value: 8 }\nbatch_timeout_micros { value: 2000 }\n"

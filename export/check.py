@@ -1,13 +1,13 @@
-"""Checks exports from the outside, as a server would load them.
+"""Checks exports as a server would load them.
 
     python -m export.check models
     python -m export.check models --run=runs/lfw
 
-Every version of every model is loaded in a process of its own that imports TensorFlow alone, by the v1 loader that TF
-Serving uses. Its warm-up records are replayed through every signature at batch 1, 3 and 8, among other rows: names,
-types and shapes as announced, rows independent of their batch (up to rounding; of a descent the energy, within a
-tenth), the same answer twice, nothing that needs Python. With --run the answers are compared with the run's own model.
-Exit status 1 on any problem.
+Each version of each model is loaded in a process of its own that imports only TensorFlow, by the v1 loader that TF
+Serving uses. Its warm-up records are replayed through every signature at batch sizes 1, 3 and 8, among other rows.
+Checked are: names, types and shapes as announced; rows independent of their batch (up to rounding; for a descent, the
+energy within a tenth); the same answer twice; nothing that needs Python. With --run, answers are also compared with the
+run's own model. Exit status 1 on any problem.
 """
 
 import json
@@ -25,7 +25,7 @@ from attr2image_tf.run_folder import RunFolder
 from attr2image_tf.signatures.serving import MODELS, read_warmup
 from trainers.flags import define_path
 
-_RUN = define_path("run", None, "Run that was exported, to compare the generator with; optional.")
+_RUN = define_path("run", None, "Folder of the exported run, to compare the generator with; optional.")
 _BATCHES = (1, 3, 8)
 # Convolutions add in another order at another batch size. A descent amplifies the difference: it ends at other latents
 # of about the same energy. So energies are compared, and latents are not. At batch 1, pictures changed by 1e-6 ended at
@@ -69,7 +69,7 @@ def check_version(path: pathlib.Path, model: str, reference=None) -> tuple[list[
         problems += [f"{path}: {problem}" for problem in _differences(answers, dict(records), reference, temperature)]
     rows = [[f"{model}/{path.name}", signature, *(f"{1000 * report['seconds'][f'{signature}/{batch}']:.1f}"
                                                    for batch in _BATCHES)] for signature, _ in records]
-    rows[0] += [f"loads in {report['load_seconds']:.1f} s, {report['peak_memory_gib']:.2f} GiB at the most"]
+    rows[0] += [f"loads in {report['load_seconds']:.1f} s, {report['peak_memory_gib']:.2f} GiB at most"]
     return problems, rows
 
 

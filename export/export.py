@@ -1,9 +1,9 @@
-"""From a trained run to SavedModels.
+"""Exports a trained run as SavedModels.
 
     python -m export.export --run=runs/lfw --output=models
 
-writes models/generator/<version>/ and models/latent_optimizer/<version>/, each complete or not at all, one version
-above the largest that is there.
+writes models/generator/<version>/ and models/latent_optimizer/<version>/, each completely or not at all. The version is
+one above the largest that exists.
 """
 
 from absl import flags
@@ -17,18 +17,17 @@ from trainers.flags import define_path, run
 _RUN = define_path("run", None, "Folder of the trained run.")
 _OUTPUT = define_path("output", "models",
                               "Folder that gets generator/<version>/ and latent_optimizer/<version>/.")
-_EVALUATIONS = flags.DEFINE_integer("evaluations", OptimizerConfig().evaluations, "The most evaluations of the energy "
-                                    "in posterior inference; more find lower energies in more time.", lower_bound=1)
+_EVALUATIONS = flags.DEFINE_integer("evaluations", OptimizerConfig().evaluations, "Most evaluations of the energy in "
+                                    "posterior inference; more take longer and find lower energies.", lower_bound=1)
 flags.DEFINE_alias("iterations", "evaluations")  # The name that it had.
-_WEIGHTS = flags.DEFINE_enum("weights", "float32", WEIGHTS, "How kernels are kept; 16 bits halve the size on "
-                             "disk and in memory, and what that changes in pictures is printed.")
+_WEIGHTS = flags.DEFINE_enum("weights", "float32", WEIGHTS, "Precision of stored kernels. 16 bits halve disk "
+                             "and memory; the change in pictures is printed.")
 _TEMPERATURE = flags.DEFINE_float("temperature", 1.0, "Factor on the noise that pictures are drawn from; below 1 they "
                                   "are more typical and more alike. (The signature `sample` takes any.)",
                                   lower_bound=0.0)
-_REGRESSOR = define_path("regressor", None, "Folder of an attribute regressor, by which attributes that are not given "
-                         "are read from a picture; without one the generator alone finds them, and less well.")
-_KEEP = flags.DEFINE_integer("keep", 0, "Newest versions of each model that stay, older ones are removed; 0 keeps all.",
-                             lower_bound=0)
+_REGRESSOR = define_path("regressor", None, "Folder of an attribute regressor that reads attributes that are not "
+                         "given; without it they are inferred less accurately.")
+_KEEP = flags.DEFINE_integer("keep", 0, "Number of newest versions to keep of each model; 0 keeps all.", lower_bound=0)
 
 
 def main(values):
@@ -43,7 +42,7 @@ def main(values):
     print(*versions.values(), sep="\n")
     if _WEIGHTS.value != "float32":
         mean, largest = picture_difference(_RUN.value, versions["generator"], temperature=_TEMPERATURE.value)
-        print(f"pictures differ from the run's by {mean:.2f} of 255 levels on average, {largest:.1f} at the most")
+        print(f"pictures differ from the run's by {mean:.2f} of 255 levels on average, by {largest:.1f} at most")
 
 
 if __name__ == "__main__":

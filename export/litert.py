@@ -1,10 +1,10 @@
-"""From a trained run to one LiteRT file, for phones, browsers and programs without TensorFlow.
+"""Exports a trained run as one LiteRT file, for phones, browsers and programs without TensorFlow.
 
     python -m export.litert --run=runs/lfw --output=models/lfw.tflite
     python -m export.litert --run=runs/lfw --output=models/lfw.tflite --weights=float32
 
-writes the file, beside it lfw.json with what an app must know (names, statistics and units of the attributes, sizes),
-and lfw.png, where a person sees what the smaller weights change.
+writes the file and, beside it, lfw.json with what an app must know (names, statistics and units of the attributes,
+sizes) and lfw.png, which shows what the smaller weights change.
 """
 
 import importlib.util
@@ -18,24 +18,24 @@ from attr2image_tf.run_folder import RunFolder
 from trainers.flags import define_path, run
 
 _RUN = define_path("run", None, "Folder of the trained run.")
-_OUTPUT = define_path("output", None, "The file, *.tflite; a JSON and a PNG are written beside it.")
-_WEIGHTS = flags.DEFINE_enum("weights", "int8", LITERT_WEIGHTS, "How weights are kept.")
+_OUTPUT = define_path("output", None, "File to write, *.tflite; a JSON and a PNG are written beside it.")
+_WEIGHTS = flags.DEFINE_enum("weights", "int8", LITERT_WEIGHTS, "Number type of the stored weights.")
 
 
 def main(values):
     if not _RUN.value or not _OUTPUT.value or not _OUTPUT.value.endswith(".tflite"):
-        raise ValueError("--run and --output are needed: the folder of a trained run, and a file *.tflite.")
+        raise ValueError("--run or --output is missing; name the folder of a trained run and a file *.tflite.")
     output = as_path(_OUTPUT.value)
     check_writable(output.parent, "output")
     if not importlib.util.find_spec("ai_edge_litert"):
-        raise ValueError("ai-edge-litert is not installed; it compares the file with the run. "
+        raise ValueError("ai-edge-litert is not installed; it is needed to compare the file with the run. "
                          "Install it by: pip install '.[litert]'")
     RunFolder(_RUN.value).read_config()
     from export.litert_file import export_litert
     report = export_litert(_RUN.value, output, weights=_WEIGHTS.value)
     size = output.stat().st_size / 2**20
-    print(f"{output}: {size:.1f} MiB; of 255 levels pictures differ from the run's by "
-          f"{report['mean_difference']:.2f} on average, {report['largest_difference']:.0f} at the most")
+    print(f"{output}: {size:.1f} MiB; pictures differ from the run's by {report['mean_difference']:.2f} of 255 levels "
+          f"on average, by {report['largest_difference']:.0f} at most")
 
 
 if __name__ == "__main__":

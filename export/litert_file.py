@@ -3,8 +3,7 @@
     generate: noise [1, Z], attributes [1, A] -> images [1, H, W, 3] in [0, 1], latents [1, Z]
     decode: latents [1, Z], attributes [1, A] -> images [1, H, W, 3] in [0, 1]
 
-Noise is the app's own, from N(0, 1), since LiteRT has no random numbers that a seed fixes; the run's prior maps it to
-latents.
+The app draws the noise from N(0, 1), since LiteRT has no seeded random numbers; the run's prior maps it to latents.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Folders of exports as archives: small, and a function of their files alone."""
+"""Packs folders of exports as archives: small, and dependent on nothing but their files."""
 
 import lzma
 import tarfile

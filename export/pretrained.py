@@ -2,9 +2,9 @@
 
     python -m export.pretrained --run=runs/lfw_sharp --regressor=runs/regressor_a --name=faces-64
 
-writes attr2image_tf/pretrained/NAME.tar.xz, exports and a LiteRT file, and its checksum. Kernels are rounded, which
-makes the archive small, and unpacked as float32, so that nothing is cast when it is used.
-Its model card, NAME.md beside it, is written by hand.
+writes attr2image_tf/pretrained/NAME.tar.xz, with exports and a LiteRT file, and its checksum. Rounded kernels keep the
+archive small; they are unpacked as float32, so nothing is cast in use. Write its model card, NAME.md beside it, by
+hand.
 """
 
 import importlib.util
@@ -21,8 +21,8 @@ from trainers.flags import define_path, require, run
 
 define_path("run", None, "Folder of the trained run.")
 define_path("regressor", None, "Folder of the attribute regressor that reads attributes; see export.export.")
-flags.DEFINE_string("name", None, "Of the model, such as faces-64.")
-flags.DEFINE_integer("significant_bits", 6, "To which kernels are rounded; bfloat16 has 8.", lower_bound=2,
+flags.DEFINE_string("name", None, "Name of the model, such as faces-64.")
+flags.DEFINE_integer("significant_bits", 6, "Significant bits of rounded kernels; bfloat16 has 8.", lower_bound=2,
                      upper_bound=24)
 
 
@@ -32,7 +32,7 @@ def main(values):
     if not values.name.replace("-", "").isalnum():
         raise ValueError(f"--name={values.name!r}: expected letters, digits and hyphens.")
     if not importlib.util.find_spec("tensorflow_serving"):
-        raise ValueError("tensorflow-serving-api is not installed; the archive gets warm-up records by it. "
+        raise ValueError("tensorflow-serving-api is not installed; it is needed to write warm-up records. "
                          "Install it by: pip install '.[serving]'")
     RunFolder(values.run).read_config()
     from attr2image_tf.signatures.publishing import export_run, picture_difference
@@ -51,8 +51,8 @@ def main(values):
     if sums.pop(values.name + pretrained.WARMUP, None):
         pretrained.archive(values.name + pretrained.WARMUP).unlink()
     write_text(pretrained.SUMS, json.dumps(sums, indent=2, sort_keys=True) + "\n")
-    print(f"{archive}: {archive.stat().st_size / 2**20:.1f} MiB; of 255 levels pictures differ from the run's by "
-          f"{difference:.2f} on average, those of the LiteRT file by {report['mean_difference']:.2f}")
+    print(f"{archive}: {archive.stat().st_size / 2**20:.1f} MiB; pictures differ from the run's by {difference:.2f} of "
+          f"255 levels on average, those of the LiteRT file by {report['mean_difference']:.2f}")
 
 
 if __name__ == "__main__":

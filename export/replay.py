@@ -2,8 +2,8 @@
 
     python -I replay.py SAVED_MODEL INPUTS.npz OUTPUTS.npz
 
-INPUTS has arrays by "signature/batch/name". OUTPUTS gets the answers by the same kind of key, and those of a second
-time under "again/"; standard output gets a line of JSON with what the model is and how long it took.
+INPUTS has arrays named "signature/batch/name". OUTPUTS gets the answers, named likewise, and those of a second run
+under "again/"; standard output gets a line of JSON with what the model is and how long it took.
 """
 
 import json

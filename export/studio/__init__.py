@@ -1,10 +1,10 @@
-"""The page to try exported models on: `python -m export.studio`.
+"""The page to try exported models: `python -m export.studio`.
 
-It knows models by `attr2image_tf.client` alone, and needs Gradio (pip install ".[studio]").
+It uses models only through `attr2image_tf.client`, and needs Gradio (pip install ".[studio]").
 
-    attributes.py                       names in groups, ranges, the chart
+    attributes.py                       groups of names, ranges, the chart
     subject.py files.py                 photos and what was found in them; pictures as files
-    draw.py photo.py fill.py walk.py    a tab each: its functions, and how it looks
+    draw.py photo.py fill.py walk.py    one tab each: its functions and its layout
     controls.py errors.py loading.py    what tabs share
     page.py starting.py                 the tabs together and how they are served; what comes before
 """

@@ -1,10 +1,11 @@
-"""A page in the browser to try exported models on: draw, look at a photo, change it, fill in, walk along an attribute.
+"""Serves a page to try exported models: draw, look at a photo, change it, fill in, walk along an attribute.
 
     python -m export.studio
     python -m export.studio --models=models
     python -m export.studio --models=grpc://localhost:8500 --host=0.0.0.0 --port=8080 --auth_file=users.txt
 
-It needs Gradio and what finds faces: pip install ".[studio,photos]". Nothing is sent to anyone.
+It needs Gradio and a face detector: pip install ".[studio,photos]". Photos stay on this machine, except with --share or
+with the address of a model server.
 """
 
 import logging as standard_logging
@@ -31,18 +32,19 @@ from trainers.flags import define_path, run
 _MODELS = flags.DEFINE_string("models", "pretrained:faces-64", "A folder of exported models, those that come with the "
                               "package, or the address of a TF Serving server, such as http://localhost:8501 or "
                               "grpc://localhost:8500.")
-_HOST = flags.DEFINE_string("host", "127.0.0.1", "Address to listen at; 0.0.0.0 for all of the machine's, so that "
-                            "others reach the page.")
-_PORT = flags.DEFINE_integer("port", None, "Port to listen at; by default the first free one from 7860.",
+_HOST = flags.DEFINE_string("host", "127.0.0.1", "Address to listen on; 0.0.0.0 listens on all of the machine's "
+                            "addresses, so that others can reach the page.")
+_PORT = flags.DEFINE_integer("port", None, "Port to listen on. Default: the first free one from 7860.",
                              lower_bound=1, upper_bound=65535)
-_AUTH = flags.DEFINE_string("auth", None, "USER:PASSWORD that the page asks for. Other users of this machine can read "
+_AUTH = flags.DEFINE_string("auth", None, "USER:PASSWORD that the page asks for. Other users of this machine can see "
                             "it in the list of processes: prefer --auth_file, or the environment variable "
                             "ATTR2IMAGE_STUDIO_AUTH.")
-_AUTH_FILE = define_path("auth_file", None, "File with lines USER:PASSWORD.")
-_MEGABYTES = flags.DEFINE_integer("megabytes", 20, "The most that an upload may have.", lower_bound=1)
-_ROOT_PATH = flags.DEFINE_string("root_path", None, "What a proxy puts before the page's paths, such as /studio.")
-_SHARE = flags.DEFINE_bool("share", False, "Let Gradio's servers give the page a public address, through which then "
-                           "everything goes.")
+_AUTH_FILE = define_path("auth_file", None, "File with lines USER:PASSWORD that the page accepts.")
+_MEGABYTES = flags.DEFINE_integer("megabytes", 20, "Largest upload, in megabytes.", lower_bound=1)
+_ROOT_PATH = flags.DEFINE_string("root_path", None, "Prefix that a proxy puts before the page's paths, such as "
+                                 "/studio.")
+_SHARE = flags.DEFINE_bool("share", False, "Publish the page through Gradio's servers; all traffic then passes through "
+                           "them.")
 
 
 def main(values):
@@ -74,7 +76,7 @@ def serve(auth):
     models = str(folder) if folder.is_dir() else _MODELS.value
     opened = page.Models.open(connect(models))
     if not is_loopback(_HOST.value) and auth is None:
-        logging.warning("--host=%s lets everybody who reaches this machine use the page; --auth_file asks them for "
+        logging.warning("With --host=%s anyone who can reach this machine can use the page; use --auth_file to ask for "
                         "a password.", _HOST.value)
     # It tells of every request that Gradio makes to itself.
     standard_logging.getLogger("httpx").setLevel(standard_logging.WARNING)
@@ -83,7 +85,7 @@ def serve(auth):
                           share=_SHARE.value, root_path=_ROOT_PATH.value)
     # Not before: what cannot be served does not wait for it.
     opened.loading.start()
-    logging.info("Loading the models; drawing works at once, photos after up to a minute.")
+    logging.info("Loading the models; drawing works at once, photos within a minute.")
     print(f"The page is at {address} (Ctrl+C ends it).", flush=True)
     blocks.block_thread()
 

@@ -1,4 +1,4 @@
-"""What a visitor reads when something went wrong."""
+"""What a visitor reads when something goes wrong."""
 
 import functools
 import html

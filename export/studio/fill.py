@@ -32,7 +32,7 @@ def brushed(editor: dict | None, size: tuple[int, int]) -> np.ndarray:
         touched = Image.fromarray(np.uint8(255) * (layer[..., 3] > 0))
         hidden |= np.asarray(touched.resize(size[::-1], Image.Resampling.NEAREST)) > 0
     if not hidden.any():
-        raise ValueError("Nothing is brushed over yet: paint over what is to be filled in.")
+        raise ValueError("Nothing is brushed over yet: paint over the part to fill in.")
     return hidden
 
 
@@ -59,8 +59,8 @@ def fill(client, taken: subject.Photo, hidden: np.ndarray, answers: int,
     region = region_of(taken, hidden, client.image_size)
     touched = region.touched(hidden, client.image_size)
     if touched.all() or not touched.any():
-        raise ValueError("All that the model sees is brushed over: leave some of it." if touched.any() else
-                         "Nothing that the model sees is brushed over: brush over a part of a face, or of the middle.")
+        raise ValueError("Everything the model sees is brushed over: leave some of it." if touched.any() else
+                         "Nothing the model sees is brushed over: brush over a part of a face, or of the middle.")
     small = region.cut(taken.pixels, client.image_size, hidden)
     found = client.infer(small, hidden=touched)
     amounts = attributes.deviations(client.schema, found.vector)
@@ -123,7 +123,7 @@ def build(models: Models, page: gr.Blocks, shared: gr.State):
     @in_words
     def answer(progress=gr.Progress(), taken=None, editor=None, answers=1, seed=0):
         if taken is None:
-            raise ValueError("There is no photo yet: take one, then brush over what is to be filled in.")
+            raise ValueError("There is no photo yet: choose one, then brush over the part to fill in.")
         hidden = brushed(editor, taken.pixels.shape[:2])
         progress(0.1, desc="Finding what is behind the rest")
         photo.wait(models, progress)

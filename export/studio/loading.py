@@ -1,4 +1,4 @@
-"""The models, and their first requests, which take much longer than all others."""
+"""The models, and their first requests, which take much longer than later ones."""
 
 import dataclasses
 import threading
@@ -13,7 +13,7 @@ from export.studio import attributes
 
 
 class Loading(threading.Thread):
-    """Sends the models one request of each kind that the page has for photos, so that visitors do not wait for it.
+    """Sends the models one request of each kind that the page makes for photos, so that visitors need not wait.
 
     Args:
         client: Client.
@@ -34,7 +34,7 @@ class Loading(threading.Thread):
                 self._client.complete(picture, hidden, seed=seed, attributes={})
         except (ValueError, ServerError) as error:
             # Whoever asks for it will be told the same. A folder may hold a generator alone.
-            logging.warning("Pictures cannot be looked at: %s", error)
+            logging.warning("Photos cannot be used: %s", error)
             return
         if attributes.of_faces(self._client.schema):
             try:
@@ -43,16 +43,16 @@ class Loading(threading.Thread):
                 logging.warning("%s", error)
             else:
                 find_faces(np.repeat(np.repeat(picture, 4, 0), 4, 1))
-        logging.info("Photos can be worked on now; loading took %.0f s.", time.monotonic() - started)
+        logging.info("Photos can be used now; loading took %.0f s.", time.monotonic() - started)
 
 
 @dataclasses.dataclass(frozen=True)
 class Models:
-    """What all tabs share: the same for every visitor.
+    """What all tabs and all visitors share.
 
     Attributes:
         client: Client.
-        loading: Loading, to be started once the page is there.
+        loading: Loading, to be started once the page is up.
         layered: whether pictures have a foreground, a gate and a background.
     """
 

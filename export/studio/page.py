@@ -38,12 +38,12 @@ def build(models: Models, title: str) -> gr.Blocks:
 
     Args:
         models: Models.
-        title: of the models, for the visitors.
+        title: name of the models, shown to visitors.
     """
     count, size = len(models.client.schema), models.client.image_size
     with gr.Blocks(title="Attribute2Image", analytics_enabled=False, delete_cache=KEEPING) as page:
-        gr.HTML("<h1>Attribute2Image</h1><p>Draw pictures from attributes, see what a photo has of them, change it, "
-                f"fill in what is hidden.</p><p>Model: {html.escape(title)}, {size} x {size} pixels, {count} "
+        gr.HTML("<h1>Attribute2Image</h1><p>Draw pictures from attributes, see the attributes of a photo, change "
+                f"them, and fill in hidden parts.</p><p>Model: {html.escape(title)}, {size} x {size} pixels, {count} "
                 "attributes.</p>")
         shared = gr.State()
         with gr.Tabs():
@@ -64,12 +64,12 @@ def launch(page: gr.Blocks, *, host: str = "127.0.0.1", port: int | None = None,
 
     Args:
         page: from `build`.
-        host: address to listen at.
+        host: address to listen on.
         port: None for the first free one from 7860.
-        megabytes: the most that an upload may have.
-        auth: pairs of a user and a password; None for a page that is open.
-        share: whether Gradio's company makes a public address for it.
-        root_path: what a proxy puts before the page's paths, such as "/studio", or its whole address.
+        megabytes: the largest upload.
+        auth: pairs of a user and a password; None for a page that is open to all.
+        share: whether Gradio's servers publish the page.
+        root_path: prefix that a proxy puts before the page's paths, such as "/studio", or its whole address.
 
     Raises:
         ValueError: nothing can be served at this host and port.
@@ -86,8 +86,8 @@ def launch(page: gr.Blocks, *, host: str = "127.0.0.1", port: int | None = None,
                     app_kwargs={"exception_handlers": {KeyError: _say_that_it_is_forgotten}})
     except OSError as error:
         # Its own message speaks of Gradio's settings.
-        raise ValueError(f"port={port or '7860 to 7959'} of host={host!r} is taken or not this machine's; name "
-                         "others.") from error
+        raise ValueError(f"port={port or '7860 to 7959'} of host={host!r} is taken or not this machine's; "
+                         "choose others.") from error
     return page.share_url or page.local_url
 
 

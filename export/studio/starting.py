@@ -1,4 +1,4 @@
-"""What the main needs before there is a page: who may see it, Gradio, a name for the models."""
+"""What the main needs before it builds the page: who may see it, Gradio, a name for the models."""
 
 import contextlib
 import importlib.util
@@ -100,7 +100,7 @@ def check_address(host: str, port: int | None) -> None:
             tried.bind(address)
     except (OSError, UnicodeError) as error:
         what = f"port={port} of host={host!r}" if port else f"host={host!r}"
-        raise ValueError(f"{what} is taken or not this machine's ({error}); name another.") from None
+        raise ValueError(f"{what} is taken or not this machine's ({error}); choose another.") from None
 
 
 def is_loopback(host: str) -> bool:
@@ -120,7 +120,7 @@ def keep_from_proxies(host: str) -> None:
     if importlib.util.find_spec("socksio") is None:
         for name, value in os.environ.items():
             if name.lower() in ("all_proxy", "http_proxy", "https_proxy") and value.lower().startswith("socks"):
-                raise ValueError(f"{name} is a proxy of SOCKS, which Gradio cannot use without socksio; pip install "
+                raise ValueError(f"{name} is a SOCKS proxy, which Gradio cannot use without socksio; pip install "
                                  f"socksio, or start the page without that variable: env -u {name} python ...")
     names = ["NO_PROXY", "no_proxy"]
     given = next((os.environ[name] for name in reversed(names) if os.environ.get(name)), "")
@@ -143,7 +143,7 @@ def import_page():
         if error.name != "gradio":
             raise
         raise ValueError('the page needs Gradio, which is not installed here; pip install ".[studio,photos]" brings '
-                         "it and what finds faces.") from None
+                         "it and a face detector.") from None
     return page
 
 

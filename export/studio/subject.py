@@ -1,4 +1,4 @@
-"""A photo that somebody works on: the faces in it, the part that the model sees, and what was found behind that."""
+"""A visitor's photo: the faces in it, the part that the model sees, and what was inferred from that."""
 
 import dataclasses
 import pathlib
@@ -23,7 +23,7 @@ class Photo:
         pixels: uint8 [H, W, 3].
         regions: the parts, the best first, at least one.
         boxes: left, top, right and bottom of each, in pixels.
-        note: sentences on how they were found, and on what was done to the photo.
+        note: sentences about how they were found and what was done to the photo.
     """
 
     pixels: np.ndarray
@@ -38,13 +38,13 @@ class Photo:
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """One part of a photo that was looked at.
+    """One part of a photo, and what was inferred from it.
 
     Attributes:
         photo: Photo.
-        region: of the photo's.
+        region: one of the photo's regions.
         small: uint8 [size, size, 3], what the model sees.
-        found: what is behind it.
+        found: what was inferred from it.
     """
 
     photo: Photo

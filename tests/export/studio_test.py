@@ -205,7 +205,7 @@ def test_nothing_brushed_over_is_said(editor):
 def test_all_or_nothing_of_a_face_cannot_be_filled_in(client, photo):
     everything, corner = np.ones((2, *photo.pixels.shape[:2]), bool)
     corner[5:] = False
-    for hidden, said in ((everything, "leave some of it"), (corner, "Nothing that the model sees")):
+    for hidden, said in ((everything, "leave some of it"), (corner, "Nothing the model sees")):
         with pytest.raises(ValueError, match=said):
             next(fill.fill(client, photo, hidden, 1, 0))
     with pytest.raises(ValueError, match="seed=None: expected a whole number"):
@@ -305,7 +305,7 @@ def test_the_page_asks_itself_past_all_proxies(monkeypatch, given):
 def test_a_proxy_that_gradio_has_nothing_for_is_said(monkeypatch, name):
     monkeypatch.setattr(starting.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setenv(name, "socks5h://user:secret@127.0.0.1:9")
-    with pytest.raises(ValueError, match=f"{name} is a proxy of SOCKS.*pip install socksio") as error:
+    with pytest.raises(ValueError, match=f"{name} is a SOCKS proxy.*pip install socksio") as error:
         starting.keep_from_proxies("127.0.0.1")
     assert "secret" not in str(error.value)
 

@@ -7,7 +7,7 @@ import typing
 import pytest
 
 from attr2image_tf.config import ConfigError, FittingConfig, ModelConfig, RunConfig, SharpeningConfig
-from attr2image_tf.evaluation.attribute_regressor import RegressorConfig
+from attr2image_tf.evaluation.config import RegressorConfig
 from attr2image_tf.inference.latent_optimizer import OptimizerConfig
 
 MODEL = {"attribute_mean": (0.0, 1.0), "attribute_standard_deviation": (1.0, 2.0)}

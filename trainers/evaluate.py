@@ -14,18 +14,16 @@ import platform
 import shlex
 import sys
 
-import keras
 import numpy as np
-import tensorflow as tf
 from absl import flags, logging
 
 import attr2image_tf
 from attr2image_tf import data
 from attr2image_tf.config import ConfigError
 from attr2image_tf.errors import check_writable
-from attr2image_tf.evaluation import attribute_regressor, context, experiments, pictures, report, side_by_side
-from attr2image_tf.evaluation.workspace import Workspace
+from attr2image_tf.evaluation.config import EvaluationConfig
 from attr2image_tf.files import check_no_pattern, check_outputs, write_text
+from attr2image_tf.later import keras, tf
 from attr2image_tf.run_folder import RunFolder, changes
 from trainers.flags import (
     config_from_flags,
@@ -42,11 +40,11 @@ define_path("run", None, "Folder of one trained run.")
 define_path_list("runs", "Folders of several runs of one data set, separated by commas.")
 define_path_list("regressors", "Folders of trained regressors, separated by commas.")
 define_path("output", None, "Folder of the evaluation. Default for a single run: RUN/evaluation.")
-flags.DEFINE_list("experiments", list(experiments.EXPERIMENTS), "Experiments to run.")
+flags.DEFINE_list("experiments", [], "Experiments to run. Default: all.")
 define_source_flags()
 define_threads()
 # The defaults of these depend on the runs.
-define_config(context.EvaluationConfig, skip=("patch_sizes", "attributes", "background_attributes"))
+define_config(EvaluationConfig, skip=("patch_sizes", "attributes", "background_attributes"))
 flags.DEFINE_list("patch_sizes", [], "Sizes of hidden patches in pixels. Default: four, from an eighth to half of the "
                   "picture.")
 flags.DEFINE_list("attributes", [], "Attributes of the progression strips. Default: the eight that the first regressor "
@@ -82,8 +80,8 @@ def open_runs(values) -> dict[str, RunFolder]:
     return folders
 
 
-def open_regressors(paths, schema, image_size) -> dict[str, attribute_regressor.AttributeRegressor]:
-    """Regressors by the name of their folder.
+def open_regressors(paths, schema, image_size) -> dict:
+    """AttributeRegressors by the name of their folder.
 
     Raises:
         ValueError: none, or one of another data set or size.
@@ -91,6 +89,8 @@ def open_regressors(paths, schema, image_size) -> dict[str, attribute_regressor.
     if not paths:
         raise ValueError("--regressors is missing; train one with `python -m trainers.train_regressor --output=...` "
                          "and name its folder.")
+    from attr2image_tf.evaluation import attribute_regressor
+
     regressors = {}
     for path in paths:
         regressor = attribute_regressor.load(path)
@@ -101,7 +101,7 @@ def open_regressors(paths, schema, image_size) -> dict[str, attribute_regressor.
     return regressors
 
 
-def settings(values, run) -> context.EvaluationConfig:
+def settings(values, run) -> EvaluationConfig:
     """The configuration that the flags ask for, for runs such as `run`."""
     size = run.model.image_size
     sizes = values.patch_sizes or [str(eighths * size // 8) for eighths in range(1, 5)]
@@ -110,7 +110,7 @@ def settings(values, run) -> context.EvaluationConfig:
     background = values.background_attributes
     if background is None:
         background = data.ENTRIES[run.dataset.partition(":")[0]].background_attributes
-    config = config_from_flags(context.EvaluationConfig, values, patch_sizes=tuple(int(text) for text in sizes),
+    config = config_from_flags(EvaluationConfig, values, patch_sizes=tuple(int(text) for text in sizes),
                                background_attributes=tuple(background))
     config.require(max(config.patch_sizes) < size, "patch_sizes", f"numbers from 1 to {size - 1}")
     return config
@@ -136,8 +136,10 @@ def keep_settings(output: pathlib.Path, described: dict):
     write_text(path, json.dumps(now, indent=2))
 
 
-def introduction(folders, regressors, accuracies, evaluation_data, command) -> list[report.Section]:
-    """What was measured, and with what."""
+def introduction(folders, regressors, accuracies, evaluation_data, command) -> list:
+    """The report's Sections on what was measured, and with what."""
+    from attr2image_tf.evaluation import report
+
     runs = []
     for label, folder in folders.items():
         run, log = folder.read_config(), folder.read_log()
@@ -171,11 +173,15 @@ def evaluate(values) -> pathlib.Path:
     Raises:
         ValueError: something that the flags name cannot be used; nothing has been written then.
     """
-    if unknown := sorted(set(values.experiments) - set(experiments.EXPERIMENTS)):
-        raise ValueError(f"--experiments: unknown {', '.join(unknown)}; known: {', '.join(experiments.EXPERIMENTS)}.")
     folders = open_runs(values)
     if not values.output and len(folders) > 1:
         raise ValueError("--output is missing; with several runs, name a folder for the evaluation.")
+    from attr2image_tf.evaluation import attribute_regressor, context, experiments, pictures, report, side_by_side
+    from attr2image_tf.evaluation.workspace import Workspace
+
+    names = values.experiments or list(experiments.EXPERIMENTS)
+    if unknown := sorted(set(names) - set(experiments.EXPERIMENTS)):
+        raise ValueError(f"--experiments: unknown {', '.join(unknown)}; known: {', '.join(experiments.EXPERIMENTS)}.")
     first = next(iter(folders.values()))
     output = pathlib.Path(values.output or first.path / "evaluation")
     check_writable(output, "output")
@@ -206,11 +212,10 @@ def evaluate(values) -> pathlib.Path:
     workspaces = {label: Workspace(output / label, provenance | {
         "run": label, "checkpoint_step": steps[label], "run_config": folder.read_config().to_dict()})
         for label, folder in folders.items()}
-    experiments.measure_references(evaluation_data, references, values.experiments)
+    experiments.measure_references(evaluation_data, references, names)
     for place, (label, folder) in enumerate(folders.items(), start=1):
         logging.info("Run %d of %d: %s.", place, len(folders), label)
-        experiments.measure_run(context.Context(folder.load_model(), evaluation_data, workspaces[label]),
-                                values.experiments)
+        experiments.measure_run(context.Context(folder.load_model(), evaluation_data, workspaces[label]), names)
     return report.write(output, f"Evaluation on {dataset.name}",
                         introduction(folders, regressors, accuracies, evaluation_data, command), workspaces, references,
                         {label: folder.read_log() for label, folder in folders.items()},

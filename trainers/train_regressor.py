@@ -14,9 +14,7 @@ import json
 from attr2image_tf import data
 from attr2image_tf.config import ConfigError
 from attr2image_tf.errors import check_writable
-from attr2image_tf.evaluation import attribute_regressor, faithfulness, pictures
-from attr2image_tf.evaluation.attribute_regressor import RegressorConfig
-from attr2image_tf.evaluation.regressor_training import RegressorTraining
+from attr2image_tf.evaluation.config import RegressorConfig
 from attr2image_tf.files import check_no_pattern, write_text
 from attr2image_tf.run_folder import RunFolder, changes
 from trainers.flags import (
@@ -36,8 +34,10 @@ define_config(RegressorConfig, skip=("image_size",))
 define_threads()
 
 
-def accuracy(regressor: attribute_regressor.AttributeRegressor, real: pictures.Pictures) -> dict:
-    """How well a regressor estimates the attributes of real pictures, as metrics.json holds it."""
+def accuracy(regressor, real) -> dict:
+    """How well an AttributeRegressor estimates the attributes of real Pictures, as metrics.json holds it."""
+    from attr2image_tf.evaluation import faithfulness
+
     compared = faithfulness.compare(real.attributes, regressor(real.images)[0], regressor.schema)
     return {**compared.summary(), "pictures": len(real), "people": len(set(real.people)),
             "by_attribute": compared.by_attribute(regressor.schema)}
@@ -47,6 +47,9 @@ def main(values):
     require(values, "output", "name the folder of the regressor, for example --output=runs/regressor_a")
     check_writable(values.output, "output")
     check_no_pattern(values.output, "output")
+    from attr2image_tf.evaluation import attribute_regressor, pictures
+    from attr2image_tf.evaluation.regressor_training import RegressorTraining
+
     dataset = load_dataset(values)
     config = config_from_flags(RegressorConfig, values, dataset=dataset.name, **dataset.schema.standardisation())
     folder = RunFolder(values.output)

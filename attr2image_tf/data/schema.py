@@ -191,8 +191,8 @@ class AttributeSchema:
                           for k, told, size in ((i, yes, sizes[0]), (j, other, sizes[1]))]
                 joint = shares[0] * shares[1] + (1 if yes == other else -1) * self.covariance[i, j] / np.prod(sizes)
                 if joint < 1e-3 * min(shares):
-                    pairs.append(tuple(f"{self.names[k]}={'yes' if told else 'no'}"
-                                       for k, told in ((i, yes), (j, other))))
+                    pairs.append((f"{self.names[i]}={'yes' if yes else 'no'}",
+                                  f"{self.names[j]}={'yes' if other else 'no'}"))
         return pairs
 
     def draw(self, requests: Mapping[str, float | str], count: int, *, seed: int = 0) -> np.ndarray:

@@ -4,7 +4,6 @@ A residual network (He et al. 2016), trained on real training pictures only, nev
 pictures of people it was not trained on is what a perfect model could reach.
 """
 
-import dataclasses
 import itertools
 import json
 import os
@@ -15,71 +14,13 @@ import numpy as np
 import tensorflow as tf
 
 from attr2image_tf import pixels
-from attr2image_tf.config import Config, ConfigError
+from attr2image_tf.config import ConfigError
 from attr2image_tf.data.schema import AttributeSchema
+from attr2image_tf.evaluation.config import LEVELS, RegressorConfig
 from attr2image_tf.files import as_path, replacing
-
-LEVELS = 4
 
 _BATCH = 64
 _ERRORS = "errors.npz"
-
-
-@dataclasses.dataclass(frozen=True)
-class RegressorConfig(Config):
-    """How a regressor is built and trained.
-
-    Attributes:
-        dataset: name of the data set, as in `--dataset`.
-        attribute_mean: A floats; what is regressed are attributes less this, divided by
-        attribute_standard_deviation: A floats above 0.
-        image_size: height and width in pixels, a multiple of 16.
-        width: channels of the first level, at least 1; each of the four levels has half the size of the one before
-            and twice the channels.
-        blocks: residual blocks a level, at least 1.
-        dropout: rate before the last layer, in [0, 1).
-        epochs: passes over the training split; the learning rate falls to 0 over them.
-        batch_size: at least 1.
-        learning_rate: the largest, above 0; Adam with decoupled weight decay.
-        weight_decay: at least 0, in units of the learning rate.
-        flip: whether pictures are mirrored at random in training, and predictions averaged over both; off where left
-            and right are attributes.
-        rotation: largest angle of random rotation, in radians, at least 0.
-        shift: largest random shift in pixels, at least 0.
-        seed: of the weights, the order, the augmentation and the dropout.
-    """
-
-    dataset: str
-    attribute_mean: tuple[float, ...]
-    attribute_standard_deviation: tuple[float, ...]
-    image_size: int = 64
-    width: int = 32
-    blocks: int = 1
-    dropout: float = 0.3
-    epochs: int = 20
-    batch_size: int = 64
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.05
-    flip: bool = True
-    rotation: float = 0.1
-    shift: int = 3
-    seed: int = 0
-
-    def __post_init__(self):
-        super().__post_init__()
-        self.require(len(self.attribute_mean) == len(self.attribute_standard_deviation) > 0
-                     and all(value > 0 for value in self.attribute_standard_deviation),
-                     "attribute_standard_deviation", f"{len(self.attribute_mean)} numbers above 0, one an attribute")
-        self.require(self.image_size > 0 and self.image_size % 2**LEVELS == 0, "image_size",
-                     f"a positive multiple of {2**LEVELS}")
-        for name in ("width", "blocks", "epochs", "batch_size"):
-            self.require(getattr(self, name) >= 1, name, "at least 1")
-        self.require(0 <= self.dropout < 1, "dropout", "at least 0 and below 1")
-        self.require(self.learning_rate > 0, "learning_rate", "above 0")
-        for name in ("weight_decay", "rotation"):
-            self.require(getattr(self, name) >= 0, name, "at least 0")
-        self.require(0 <= self.shift < self.image_size // 2, "shift", "at least 0 and less than half of image_size")
-        self.require(0 <= self.seed < 2**31, "seed", "a whole number from 0 to 2147483647")
 
 
 def build(config: RegressorConfig) -> keras.Model:

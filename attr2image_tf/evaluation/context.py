@@ -8,11 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from attr2image_tf import pixels
-from attr2image_tf.config import Config
 from attr2image_tf.data.scenes import Scenes
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.evaluation import metrics
 from attr2image_tf.evaluation.attribute_regressor import AttributeRegressor
+from attr2image_tf.evaluation.config import EvaluationConfig
 from attr2image_tf.evaluation.face_network import FaceNetwork
 from attr2image_tf.evaluation.pictures import Pictures
 from attr2image_tf.evaluation.workspace import Workspace
@@ -25,52 +25,6 @@ from attr2image_tf.randomness import seed_rows
 
 # Training pictures among which the face of a sample is looked for; the face network takes a tenth of a second for each.
 KNOWN_FACES = 2000
-
-
-@dataclasses.dataclass(frozen=True)
-class EvaluationConfig(Config):
-    """How much is measured. The defaults take less than half an hour for three half-width models on two cores.
-
-    Attributes:
-        test_pictures: pictures of the test split, evenly spaced over it; 0 for all.
-        training_pictures: pictures of the training split that samples are compared with; 0 for all.
-        inferred: test pictures that are reconstructed by posterior inference.
-        completed: test pictures that are completed, for each size and place of the hidden patch.
-        bounded: test pictures whose bounds are estimated.
-        draws: latents drawn for each bound, at least 100.
-        iterations: evaluations of energy and gradient for each inferred picture, at most.
-        patch_sizes: height and width of hidden patches, in pixels.
-        attributes: names of the attributes of the progression strips; none for those that the first regressor estimates
-            best.
-        background_attributes: names of the attributes that describe the background, for leakage.
-        inception: whether distances are also measured in the features of InceptionV3, where its weights can be had.
-        batch_size: pictures computed together.
-        seed: of latents, patches, draws and intervals.
-    """
-
-    test_pictures: int = 0
-    training_pictures: int = 10_000
-    inferred: int = 500
-    completed: int = 32
-    bounded: int = 100
-    draws: int = 100
-    iterations: int = 50
-    patch_sizes: tuple[int, ...] = (8, 16, 24, 32)
-    attributes: tuple[str, ...] = ()
-    background_attributes: tuple[str, ...] = ()
-    inception: bool = True
-    batch_size: int = 25
-    seed: int = 0
-
-    def __post_init__(self):
-        super().__post_init__()
-        for name in ("inferred", "completed", "bounded", "iterations", "batch_size"):
-            self.require(getattr(self, name) >= 1, name, "at least 1")
-        for name in ("test_pictures", "training_pictures"):
-            self.require(getattr(self, name) >= 0, name, "at least 0")
-        self.require(self.draws >= 100, "draws", "at least 100")
-        self.require(len(self.patch_sizes) > 0 and min(self.patch_sizes) >= 1, "patch_sizes", "numbers of at least 1")
-        self.require(0 <= self.seed < 2**31, "seed", "a whole number from 0 to 2147483647")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ from attr2image_tf.data.augmentation import AugmentationConfig
 from attr2image_tf.data.batches import BatchReader
 from attr2image_tf.data.dataset import AttributeDataset
 from attr2image_tf.evaluation import attribute_regressor
-from attr2image_tf.evaluation.attribute_regressor import RegressorConfig
+from attr2image_tf.evaluation.config import RegressorConfig
 from attr2image_tf.run_folder import RunFolder
 
 

@@ -87,7 +87,7 @@ class Region(abc.ABC):
         rows, columns = self._place(*picture.shape[:2])
         grey = is_grey(picture[rows, columns])
         height = max(1, _BAND_PIXELS // max(1, columns.stop - columns.start))
-        change, replacement = self._enlarger(difference), None if hidden is None else self._enlarger(after)
+        change, replacement = self._enlarger(difference), self._enlarger(after)
         # A band at a time: as floats all of a large photo would take gigabytes.
         for top in range(rows.start, rows.stop, height):
             place = slice(top, min(top + height, rows.stop)), columns

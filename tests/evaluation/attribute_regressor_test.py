@@ -9,7 +9,8 @@ import pytest
 from attr2image_tf.config import ConfigError
 from attr2image_tf.data.emblems import open_emblems
 from attr2image_tf.evaluation import attribute_regressor, faithfulness, pictures
-from attr2image_tf.evaluation.attribute_regressor import AttributeRegressor, RegressorConfig
+from attr2image_tf.evaluation.attribute_regressor import AttributeRegressor
+from attr2image_tf.evaluation.config import RegressorConfig
 from attr2image_tf.evaluation.regressor_training import RegressorTraining
 from attr2image_tf.run_folder import RunFolder
 

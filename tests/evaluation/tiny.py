@@ -6,7 +6,8 @@ import tensorflow as tf
 from attr2image_tf.config import RunConfig
 from attr2image_tf.data.emblems import BACKGROUNDS, open_emblems
 from attr2image_tf.evaluation import attribute_regressor, context, pictures
-from attr2image_tf.evaluation.attribute_regressor import AttributeRegressor, RegressorConfig
+from attr2image_tf.evaluation.attribute_regressor import AttributeRegressor
+from attr2image_tf.evaluation.config import EvaluationConfig, RegressorConfig
 from attr2image_tf.evaluation.workspace import Workspace
 from attr2image_tf.models.optimizer import WeightAverage
 from tests import tiny
@@ -39,7 +40,7 @@ def make_evaluation_data(dataset, *, scenes=None, **settings):
                 "background_attributes": BACKGROUNDS, "inception": False} | settings
     return context.EvaluationData(pictures.read(dataset, "test"), pictures.read(dataset, "train"), dataset.schema,
                                   {"a": make_regressor(dataset.schema), "b": make_regressor(dataset.schema, 1)},
-                                  context.EvaluationConfig(**settings), scenes)
+                                  EvaluationConfig(**settings), scenes)
 
 
 def make_context(name, data, path):

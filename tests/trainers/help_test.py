@@ -11,9 +11,6 @@ MAINS = sorted(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuff
                for folder in ("trainers", "export") for path in (ROOT / folder).rglob("*.py")
                if "\n    run(main" in path.read_text() or "\n    app.run(main" in path.read_text())
 
-# Their configurations stand beside what computes with Keras.
-SLOW = ["trainers.evaluate", "trainers.train_regressor"]
-
 
 def imported(modules):
     """What each of some mains has imported when it has shown its help, up to the first that imports what takes long."""
@@ -24,8 +21,7 @@ def imported(modules):
 
 def test_help_waits_for_nothing_that_takes_long():
     assert {"trainers.train", "trainers.infer", "export.check", "export.studio"} <= set(MAINS)
-    mains = [main for main in MAINS if main not in SLOW]
-    assert imported(mains) == {main: [] for main in mains}
+    assert imported(MAINS) == {main: [] for main in MAINS}
 
 
 def test_a_main_that_imports_tensorflow_would_be_found():

@@ -10,7 +10,7 @@ from attr2image_tf.data.folder.check import check_folder
 from attr2image_tf.data.folder.table import read_table
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.evaluation import attribute_regressor
-from attr2image_tf.evaluation.attribute_regressor import RegressorConfig
+from attr2image_tf.evaluation.config import RegressorConfig
 from tests import processes
 
 pytestmark = pytest.mark.slow

@@ -14,7 +14,7 @@ from PIL import Image
 
 from tests.processes import run
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 APP = """
 import sys

@@ -611,7 +611,7 @@ def real(real_lfw):
     return source, builder, read(builder)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_real_files_give_the_people_disjoint_splits(real):
     source, builder, examples = real
     people = {split: {example["person"] for example in examples[split].values()} for split in SPLITS}
@@ -626,7 +626,7 @@ def test_real_files_give_the_people_disjoint_splits(real):
     assert len(examples["train"]) + len(examples["validation"]) > 3 * len(examples["test"]) > 0
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_real_labels_are_faces(real):
     """Drawn foregrounds fill the middle of the picture, leave its corners and about a third of it."""
     masks = [example["mask"] for example in real[2]["train"].values() if example["mask_source"] == lfw.DRAWN]

@@ -84,6 +84,7 @@ def test_a_run_killed_then_terminated_and_resumed_equals_an_uninterrupted_one(tm
     assert_same_run(run, reference, 1e-5)
 
 
+@pytest.mark.nightly
 def test_two_mirrored_devices_equal_one(tmp_path, reference):
     run = tmp_path / "mirrored"
     finish(start(run, "--strategy=mirrored", "--devices=2"))

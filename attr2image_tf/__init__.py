@@ -13,12 +13,12 @@ def load(folder):
     """The model of a run folder, or one that comes with the package, with the names of its attributes.
 
     Args:
-        folder: of a run: `attr2image_tf.trained.TrainedModel`; "pretrained:NAME": `attr2image_tf.client.Client`, which
-            draws, infers, edits and completes alike, but cannot be trained.
+        folder: a run folder, which gives an `attr2image_tf.trained.TrainedModel`, or "pretrained:NAME", which gives an
+            `attr2image_tf.client.Client`; that draws, infers, edits and completes likewise, but cannot be trained.
 
     Raises:
-        ConfigError: no run, or no checkpoint yet.
-        ValueError: no model of the name comes with the package.
+        ConfigError: the folder has no run, or the run has no checkpoint yet.
+        ValueError: no model of that name comes with the package.
     """
     # Imported when they are asked for: TensorFlow and Keras take seconds.
     if str(folder).startswith("pretrained:"):
@@ -29,6 +29,6 @@ def load(folder):
 
 
 def create(name, names, attributes, **settings):
-    """A new model for attributes and pictures of one's own: `attr2image_tf.trained.create`."""
+    """A new model for your own attributes and pictures; see `attr2image_tf.trained.create`."""
     from attr2image_tf.trained import create as create_model
     return create_model(name, names, attributes, **settings)

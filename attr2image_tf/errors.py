@@ -12,10 +12,10 @@ from absl import logging
 
 @contextlib.contextmanager
 def clear_errors():
-    """Turns what the user can mend into one sentence on standard error and exit status 2.
+    """Turns errors that the user can correct into one sentence on standard error and exit status 2.
 
-    That is a ValueError or OSError, what TensorFlow says of files, disk and memory, and what protobuf says of a file
-    that it cannot read. Everything else, and with `--verbosity=1` (debug) that too, passes through with its trace.
+    These are ValueError and OSError, TensorFlow's errors about files, disk and memory, and protobuf's about a file that
+    it cannot read. Everything else, and with `--verbosity=1` (debug) these too, passes through with its trace.
     """
     try:
         yield
@@ -28,14 +28,14 @@ def clear_errors():
 
 
 def _sentence(error):
-    """What to say of an error that the user can mend, or None."""
+    """What to say about an error that the user can correct, or None."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"No space left on the disk{f' of {error.filename}' if error.filename else ''}; free some ({error})."
     if isinstance(error, (ValueError, OSError)):
         return str(error)
     if isinstance(error, IndexError) and "Read less bytes" in str(error):
-        # So TensorFlow says that the variables of a checkpoint or an export are cut.
-        return f"a file of variables is cut; restore it, or make it anew ({error})."
+        # This is how TensorFlow says that the variables of a checkpoint or an export are cut off.
+        return f"a file of variables is cut off; restore it, or make it again ({error})."
     # Without them nobody can have raised theirs; both take long to import.
     if protobuf := sys.modules.get("google.protobuf"):
         kinds = [getattr(sys.modules.get(f"{protobuf.__name__}.{module}"), name, ()) for module, name in
@@ -53,7 +53,7 @@ def _sentence(error):
     # Of tf.data, which counts; and of what reads checkpoints, whose errors have no kind.
     counted = isinstance(error, errors.FailedPreconditionError) and "was expected to contain" in said
     if counted or isinstance(error, (errors.DataLossError, errors.OutOfRangeError)) or type(error) is errors.OpError:
-        return f"a file is damaged or cut; restore it, or make it anew ({said})."
+        return f"a file is damaged or cut off; restore it, or make it again ({said})."
     if isinstance(error, (errors.NotFoundError, errors.PermissionDeniedError)):
         return f"a file is missing or cannot be read or written ({said})."
     return None
@@ -81,6 +81,6 @@ def check_writable(path: str | os.PathLike, option: str) -> None:
     # A link to nothing is there, too: it cannot be made a folder.
     there = next(each for each in (absolute, *absolute.parents) if os.path.lexists(each))
     if not there.is_dir():
-        raise ValueError(f"{option}={str(path)!r}: {str(there)!r} is no folder; name one, there or to be made.")
+        raise ValueError(f"{option}={str(path)!r}: {str(there)!r} is not a folder; name a folder, existing or new.")
     if not os.access(there, os.W_OK | os.X_OK):
         raise ValueError(f"{option}={str(path)!r}: nothing can be written to {str(there)!r}; name another folder.")

@@ -1,4 +1,4 @@
-"""Pixels: the one place that converts ranges, masks, composes and lays pictures out.
+"""Pixels: the one place that converts ranges, masks and composes pictures, and lays them out.
 
 Three ranges exist. Files and TFRecords hold uint8 in [0, 255]; public edges (signatures, pages) use float32 in
 [0, 1]; models work on float32 in [-1, 1]. All pictures are NHWC, or HWC for a single one.

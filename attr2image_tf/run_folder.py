@@ -1,4 +1,4 @@
-"""RunFolder: the files of a training run, all that resuming, evaluation and export need."""
+"""RunFolder: the files of a training run, with everything that resuming, evaluation and export need."""
 
 from __future__ import annotations
 
@@ -51,19 +51,19 @@ class RunFolder:
         self._lock = None
 
     def lock(self):
-        """Keeps other processes from training into the folder, until this one ends, however it ends.
+        """Keeps other processes from training into the folder until this one ends, however it ends.
 
         Raises:
-            ConfigError: another one does that.
+            ConfigError: another one is training into it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         self._lock = self._lock or lock(self.path / _LOCK)
         if self._lock is None:
-            raise ConfigError(f"run={str(self.path)!r}: another process trains in this folder; wait for its end, or "
-                              "name a new folder.")
+            raise ConfigError(f"run={str(self.path)!r}: another process is training in this folder; wait until it "
+                              "ends, or name a new folder.")
 
     def check(self, config: RunConfig) -> RunConfig:
-        """The configuration to go on with: `config`, or what it means to a run of an older version in the folder.
+        """The configuration to continue with: `config`, or what it means for a run of an older version in the folder.
 
         Raises:
             ConfigError: the folder is neither new nor holds a run of `config` (of as many epochs or fewer).
@@ -75,8 +75,8 @@ class RunFolder:
             return config
         before = self.read_config()
         if before.main != config.main:
-            raise ConfigError(f"run={str(self.path)!r} holds a run of {before.main}; go on with that, or name a new "
-                              "folder.")
+            raise ConfigError(f"run={str(self.path)!r} holds a run of {before.main}; continue it with that, or name "
+                              "a new folder.")
         config = config.continuing(before)
         old, new = (_flat(each.to_dict()) for each in (before, config))
         if new["epochs"] > old["epochs"]:
@@ -93,8 +93,8 @@ class RunFolder:
         del new["fingerprint"]
         config = dataclasses.replace(config, fingerprint=config.fingerprint or before.fingerprint)
         if changed := changes(old, new):
-            raise ConfigError(f"run={str(self.path)!r} holds a run of another configuration ({changed}). "
-                              "Give the same flags to go on with it, or name a new folder.")
+            raise ConfigError(f"run={str(self.path)!r} holds a run with another configuration ({changed}). "
+                              "Give the same flags to continue it, or name a new folder.")
         return config
 
     def write(self, config: RunConfig, schema: AttributeSchema):
@@ -105,7 +105,7 @@ class RunFolder:
         write_text(self.path / "config.json", config.to_json())
 
     def read_config(self) -> RunConfig:
-        """Raises ConfigError where there is no run or its configuration cannot be read."""
+        """Raises ConfigError if there is no run or its configuration cannot be read."""
         return RunConfig.from_json(self._read("config.json"))
 
     def read_schema(self) -> AttributeSchema:
@@ -117,8 +117,8 @@ class RunFolder:
         A run without a fitted prior draws from N(0, I).
 
         Args:
-            precision: one of PRECISIONS; the weights are float32 whatever the run computed in. In bfloat16 a processor
-                without its instructions takes many times as long to draw.
+            precision: one of PRECISIONS; the weights are float32 whatever the run used. A processor without bfloat16
+                instructions takes many times as long to draw with it.
             prior: whether the fitted prior is needed.
 
         Raises:
@@ -142,14 +142,14 @@ class RunFolder:
         for variable, mean in zip(variables, average.averages, strict=True):
             variable.assign(mean)
         if not _is_finite(model):
-            raise ConfigError(f"run={str(self.path)!r}: what the model of {latest} draws is not finite; training "
+            raise ConfigError(f"run={str(self.path)!r}: pictures of the model in {latest} are not finite; training "
                               "diverged. Train again in a new folder with a smaller learning_rate, or set clip_norm.")
         if prior and self.prior.exists():
             prior, _ = self.load_prior()
             if prior.size != model.latent_size or prior.attribute_count != config.model.attribute_count:
-                raise ConfigError(f"{str(self.prior)!r} is of {prior.size} latents and {prior.attribute_count} "
-                                  f"attributes, the run of {model.latent_size} and {config.model.attribute_count}; fit "
-                                  "it again with `python -m trainers.fit_prior --run=...`.")
+                raise ConfigError(f"{str(self.prior)!r} has {prior.size} latents and {prior.attribute_count} "
+                                  f"attributes, the run {model.latent_size} and {config.model.attribute_count}; fit it "
+                                  "again with `python -m trainers.fit_prior --run=...`.")
             if not all(np.isfinite(variable).all() for variable in prior.variables):
                 raise ConfigError(f"{str(self.prior)!r} is not finite; fit it again with `python -m trainers.fit_prior "
                                   "--run=...`.")
@@ -199,11 +199,11 @@ class RunFolder:
         """
         latest = self._newest_checkpoint()
         if latest is None and self.read_log():
-            raise ConfigError(f"run={str(self.path)!r}: {self.log.name} has epochs, and there is no checkpoint of them "
-                              f"in {str(self.checkpoints)!r}; put them back, or train again in a new folder.")
+            raise ConfigError(f"run={str(self.path)!r}: {self.log.name} has epochs, and there is no checkpoint in "
+                              f"{str(self.checkpoints)!r}; put it back, or train again in a new folder.")
         if latest:
             checkpoint.restore(latest).assert_existing_objects_matched().assert_consumed()
-            logging.info("Going on from %s.", latest)
+            logging.info("Continuing from %s.", latest)
         if not write:
             return None
         # TensorFlow's own list, by which it removes the oldest, may be lost or be of a checkpoint that is.
@@ -218,7 +218,7 @@ class RunFolder:
     def _checkpoint(self):
         latest = self._newest_checkpoint()
         if not latest:
-            raise ConfigError(f"run={str(self.path)!r} has no checkpoint yet; let the training run for a while.")
+            raise ConfigError(f"run={str(self.path)!r} has no checkpoint yet; let it train for a while.")
         return latest
 
     def _steps(self):
@@ -238,7 +238,7 @@ class RunFolder:
                 problems.append(problem)
                 continue
             for each in problems:
-                logging.warning("%s; %s, an older one, is used.", each, path)
+                logging.warning("%s; using %s, an older one.", each, path)
             return path
         if any(self.checkpoints.glob("ckpt-*.index")):
             raise ConfigError(f"run={str(self.path)!r} has no checkpoint that is whole: {'; '.join(problems)}. Put a "

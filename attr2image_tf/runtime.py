@@ -1,4 +1,4 @@
-"""Process-wide settings that training needs, made once at the start of a main."""
+"""Process-wide settings that training needs, applied once at the start of a main."""
 
 import ctypes
 import pathlib

@@ -32,12 +32,12 @@ from attr2image_tf.signatures.latent_optimizer import LatentOptimizerModule
 
 
 class RunModels(Models):
-    """The model of a run in this process, by the signatures that its export would have.
+    """The model of a run in this process, with the signatures that its export would have.
 
     Args:
         model: AttributeModel.
         schema: AttributeSchema.
-        inference: OptimizerConfig, how latents are searched for.
+        inference: OptimizerConfig, how latents are inferred.
     """
 
     def __init__(self, model: models.AttributeModel, schema: AttributeSchema,
@@ -69,13 +69,13 @@ class RunModels(Models):
             made = {verbs.GENERATOR: lambda: Generator(self.model, self.schema),
                     verbs.OPTIMIZER: lambda: LatentOptimizerModule(self.model, self.schema, self.inference)}
             if model not in made:
-                raise ValueError(f"there is no model {model!r}; there are {', '.join(made)}.")
+                raise ValueError(f"there is no model {model!r}; expected one of {', '.join(made)}.")
             self._modules[model] = made[model]()
         return self._modules[model]
 
 
 class TrainedModel(Client):
-    """An AttributeModel with the names of its attributes: a Client that computes here, and `fit`.
+    """An AttributeModel with the names of its attributes: a Client that computes in this process, and can `fit`.
 
     Args:
         model: AttributeModel.
@@ -84,7 +84,7 @@ class TrainedModel(Client):
 
     Attributes:
         model, schema: as given. `model.decode`, `encode` and the rest take tensors.
-        names: of the attributes.
+        names: names of the attributes.
         image_size: height and width of the pictures.
     """
 
@@ -111,7 +111,7 @@ class TrainedModel(Client):
         self._check(dataset.element_spec)
         count = int(dataset.cardinality())
         if count == tf.data.INFINITE_CARDINALITY:
-            raise ValueError("dataset: it never ends; `take` as many batches as an epoch shall have.")
+            raise ValueError("dataset: it never ends; `take` as many batches as an epoch should have.")
         if count == tf.data.UNKNOWN_CARDINALITY:
             # Keras would take the end of the first epoch for a mistake.
             count = int(dataset.reduce(np.int64(0), lambda seen, _: seen + 1))
@@ -157,11 +157,11 @@ def load(folder: str | os.PathLike) -> TrainedModel:
 
 def create(name: str, names: Sequence[str], attributes: np.ndarray, *, image_size: int = 64, **settings
            ) -> TrainedModel:
-    """A new model for attributes of one's own, to be trained by `fit`.
+    """A new model for your own attributes, to be trained with `fit`.
 
     Args:
         name: "vae", "cvae" or "discvae".
-        names: of the attributes.
+        names: names of the attributes.
         attributes: float [N, A], those of the training pictures.
         image_size: height and width, a multiple of 32.
         settings: of ModelConfig, such as `width=0.5` or `seed=1`.
@@ -172,7 +172,7 @@ def create(name: str, names: Sequence[str], attributes: np.ndarray, *, image_siz
     schema = AttributeSchema.measure(tuple(names), np.asarray(attributes, np.float32))
     fields = {field.name for field in dataclasses.fields(ModelConfig)}
     if unknown := sorted(set(settings) - fields):
-        raise ValueError(f"{', '.join(unknown)}: no setting of a model; there are {', '.join(sorted(fields))}.")
+        raise ValueError(f"{', '.join(unknown)}: not a setting of a model; known: {', '.join(sorted(fields))}.")
     # By default the noise follows the error of a validation split, which `fit` does not know.
     settings = {"observation_noise": "running"} | settings
     model = models.create(ModelConfig(model=name, image_size=image_size, **schema.standardisation(), **settings))

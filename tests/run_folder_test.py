@@ -53,13 +53,13 @@ def test_another_data_set_is_reported_without_its_hundreds_of_numbers(tmp_path, 
 @pytest.mark.parametrize("place", ["file", "file/below/it"])
 def test_a_file_in_the_place_of_a_folder_is_reported(tmp_path, place):
     (tmp_path / "file").write_text("mine")
-    message = f"^output='{tmp_path / place}': '{tmp_path / 'file'}' is no folder; name one"
+    message = f"^output='{tmp_path / place}': '{tmp_path / 'file'}' is not a folder; name a folder"
     with pytest.raises(ValueError, match=message):
         check_writable(tmp_path / place, "output")
     check_writable(tmp_path / "new/below/it", "output")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     (tmp_path / "link").symlink_to("nowhere")
-    with pytest.raises(ValueError, match="link' is no folder"):
+    with pytest.raises(ValueError, match="link' is not a folder"):
         check_writable(tmp_path / "link", "output")
 
 
@@ -127,7 +127,8 @@ def test_training_and_sharpening_do_not_go_on_with_each_other(tmp_path):
     for here, other, main in ((trained, sharpened, "train"), (sharpened, trained, "sharpen")):
         (tmp_path / "config.json").write_text(here.to_json())
         assert folder.check(here) == here
-        with pytest.raises(ConfigError, match=f"holds a run of trainers.{main}; go on with that, or name a new folder"):
+        with pytest.raises(ConfigError, match=f"holds a run of trainers.{main}; continue it with that, or name a new "
+                                              "folder"):
             folder.check(other)
 
 
@@ -136,7 +137,8 @@ def test_one_process_at_a_time_trains_into_a_folder(tmp_path, schema):
     first, second = RunFolder(tmp_path / "run"), RunFolder(tmp_path / "run")
     first.lock()
     first.lock()
-    with pytest.raises(ConfigError, match="run=.*: another process trains in this folder; wait for its end, or name"):
+    with pytest.raises(ConfigError, match="run=.*: another process is training in this folder; wait until it ends, or "
+                                          "name"):
         second.lock()
     # A folder that was only locked is as good as new, and whoever reads does not ask.
     assert second.check(config) == config
@@ -205,7 +207,7 @@ def test_weights_that_draw_nothing_finite_are_refused(tmp_path):
             mean.assign(factor * variable)
         manager.save(number)
         for load in (folder.load_model, lambda: export_run(tmp_path, tmp_path / "models")):
-            with pytest.raises(ConfigError, match=f"what the model of .*ckpt-{number} draws is not finite; train"):
+            with pytest.raises(ConfigError, match=f"pictures of the model in .*ckpt-{number} are not finite; train"):
                 load()
     assert not (tmp_path / "models").exists()
     # The last one is cut, and so is the one before: the first is whole.

@@ -66,7 +66,7 @@ def test_a_model_of_ones_own_is_trained_and_gets_its_prior():
     assert (model.generate(seed=1) != before).any()
     with pytest.raises(ValueError, match="expected batches with 'attributes', float32 .B, 3., got none"):
         model.fit(batches.map(lambda batch: {"image": batch["image"]}))
-    with pytest.raises(ValueError, match="witdh: no setting of a model; there are .*width"):
+    with pytest.raises(ValueError, match="witdh: not a setting of a model; known: .*width"):
         attr2image_tf.create("cvae", NAMES, ATTRIBUTES, witdh=0.5)
 
 

@@ -1,4 +1,4 @@
-"""What an app uses: exported models in a folder or behind TF Serving, and photos for them."""
+"""For apps: exported models in a folder or behind TF Serving, and photos for them."""
 
 from attr2image_tf.client.client import Client, Found, ServerError, connect
 from attr2image_tf.photos.faces import Face, find_faces

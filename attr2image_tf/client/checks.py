@@ -1,4 +1,4 @@
-"""What callers hand a client, held against what it takes."""
+"""Checks of the arguments of a client."""
 
 import operator
 
@@ -48,7 +48,7 @@ def as_region(region, picture: np.ndarray) -> Region:
     if isinstance(region, str) and region == "face":
         faces = find_faces(picture)
         if not faces:
-            raise ValueError("region='face': no face was found in the picture; name its Square.")
+            raise ValueError("region='face': no face was found in the picture; pass its Square.")
         region = faces[0].region
     if not isinstance(region, Region):
         raise ValueError(f"region={region!r}: expected None, 'face', a Square or the region of a Face.")

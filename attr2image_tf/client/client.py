@@ -1,4 +1,4 @@
-"""Client: pictures from attributes, and pictures behind pictures, by name rather than by tensor.
+"""Client: draws pictures from attributes and infers, edits and completes pictures, by attribute name.
 
     client = connect("pretrained:faces-64")         # a model that comes with the package
     client = connect("models")                      # a folder of exports
@@ -12,7 +12,7 @@
     smiling = client.edit(photo, {"Smiling": +2}, region="face")
     client.put_back(photo, smiling, region="face")  # the whole photo, at its own size
 
-The same interface everywhere, so that an app can start without a server.
+The interface is always the same, so an app can start without a server.
 """
 
 import dataclasses
@@ -38,13 +38,13 @@ _SERVER = re.compile(r"[\w.-]+:\d+(/.*)?|\[[0-9a-fA-F:]+\]:\d+(/.*)?")
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """What is behind a picture.
+    """What was inferred from a picture.
 
     Attributes:
         latents: float32 [Z].
         attributes: amount by name, in the data set's units.
         reconstruction: uint8 [H, W, 3].
-        energy: float. How badly the latents explain the picture.
+        energy: float. The lower, the better the latents explain the picture.
         vector: float32 [A]. The attributes as the model takes them.
     """
 
@@ -56,11 +56,11 @@ class Found:
 
 
 class Client(GeneratorClient):
-    """Exported models by what they do.
+    """Draws, infers, edits and completes pictures with exported models.
 
     Pictures are uint8 [H, W, 3] arrays of any size, or Pillow's (`reading.as_seen`). The model sees their central
-    square, or the `region` that is named: a Square, that of a Face (`find_faces`), or "face" for the best face, which
-    is then looked for in every call. What comes back has the model's size; `put_back` makes the whole photo of it.
+    square, or a given `region`: a Square, the region of a Face (`find_faces`), or "face" for the best face, which is
+    then detected anew in every call. Results have the model's size; `put_back` puts them back into the whole photo.
     Requests are amounts by attribute name: standard deviations from the training mean, or "min", "mean", "max".
     Seeds are whole numbers from 0 to 2147483647.
 
@@ -69,22 +69,22 @@ class Client(GeneratorClient):
 
     Attributes:
         schema: AttributeSchema. Names and ranges of the attributes.
-        image_size: height and width of the pictures that come back.
+        image_size: height and width of the resulting pictures.
 
     Raises (all methods):
-        ValueError: an input that cannot be used, such as a picture without a face for region="face"; where the model
-            refuses it, in the model's own words.
+        ValueError: an input cannot be used, such as a picture without a face for region="face"; if the model refuses
+            it, the message is the model's own.
         ServerError: the server is not available or failed.
     """
 
     def infer(self, picture: np.ndarray, attributes: Mapping[str, float | str] | None = None, *,
               hidden: np.ndarray | None = None, region: Region | str | None = None) -> Found:
-        """What is behind a picture; its attributes too, unless they are given.
+        """Infers the latents of a picture, and its attributes unless they are given.
 
         Args:
             picture: uint8 [H, W, 3].
             attributes: amounts by name; all others are at the training mean.
-            hidden: bool [H, W], True where the picture is not to be looked at.
+            hidden: bool [H, W], True where the picture must be ignored.
             region: what the model sees: a Square, a Face's region, "face", or None for the central square.
         """
         small, observed = self._seen(picture, hidden, region)
@@ -103,8 +103,8 @@ class Client(GeneratorClient):
         Args:
             picture: uint8 [H, W, 3].
             changes: amounts by name; all others stay as they are.
-            found: what `infer` gave for this picture and region, which spares the search.
-            correlated: whether the other attributes go along as they do in the training data.
+            found: what `infer` returned for this picture and region, to save the search.
+            correlated: whether correlated attributes move too, as in the training data.
             region: as in `infer`.
         """
         small, observed = self._seen(picture, None, region)
@@ -120,9 +120,9 @@ class Client(GeneratorClient):
 
         Args:
             picture: uint8 [H, W, 3].
-            hidden: bool [H, W], True where it is to be filled in.
-            seed: int from 0 to 2147483647 for one of many likely answers; None for the likeliest.
-            attributes: amounts by name; found from what is visible by default.
+            hidden: bool [H, W], True where to fill in.
+            seed: int from 0 to 2147483647 for a sampled completion; None for the likeliest.
+            attributes: amounts by name; by default they are inferred from what is visible.
             region: as in `infer`.
         """
         seed = None if seed is None else as_whole("seed", seed, 0)
@@ -135,20 +135,20 @@ class Client(GeneratorClient):
                  region: Region | str | None = None) -> np.ndarray:
         """The whole photo, uint8 [H, W, 3], with the change put back in; outside the region nothing changes.
 
-        The photo keeps the detail that the model never saw: what is added is the difference between `changed` and what
-        the model was shown. What was hidden is replaced.
+        The photo keeps detail finer than the model's pictures: the difference between `changed` and what the model saw
+        is added to it. Hidden parts are replaced.
 
         Args:
             picture: uint8 [H, W, 3], the photo.
-            changed: uint8 [image_size, image_size, 3], what `edit`, `complete` or `infer` gave for it.
-            hidden: bool [H, W], as it was given to `complete`.
-            region: as it was given to the method that changed it.
+            changed: uint8 [image_size, image_size, 3], what `edit`, `complete` or `infer` returned for it.
+            hidden: bool [H, W], as passed to `complete`.
+            region: as passed to the method that changed it.
         """
         picture, size = as_picture(picture), self.image_size
         hidden, region = as_hidden(hidden, picture), as_region(region, picture)
         changed = np.asarray(changed)
         if changed.dtype != np.uint8 or changed.shape != (size, size, 3):
-            raise ValueError(f"changed: expected uint8 {[size, size, 3]}, as `edit` and `complete` give it, got "
+            raise ValueError(f"changed: expected uint8 {[size, size, 3]}, as `edit` and `complete` return it, got "
                              f"{changed.dtype} {list(changed.shape)}.")
         return region.put_back(picture, region.cut(picture, size, hidden), changed, hidden)
 
@@ -187,6 +187,6 @@ def connect(address: str | os.PathLike, *, timeout: float = 60.0) -> Client:
         return Client(GrpcModels(rest, timeout=timeout))
     if separator or _SERVER.fullmatch(text) and not as_path(text).exists():
         server = rest if separator else text
-        raise ValueError(f"address={text!r}: expected a folder of exports, or of a server 'http://{server}' (REST) or "
+        raise ValueError(f"address={text!r}: expected a folder of exports, or a server as 'http://{server}' (REST) or "
                          f"'grpc://{server}'.")
     return Client(LocalModels(text))

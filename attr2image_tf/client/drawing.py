@@ -28,14 +28,14 @@ def requested_rows(schema: AttributeSchema, request, seed, count, varied, correl
 
 
 class GeneratorClient:
-    """The exported generator by what it does; `Client` says how requests, seeds and errors are meant.
+    """Draws pictures with the exported generator; `Client` explains requests, seeds and errors.
 
     Args:
         models: LocalModels, RestModels or GrpcModels.
 
     Attributes:
         schema: AttributeSchema. Names and ranges of the attributes.
-        image_size: height and width of the pictures that come back.
+        image_size: height and width of the resulting pictures.
     """
 
     def __init__(self, models: Models):
@@ -50,19 +50,19 @@ class GeneratorClient:
             request: amounts by attribute name.
             seed: int from 0 to 2147483647.
             count: int, at least 1.
-            varied: whether each picture gets other attributes besides the requested ones, such as training examples
-                have; if not, they are all as expected.
-            correlated: whether the other attributes are such as go with the requested ones in the training data; if
-                not, they are as if nothing had been requested.
-            temperature: float, at least 0, on the noise that pictures are drawn from: below 1 they are more typical and
-                more alike. That of the export by default.
+            varied: whether unrequested attributes are sampled anew for each picture; otherwise all have their expected
+                values.
+            correlated: whether unrequested attributes follow the requested ones, as in the training data; otherwise
+                they are as if nothing had been requested.
+            temperature: float, at least 0. Factor on the noise that pictures are drawn from; below 1 they are more
+                typical and more alike. Defaults to that of the export.
         """
         return self._draw(*self._rows(request, seed, count, varied, correlated), temperature)["images"]
 
     def generate_layers(self, request: Mapping[str, float | str] = {}, *, seed: int = 0, count: int = 1,
                         varied: bool = True, correlated: bool = True,
                         temperature: float | None = None) -> dict[str, np.ndarray]:
-        """What `generate` draws for the same arguments, with what it is composed of.
+        """What `generate` draws for the same arguments, and the layers that it is composed of.
 
         Returns:
             "images" uint8 [count, H, W, 3]; of a layered model also "foregrounds" and "backgrounds", the same, and
@@ -79,16 +79,16 @@ class GeneratorClient:
 
         Args:
             name: text, the attribute.
-            amounts: of it, at least one.
-            request: amounts of others.
+            amounts: its amounts, at least one.
+            request: amounts of other attributes.
             seed: int from 0 to 2147483647.
-            varied: whether attributes that are not requested are such as one training example has; if not, they are as
-                expected.
-            correlated: whether the others go along with the attribute as they do in the training data.
+            varied: whether unrequested attributes are sampled, once for all pictures; otherwise they have their
+                expected values.
+            correlated: whether correlated attributes move with the attribute, as in the training data.
             temperature: as in `generate`.
         """
         if not len(amounts):
-            raise ValueError("amounts: expected at least one.")
+            raise ValueError("amounts=[]: expected at least one.")
         base = self._rows(request, seed, 1, varied, True)[0][0]
         vectors = np.stack([self.schema.vector({name: amount}, base=base, correlated=correlated) for amount in amounts])
         return self._draw(vectors, np.tile(np.int32([seed, 0]), (len(vectors), 1)), temperature)["images"]

@@ -21,11 +21,11 @@ _REFUSALS = ("INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", 400, 404)
 
 
 class ServerError(RuntimeError):
-    """The server cannot be reached, failed, or is another than TF Serving: not the request's fault."""
+    """The server cannot be reached, failed, or is not TF Serving; the request is not at fault."""
 
 
 class RefusedError(ValueError):
-    """The server will not answer this request; the message is its own.
+    """The server refuses this request; the message is the server's own.
 
     Args:
         message: text.
@@ -44,7 +44,7 @@ class RestModels(Models):
         address: such as "http://localhost:8501".
         timeout: seconds for one answer.
         models: the server's names of generator and latent optimiser, where they differ.
-        attempts: how often a request is tried where the server is not available.
+        attempts: how often a request is tried while the server is not available.
     """
 
     def __init__(self, address: str, *, timeout: float = 60.0, models: dict[str, str] | None = None,
@@ -86,8 +86,8 @@ class RestModels(Models):
     def _outputs(self, model, signature):
         signatures = self._signatures(model)
         if signature not in signatures:
-            raise ServerError(f"{self.address}: {self._name(model)} answers to {signature!r} and does not list it; a "
-                              "new version was loaded in between, or this is no TF Serving.")
+            raise ServerError(f"{self.address}: {self._name(model)} answers to {signature!r} but does not list it; "
+                              "it has just loaded a new version, so try again, or it is not TF Serving.")
         return signatures[signature]
 
     @contextlib.contextmanager

@@ -1,9 +1,9 @@
-"""The verbs, once: draw, infer, complete and edit, for a batch, by whatever models answer.
+"""The four verbs draw, infer, complete and edit, for a batch of pictures and any kind of models.
 
-Arrays in, arrays out. Everything that draws or changes pictures asks here: `Client`, the mains, bulk work and the page
-differ in what they read and in what they write, and give the same answer to the same question.
+Arrays in, arrays out. Everything that draws or changes pictures calls these: `Client`, the mains, bulk work and the
+page differ in what they read and write, but give the same answer to the same question.
 
-Pictures are uint8 [B, H, W, 3] of the models' size, `observed` bool [B, H, W], True where a picture may be looked at,
+Pictures are uint8 [B, H, W, 3] of the models' size, `observed` bool [B, H, W], True where a picture may be used,
 attributes float32 [B, A] in the data set's units, seeds int32 [B, 2].
 """
 
@@ -19,9 +19,9 @@ def draw(models, attributes, seeds, *, temperature: float | None = None, layers:
 
     Args:
         models: Models.
-        attributes, seeds: a row a picture; row i of the answer is a function of these rows i alone.
-        temperature: float, at least 0, on the noise; that of the export by default.
-        layers: whether the answer shall also have what pictures are composed of, and their latents.
+        attributes, seeds: one row per picture; row i of the answer depends only on row i of these.
+        temperature: float, at least 0. Factor on the noise; defaults to that of the export.
+        layers: whether to return also the layers of the pictures, and their latents.
 
     Returns:
         images, uint8; with `layers` latents float32 [B, Z] and, of a layered model, foregrounds, backgrounds and gates
@@ -40,7 +40,7 @@ def draw(models, attributes, seeds, *, temperature: float | None = None, layers:
 
 
 def infer(models, images, observed=None, attributes=None) -> dict:
-    """What is behind pictures: their latents, and their attributes unless these are given.
+    """Infers the latents of pictures, and their attributes unless these are given.
 
     Returns:
         attributes; latents float32 [B, Z]; images, the reconstructions; energy, reconstruction_energy, prior_energy
@@ -60,18 +60,18 @@ def complete(models, images, observed, attributes=None, *, seed: int = 0, sample
 
     Args:
         models, images, observed, attributes: as in `infer`.
-        seed: int. Of the samples: sample k is a function of the picture, `seed` and k.
-        samples: int, at least 0. Other answers besides the likeliest.
+        seed: int. Seed of the samples: sample k is a function of the picture, `seed` and k.
+        samples: int, at least 0. Number of sampled completions besides the likeliest.
 
     Returns:
-        What `infer` gives; its images are reconstructions here, and images the likeliest completion. And samples, a
-        list with what was found for each, and its images.
+        What `infer` returns, except that its images are called reconstructions here; images, the likeliest completion;
+        and samples, a list with what was found for each sample, and its images.
     """
     found, seen = infer(models, images, observed, attributes), _seen(images, observed)
     known = {"attributes": found["attributes"]}
     fresh = models.has(OPTIMIZER, "complete_latents_bytes")
     best = known | ({"latents": found["latents"]} if fresh else {})
-    # Exports of before know how to descend again only.
+    # Older exports can only descend again.
     filled = models.call(OPTIMIZER, "complete_latents_bytes" if fresh else "complete_bytes", **seen, **best)
     drawn = []
     for number in range(samples):
@@ -87,7 +87,7 @@ def edit(models, images, latents, attributes, new_attributes) -> dict:
 
     Args:
         models, images: as in `infer`.
-        latents, attributes: what `infer` found behind them.
+        latents, attributes: what `infer` found for them.
         new_attributes: float32 [B, A].
 
     Returns:

@@ -568,7 +568,7 @@ def test_what_cannot_be_prepared_leaves_nothing(own):
 
 
 def test_a_folder_that_cannot_be_made_is_reported(own):
-    with pytest.raises(ValueError, match=f"output='{own.csv}/own': '{own.csv}' is no folder; name one"):
+    with pytest.raises(ValueError, match=f"output='{own.csv}/own': '{own.csv}' is not a folder; name a folder"):
         folder.prepare_folder(own.found(), own.table(), own.csv / "own", image_size=SIZE)
 
 

@@ -64,7 +64,7 @@ def test_pictures_that_cannot_be_written_are_reported(tmp_path):
     with pytest.raises(ValueError, match="no picture is written under the ending '.json'; use .png"):
         check_picture_output(tmp_path / "config.json", "output")
     Image.new("L", (1, 1)).save(tmp_path / "file.png")
-    with pytest.raises(ValueError, match="file.png' is no folder"):
+    with pytest.raises(ValueError, match="file.png' is not a folder"):
         check_picture_output(tmp_path / "file.png" / "sheet.png", "output")
 
 

@@ -59,5 +59,5 @@ def test_what_is_there_already_is_not_fitted_again(run, dataset):
 
 def test_a_prior_of_another_run_is_refused(run):
     LatentPrior("gaussian", [LatentBlock(3)], 2).save(run.prior)
-    with pytest.raises(ConfigError, match="prior.npz' is of 3 latents and 2 attributes, the run of .* fit it again"):
+    with pytest.raises(ConfigError, match="prior.npz' has 3 latents and 2 attributes, the run .* fit it again"):
         run.load_model()

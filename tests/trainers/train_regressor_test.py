@@ -37,7 +37,7 @@ def test_it_trains_measures_and_leaves_a_regressor(tmp_path):
 
     # While another process trains there nothing is written.
     with lock(tmp_path / "regressor" / ".lock"):
-        assert "another process trains in this folder" in run(*command, expected=2).stderr
+        assert "another process is training in this folder" in run(*command, expected=2).stderr
 
     refused = run(*command, "--width=3", expected=2).stderr
     assert "another configuration (width: 2 before, 3 now)" in refused

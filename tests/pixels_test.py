@@ -117,7 +117,7 @@ def test_transparent_pixels_are_seen_as_white():
 
 
 def test_pixels_whose_white_nobody_knows_are_refused():
-    with pytest.raises(ValueError, match="of another kind than 8 or 16 bits a channel; save it as PNG or JPEG"):
+    with pytest.raises(ValueError, match="pixels do not have 8 or 16 bits per channel; save it as PNG or JPEG"):
         reading.as_seen(Image.fromarray(np.zeros([4, 4], np.float32)))
 
 

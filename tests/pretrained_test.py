@@ -94,7 +94,7 @@ def test_what_is_packed_is_a_function_of_the_files(shelf):
 def test_what_is_damaged_or_unknown_gets_one_sentence(shelf):
     with open(pretrained.archive("tiny"), "ab") as file:
         file.write(b"more")
-    with pytest.raises(ValueError, match="not the file that was published.*Install the package again"):
+    with pytest.raises(ValueError, match="not the published file.*Install the package again"):
         pretrained.path("tiny")
     assert not (shelf / "cache").exists()
     with pytest.raises(ValueError, match="pretrained:faces: there is no such model; expected one of pretrained:tiny"):

@@ -19,7 +19,7 @@ class Engine:
 
     Args:
         config: BulkConfig.
-        models: LocalModels, or an AttributeRegressor where the task asks one.
+        models: LocalModels, or an AttributeRegressor if the task uses one.
 
     Attributes:
         schema: AttributeSchema.
@@ -27,7 +27,7 @@ class Engine:
         stop_reasons: texts by their place in `stopped`, of a task that descends.
 
     Raises:
-        ValueError: the models are not as the task needs them, or a request is none.
+        ValueError: the models do not fit the task, or a request cannot be read.
     """
 
     def __init__(self, config: BulkConfig, models):

@@ -1,4 +1,4 @@
-"""What the texts of --input mean: folders, globs, lists, TFRecords of a prepared set, and requests, as sorted items."""
+"""Reads --input: folders, globs, lists, TFRecords of a prepared set, and requests, as sorted items."""
 
 import csv
 import glob
@@ -80,7 +80,7 @@ def find_items(specs: Sequence[str], schema: AttributeSchema, *, takes_attribute
     if 0 < described < len(items):
         bare = next(item.path for item in items if item.attributes is None)
         raise ValueError(f"input: {described:,} of {len(items):,} pictures come with attributes and the others, such "
-                         f"as {bare!r}, without; run them apart, into two folders.")
+                         f"as {bare!r}, without; run them separately, into two folders.")
     return items
 
 
@@ -96,10 +96,10 @@ def find_requests(specs: Sequence[str], schema: AttributeSchema, files: Files) -
         for path in _expand(str(spec), None, files).values():
             if not path.lower().endswith(".csv"):
                 raise ValueError(f"input={path!r}: --task=generate expects a .csv file with the columns request and "
-                                 "seed, and perhaps count and name.")
+                                 "seed, and optionally count and name.")
             items += _requests(path, schema, files)
     if not items:
-        raise ValueError(f"input={', '.join(map(str, specs))!r} asks for no picture; expected a row a request.")
+        raise ValueError(f"input={', '.join(map(str, specs))!r} requests no picture; expected one row per request.")
     _check_names(sorted(items, key=lambda item: item.name))
     return items
 
@@ -107,10 +107,10 @@ def find_requests(specs: Sequence[str], schema: AttributeSchema, files: Files) -
 def _check_names(items):
     for one, other in zip(items, items[1:], strict=False):
         if one.name == other.name and (one.path, one.offset) == (other.path, other.offset):
-            raise ValueError(f"input: {one.path!r} is there twice; name it once.")
+            raise ValueError(f"input: {one.path!r} is listed twice; list it once.")
         if one.name == other.name:
             raise ValueError(f"input: the results of {one.path!r} and of {other.path!r} would both be called "
-                             f"{one.name!r}; rename one of them, or run them apart.")
+                             f"{one.name!r}; rename one of them, or run them separately.")
 
 
 def _expand(spec, output, files):
@@ -236,13 +236,13 @@ def _requests(path, schema, files) -> Iterator[Item]:
     columns = set(rows.fieldnames or ())
     known = {"request", "seed", "count", "name"}
     if not {"request", "seed"} <= columns or columns - known:
-        raise ValueError(f"{path}, line 1: expected the columns request and seed, and perhaps count and name; found "
+        raise ValueError(f"{path}, line 1: expected the columns request and seed, and optionally count and name; found "
                          f"{', '.join(map(str, rows.fieldnames or ())) or 'nothing'}.")
     checked = set()
     for place, row in enumerate(rows, start=1):
         try:
             if None in row or None in row.values():
-                raise ValueError(f"expected {len(columns)} columns as in the header (a request with a comma stands in "
+                raise ValueError(f"expected {len(columns)} columns as in the header (put a request with a comma in "
                                  "double quotes)")
             if row["request"] not in checked:
                 schema.vector(schema.parse(row["request"]))

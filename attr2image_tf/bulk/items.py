@@ -16,13 +16,12 @@ class Item(NamedTuple):
     """A picture, or a request for one.
 
     Attributes:
-        path: text. Where the picture is read; of a request its name.
-        name: text. Of the results, with "/" between folders and without ending; no two items have one name.
-        offset: int. Where the record begins in a TFRecord file; -1 for a file that is a picture.
-        attributes: float32 [A], or None where the input says nothing of them.
-        request: text, as AttributeSchema.parse reads it; "" of a picture.
-        seed, number, count: ints. A request with a seed is drawn `count` times, this is the picture of that number,
-            from 0.
+        path: text. Where the picture is read; for a request, its name.
+        name: text. Name of the results, with "/" between folders and without ending; no two items have the same name.
+        offset: int. Where the record begins in a TFRecord file; -1 for a picture file.
+        attributes: float32 [A], or None if the input does not give them.
+        request: text, as AttributeSchema.parse reads it; "" for a picture.
+        seed, number, count: ints. A request with a seed is drawn `count` times; this is picture `number`, from 0.
     """
 
     path: str

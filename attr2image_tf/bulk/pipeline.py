@@ -152,23 +152,23 @@ def run(plan: plans.Plan, options: PipelineOptions, threads: int = 0) -> dict[st
         ended.wait()
     except KeyboardInterrupt:
         _kill_workers()
-        raise WorkerLost("interrupted; the same command goes on.") from None
+        raise WorkerLost("interrupted; the same command continues.") from None
     finally:
         threading.excepthook = before
     if lost:
         _kill_workers()
-        raise WorkerLost(f"a worker process was killed ({lost[0]}); -9 and 137 mean that memory ran out, for which "
-                         "fewer --direct_num_workers or a smaller --batch_size help. The same command goes on.")
+        raise WorkerLost(f"a worker process was killed ({lost[0]}); -9 and 137 mean that memory ran out; use "
+                         "fewer --direct_num_workers or a smaller --batch_size. The same command continues.")
     if "error" in outcome:
         raise ValueError(_sentence(str(outcome["error"]))) from outcome["error"]
     if outcome["state"] != "DONE":
         raise ValueError(f"the pipeline ended as {outcome['state']}; the runner's log says why, and the same command "
-                         "goes on.")
+                         "continues.")
     return outcome["metrics"]
 
 
 class WorkerLost(ValueError):
-    """The workers are gone and the runner waits for them; the process has to be left without waiting."""
+    """The workers are gone and the runner waits for them; the process must end without waiting."""
 
 
 def _kill_workers():

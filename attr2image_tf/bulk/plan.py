@@ -1,6 +1,6 @@
-"""Plan: a bulk run as its output folder describes it. What it does, of what, and which shards are there.
+"""Plan: a bulk run as its output folder describes it: what it does, with what inputs, and which shards are done.
 
-    OUTPUT/plan.json                      what is done, with which models, of which inputs
+    OUTPUT/plan.json                      the task, the models and the inputs
     OUTPUT/inputs.parquet                 the inputs in their order
     OUTPUT/shards/00003-of-00100.parquet  results; a shard is done when this is there
     OUTPUT/pictures/                      the resulting pictures, by name or as 00003-of-00100.tar
@@ -40,8 +40,8 @@ class Plan:
         config: BulkConfig.
         models: text, the folder of the models.
         versions: ModelVersion by model.
-        count: inputs.
-        inputs_sha256: of the list of inputs, and of the mask picture where there is one.
+        count: number of inputs.
+        inputs_sha256: checksum of the list of inputs, and of the mask picture if there is one.
     """
 
     output: pathlib.Path
@@ -98,7 +98,7 @@ class Plan:
         """
         held = lock(self.output / LOCK)
         if held is None:
-            raise ValueError(f"output={str(self.output)!r}: another process is at work there; wait until it ends, or "
+            raise ValueError(f"output={str(self.output)!r}: another process is working there; wait until it ends, or "
                              "name another folder.")
         with held:
             _remove_leftovers(self.output)
@@ -147,8 +147,8 @@ def begin(config: BulkConfig, models: str | os.PathLike, inputs: Sequence[str], 
     """
     files = files or Files()
     if "://" in str(output):
-        raise ValueError(f"output={str(output)!r}: expected a folder of a file system that all workers see, not an "
-                         "address; mount it, or copy the results there afterwards.")
+        raise ValueError(f"output={str(output)!r}: expected a folder that all workers can reach, not an address; "
+                         "mount it, or copy the results there afterwards.")
     output = as_path(output).absolute()
     check_writable(output, "output")
     models = str(as_path(models).absolute())

@@ -47,8 +47,8 @@ def _next(file: BinaryIO, path):
     length = struct.unpack(_LENGTH, head[:8])[0] if len(head) == _HEAD else _LARGEST_BYTES
     content = file.read(length) if length < _LARGEST_BYTES else b""
     if len(content) != length or len(file.read(_TAIL)) != _TAIL:
-        raise ValueError(f"{path!r} is no whole TFRecord file; copy or prepare it again.")
+        raise ValueError(f"{path!r} is not a whole TFRecord file; copy or prepare it again.")
     try:
         return tf.train.Example.FromString(content)
     except DecodeError as error:
-        raise ValueError(f"{path!r} holds a record that is no tf.train.Example ({error}).") from None
+        raise ValueError(f"{path!r} holds a record that is not a tf.train.Example ({error}).") from None

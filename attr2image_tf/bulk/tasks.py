@@ -1,4 +1,4 @@
-"""The tasks of bulk work, a record each: what one needs, what it asks of the models, and what comes of it.
+"""The tasks of bulk work, one record each: what a task needs, how it uses the models, and what results.
 
 The answers are those that the client gives for a single picture: both ask `attr2image_tf.client.verbs`.
 """
@@ -19,11 +19,11 @@ class Batch(NamedTuple):
     """Items made ready for a model, the batch first.
 
     Attributes:
-        images: uint8 [B, size, size, 3], or None of requests.
-        observed: bool [B, size, size], False where a picture is hidden; None of requests.
-        masks: float32 [B, size, size, 1], the share of each pixel that is foreground; None of requests.
-        attributes: float32 [B, A], or None where they are to be found.
-        seeds: int32 [B, 2], or None of pictures.
+        images: uint8 [B, size, size, 3], or None for requests.
+        observed: bool [B, size, size], False where a picture is hidden; None for requests.
+        masks: float32 [B, size, size, 1], the share of each pixel that is foreground; None for requests.
+        attributes: float32 [B, A], or None to infer them.
+        seeds: int32 [B, 2], or None for pictures.
     """
 
     images: np.ndarray | None
@@ -38,12 +38,12 @@ class Task:
     """What can be done with every picture.
 
     Attributes:
-        model: that it asks: "generator", "latent_optimizer" or "regressor".
-        answer: function of an Engine and a Batch to arrays by name, the batch first: those of `columns`, and images
-            uint8 [B, size, size, 3] where pictures come of it.
+        model: the model it uses: "generator", "latent_optimizer" or "regressor".
+        answer: function of an Engine and a Batch to arrays by name, the batch first: those of `columns` and, if the
+            task gives pictures, images uint8 [B, size, size, 3].
         columns: names of the results, in their order.
-        attributes: NONE, GIVEN where the input must bring them, or FOUND where they are found if it does not.
-        draws: whether pictures come of it.
+        attributes: NONE, GIVEN if the input must have them, or FOUND if they are inferred where it does not.
+        draws: whether the task gives pictures.
         settings: names of the settings of BulkConfig that are its own, and whether each must be given.
     """
 

@@ -41,13 +41,13 @@ class AugmentationConfig:
         if not 0 <= self.flip_probability <= 1:
             raise ValueError(f"AugmentationConfig: flip_probability {self.flip_probability} is not in [0, 1].")
         if not 0 <= self.minimum_gain <= self.maximum_gain < float("inf"):
-            raise ValueError(f"AugmentationConfig: gains from {self.minimum_gain} to {self.maximum_gain} are no range "
-                             "of numbers that are at least 0.")
+            raise ValueError(f"AugmentationConfig: gains from {self.minimum_gain} to {self.maximum_gain} are not a "
+                             "range of numbers of at least 0.")
         for name in ("maximum_sharpening", "maximum_rotation"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"AugmentationConfig: {name} {getattr(self, name)} is not a number of at least 0.")
         if self.cropped_size is not None and self.cropped_size < 1:
-            raise ValueError(f"AugmentationConfig: cropped_size {self.cropped_size} is no number of pixels.")
+            raise ValueError(f"AugmentationConfig: cropped_size {self.cropped_size} is not a number of pixels.")
 
 
 NO_AUGMENTATION = AugmentationConfig(0.0, 1.0, 1.0, 0.0)

@@ -19,11 +19,11 @@ class BatchReader:
     float32 [b, A] and weight float32 [b], where b is the share of one replica.
 
     Nothing is remembered between epochs: the order of an epoch and each example's augmentation follow from the seed,
-    the epoch and the place in it, so a run that was killed goes on with the very batch that would have come next.
+    the epoch and the place in it, so a run that was killed continues with exactly the batch that would have come next.
 
     Args:
         dataset: AttributeDataset.
-        batch_size: int. Examples of one step over all replicas.
+        batch_size: int. Examples per step over all replicas.
         seed: int.
         augmentation: AugmentationConfig of training; with a crop, of pictures that have a border.
 

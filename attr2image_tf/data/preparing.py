@@ -1,4 +1,4 @@
-"""How a tfds builder's set is prepared: by one process at a time, complete or absent, with clear complaints."""
+"""Prepares the set of a tfds builder: in one process at a time, completely or not at all, with clear errors."""
 
 import contextlib
 import errno
@@ -28,7 +28,7 @@ VALIDATION_SHARE = 0.1
 class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """What all builders of the package share: their version, and features of an example as PNG files and numbers.
 
-    A subclass says `description`, `homepage` and `citation` where there are any, and `features`.
+    A subclass defines `features` and, if there are any, `description`, `homepage` and `citation`.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -59,7 +59,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
 
 class SourceBuilder(Builder, skip_registration=True):
-    """A Builder of official files.
+    """A Builder that reads official files.
 
     Args:
         source_dir: the folder that holds the data set's folder with the files. If None they are downloaded.
@@ -99,10 +99,10 @@ def prepare(builder: tfds.core.DatasetBuilder, option: str = "--prepared_dir") -
 
 
 class Unusable(list):
-    """Pictures that are left out, each with the reason; more than the share of all end the run.
+    """Pictures that are left out, each with the reason; too large a share of them ends the run.
 
     Args:
-        total: int, of the pictures that are wanted.
+        total: int, number of pictures that are wanted.
     """
 
     def __init__(self, total: int):

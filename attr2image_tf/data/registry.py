@@ -1,4 +1,4 @@
-"""Entry: what the rest of the package must know of a data set, said once in the data set's own folder."""
+"""Entry: what the rest of the package must know about a data set, stated once in the data set's own folder."""
 
 import dataclasses
 from collections.abc import Callable
@@ -14,15 +14,15 @@ class Entry:
     Attributes:
         name: text, as in `--dataset`.
         open: function of a detail, a text, and the keywords image_size, source_dir, prepared_dir and seed to an
-            AttributeDataset. What it needs it imports itself, since most runs are of another data set.
-        details: texts of which one may follow the name and a colon, the first by default; empty where there is no
-            choice, None where it is a path that has to be there.
+            AttributeDataset. It does its own imports, since most runs use another data set.
+        details: texts of which one may follow the name and a colon, the first by default; empty if there is no choice,
+            None for a path that is required.
         flag: name of the flag that chooses among `details`, or None.
-        help: of the flag.
+        help: help text of the flag.
         background_attributes: names of the attributes that describe what is behind the foreground.
-        scenes: Scenes of a data set that is rendered, whose factors are known; or None.
-        face_box: of a data set of faces that all lie in one place, where: left, top, right and bottom of the box that a
-            face detector finds, in shares of the picture; or None.
+        scenes: Scenes of a rendered data set, whose factors are known; or None.
+        face_box: where the faces are, in a data set whose faces are all in one place: left, top, right and bottom of
+            the box that a face detector finds, in shares of the picture; or None.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Photos of any size: reading them, the square or the face that a model sees, and the way back. It knows no model."""
+"""Photos of any size: reads them, cuts out the square or face that a model sees, and puts results back. No models."""
 
 from attr2image_tf.photos.faces import Face, find_faces
 from attr2image_tf.photos.reading import PictureError, decode, read, read_hidden

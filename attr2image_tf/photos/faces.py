@@ -1,4 +1,4 @@
-"""Faces in photos, and what of them the model is to see.
+"""Detects faces in photos, and the part of each that the model sees.
 
     for face in find_faces(picture):                # best first
         small = face.region.cut(picture, 64)        # the face as the model knows faces: upright, in its usual place
@@ -42,12 +42,12 @@ _LEANING = 45.0
 
 @dataclasses.dataclass(frozen=True)
 class Face:
-    """A face in a photo. All places are x before y, in pixels from its upper left corner.
+    """A face in a photo. All places are x before y, in pixels from the photo's upper left corner.
 
     Attributes:
         box: left, top, right and bottom, floats.
-        points: of the eye that is at the left where the face stands upright, the other eye, and the middle of the
-            mouth. The nose is left out: it moves with the pose.
+        points: places of the eye on the left when the face is upright, the other eye, and the middle of the mouth. The
+            nose is left out: it moves with the pose.
         confidence: float in [0, 1].
     """
 

@@ -61,7 +61,8 @@ def check_picture_output(path: str | os.PathLike, option: str) -> None:
         raise ValueError(f"{option}={str(path)!r} is a folder; name a file, such as {str(path / 'sheet.png')!r}.")
     Image.init()
     if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
-        raise ValueError(f"{option}={str(path)!r}: no picture is written under the ending {path.suffix!r}; use .png.")
+        raise ValueError(f"{option}={str(path)!r}: pictures cannot be written with the ending {path.suffix!r}; use "
+                         ".png.")
     check_writable(path.parent, option)
 
 
@@ -81,8 +82,8 @@ def find_pictures(folder: str | os.PathLike, without: Iterable[str | os.PathLike
     root = pathlib.Path(folder)
     left_out = {files.identity(each) for each in without if os.path.isdir(each)}
     if files.identity(root) in left_out:
-        raise ValueError(f"{str(folder)!r} is the folder of pictures and that of results; name another folder for the "
-                         "results, which would be taken for pictures the next time.")
+        raise ValueError(f"{str(folder)!r} is both the folder of pictures and that of results; name another folder for "
+                         "the results, which would count as pictures next time.")
     pictures, others, seen, waiting = {}, [], set(left_out), collections.deque([root])
     while waiting:
         for place, folders, names in os.walk(waiting.popleft(), onerror=_raise):

@@ -1,4 +1,4 @@
-"""What a text says is hidden of a picture: a box, or a mask file."""
+"""Reads what is hidden in a picture from a text: a box, or a mask file."""
 
 
 import numpy as np

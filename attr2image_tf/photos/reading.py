@@ -1,4 +1,4 @@
-"""Picture files as a person sees them: turned upright, in the colours of sRGB, what is transparent white."""
+"""Reads picture files as a person sees them: upright, in sRGB colours, with transparent parts white."""
 
 import functools
 import io
@@ -74,8 +74,8 @@ def decode(content: Callable[[], bytes], name: str | os.PathLike) -> np.ndarray:
 
 def _decode(content, name, convert):
     if _ending(name) in _RAW:
-        raise PictureError(f"{os.fspath(name)!r} is a raw file, which is not developed here; save it as JPEG, PNG or "
-                           "TIFF.")
+        raise PictureError(f"{os.fspath(name)!r} is a raw file, which cannot be developed here; save it as JPEG, PNG "
+                           "or TIFF.")
     load_formats()
     try:
         with Image.open(io.BytesIO(content())) as picture:
@@ -125,7 +125,7 @@ def upright(picture: Image.Image) -> Image.Image:
     deep, tags = picture.mode.startswith("I;16"), getattr(picture, "tag_v2", {})
     # Of a TIFF also the bits that are used, and whether 0 is black.
     if picture.mode in ("I", "F") or deep and (tags.get(258, (16,)) != (16,) or tags.get(262, 1) != 1):
-        raise ValueError("its pixels are of another kind than 8 or 16 bits a channel; save it as PNG or JPEG")
+        raise ValueError("its pixels do not have 8 or 16 bits per channel; save it as PNG or JPEG")
     # Pillow turns a TIFF itself when it loads it.
     picture.load()
     orientation = 1 if picture.format == "TIFF" else _orientation(picture)

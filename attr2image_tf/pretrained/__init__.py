@@ -1,12 +1,12 @@
-"""Trained models that come with the package: exports that draw and infer at once, without data or training.
+"""Trained models that come with the package: ready to draw and infer, without data or training.
 
     tf.saved_model.load(str(pretrained.path("faces-64") / "generator" / "1"))
     connect("pretrained:faces-64")
     python -m trainers.infer --models=pretrained:faces-64 --images=photo.jpg --region=face --output=out
 
 Each is an archive in this folder, with a model card beside it: what it was trained on and under which terms, how good
-it is, and what it is not for. An archive is unpacked when it is first asked for, to ATTR2IMAGE_CACHE or else to the
-user's folder for such files; what is damaged there is unpacked anew. It holds generator/1, latent_optimizer/1 and the
+it is, and what it is not for. An archive is unpacked when it is first used, to ATTR2IMAGE_CACHE or else to the user's
+cache folder, and again if the files there are damaged. It holds generator/1, latent_optimizer/1 and the
 LiteRT file NAME.tflite with NAME.json.
 """
 
@@ -38,7 +38,7 @@ def names() -> list[str]:
 
 
 def archive(name: str) -> pathlib.Path:
-    """Where the archive of a name in sums.json lies, or would."""
+    """Path of the archive of a name in sums.json, whether or not it exists."""
     return _HERE / f"{name}.tar.xz"
 
 
@@ -76,7 +76,7 @@ def path(name: str) -> pathlib.Path:
         return folder
     for part, expected in parts.items():
         if sum_of(archive(part)) != expected:
-            raise ValueError(f"{str(archive(part))!r} is not the file that was published: its checksum is another. "
+            raise ValueError(f"{str(archive(part))!r} is not the published file: its checksum differs. "
                              "Install the package again.")
     _check_writable(folder.parent)
     with folder_beside(folder) as beside:
@@ -86,7 +86,7 @@ def path(name: str) -> pathlib.Path:
         sums = {path.relative_to(beside).as_posix(): sum_of(path) for path in _files(beside)}
         (beside / _UNPACKED).write_text(json.dumps(sums, indent=2))
         if folder.exists() and not _is_whole(folder):
-            logging.warning("%s is damaged, or of an older version, and is unpacked anew.", folder)
+            logging.warning("%s is damaged, or of an older version, and is unpacked again.", folder)
             shutil.rmtree(folder)
         try:
             beside.rename(folder)

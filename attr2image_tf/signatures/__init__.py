@@ -1,1 +1,1 @@
-"""What an app calls: the signatures of a trained model as tf.Modules, and their SavedModels, published by version."""
+"""What apps call: the signatures of a trained model as tf.Modules, and their SavedModels, published by version."""

@@ -1,4 +1,4 @@
-"""Generator: the tf.Module of the exported model, for apps and servers that have TensorFlow and nothing else.
+"""Generator: the tf.Module of the exported model, for apps and servers that have only TensorFlow.
 
 Images are float32 in [0, 1], NHWC. Every input has the batch first. Randomness is stateless: a row of attributes and
 a row of seeds give the same picture at any batch size, on any replica.

@@ -185,7 +185,7 @@ def test_a_folder_that_is_the_users_too_keeps_what_is_theirs(regressor, folder, 
     with plan.alone():
         assert all(path.exists() for path in theirs) and not any(path.exists() for path in ours)
         ours[1].write_bytes(b"being written")
-        with pytest.raises(ValueError, match="another process is at work there"), bulk.begin(
+        with pytest.raises(ValueError, match="another process is working there"), bulk.begin(
                 config, regressor, [str(folder)], output).alone():
             raise AssertionError("begun twice")
         assert ours[1].exists()
@@ -319,13 +319,13 @@ def test_refusals_name_the_input_before_any_work(models, folder, tmp_path):
 
     refused("input='nowhere' does not exist; expected a folder", ["nowhere"])
     refused("no picture there", [tmp_path])
-    refused("is there twice; name it once", [folder, folder])
+    refused("is listed twice; list it once", [folder, folder])
     copy = inputs.write_pictures(tmp_path / "copy", ["d.jpg"])
     refused("would both be called 'd'; rename", [folder, copy])
     refused("task=infer needs the attributes of the pictures", [folder], task="infer")
     refused("batch_size=65: infer_attributes takes at most 64", [folder], batch_size=65)
     refused("unknown attribute 'Smilng'. Did you mean", [folder], task="edit", set="Smilng=1")
-    refused("all workers see, not an address", [folder], "gs://bucket/out")
+    refused("all workers can reach, not an address", [folder], "gs://bucket/out")
     refused("holds other files, such as 'd.jpg'", [folder], copy)
     inputs.write_list(tmp_path / "list.csv", ["x.png"])
     refused("1 of 8 pictures come with attributes and the others", [folder, tmp_path / "list.csv"], task="edit",
@@ -340,4 +340,4 @@ def test_refusals_name_the_input_before_any_work(models, folder, tmp_path):
     (tmp_path / "requests.csv").write_text("request,sed\n")
     refused("line 1: expected the columns request and seed", [tmp_path / "requests.csv"], task="generate")
     (tmp_path / "a.tfrecord").write_bytes(b"no record at all, but long enough for one")
-    refused("is no whole TFRecord file", [tmp_path / "a.tfrecord"])
+    refused("is not a whole TFRecord file", [tmp_path / "a.tfrecord"])

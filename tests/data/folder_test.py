@@ -247,7 +247,7 @@ def test_names_that_look_alike_are_the_same(own):
     assert own.table().values[picture.row, 0] == 7.0
     # Rows that differ in nothing else are two.
     own.rows["GR\u00d6\u00dfE.jpg"] = ["8", "no", "group 1"]
-    with pytest.raises(DataError, match="has a row already, line 32"):
+    with pytest.raises(DataError, match="already has a row, line 32"):
         own.write().found(masks=False)
     del own.rows["GR\u00d6\u00dfE.jpg"]
     own.write()
@@ -367,7 +367,7 @@ def test_a_face_and_its_mask_are_cut_by_one_region(tmp_path, faced):
     # Half of 60 pixels, which are 40 now.
     for small in (image.mean(-1), mask[..., 0]):
         assert (small[12:28, 12:28] > 200).all() and (small[:8] < 9).all() and (small[:, 32:] < 9).all()
-    with pytest.raises(ValueError, match="has no face that is found"):
+    with pytest.raises(ValueError, match="has no face that can be detected"):
         folder_chunks.make_small(save(tmp_path / "dark.png", np.zeros((40, 40, 3), np.uint8)), None, 40, "face")
 
 
@@ -377,7 +377,8 @@ def test_pictures_without_a_face_are_counted_and_named(own, faced, caplog):
     prepared = own.prepared(masks=False, fit="face")
     assert sum(prepared.counts.values()) == 28
     skipped = (own.output / "folder_pictures" / str(SIZE) / "1.0.0" / "skipped.txt").read_text()
-    assert all(f"{name} has no face that is found" in skipped and f"Left out {name}: it has no face" in caplog.text
+    none = "has no face that can be detected"
+    assert all(f"{name} {none}" in skipped and f"Left out {name}: it has no face" in caplog.text
                for name in own.names[:2])
     # The same files framed otherwise are another set.
     with pytest.raises(DataError, match="prepared from other files or settings"):
@@ -387,7 +388,7 @@ def test_pictures_without_a_face_are_counted_and_named(own, faced, caplog):
 def test_a_folder_with_few_faces_is_refused(own, faced):
     for number, name in enumerate(own.names[:5]):
         save(own.images / name, np.full((70, 70, 3), 10 * number, np.uint8))
-    with pytest.raises(DataError, match="5 of 30 pictures cannot be used.*has no face that is found"):
+    with pytest.raises(DataError, match="5 of 30 pictures cannot be used.*has no face that can be detected"):
         own.prepared(masks=False, fit="face")
 
 
@@ -488,10 +489,10 @@ def test_what_hardly_varies_for_its_size_is_reported_and_the_rest_is_not(own):
 BAD_TABLES = {
     "no header": ("", "line 1: expected a header"),
     "one column": ("file\na.jpg\n", "line 1: expected a header of a file name and at least one attribute"),
-    "no rows": ("file,red\n", "has a header and no rows"),
-    "a name twice": ("file,red,blue,Red \na.jpg,1,2,3\n", "line 1: columns 2 and 4 have one name, 'Red'"),
+    "no rows": ("file,red\n", "has a header but no rows"),
+    "a name twice": ("file,red,blue,Red \na.jpg,1,2,3\n", "line 1: columns 2 and 4 have the same name, 'Red'"),
     "a row as the header, without endings": ("a,1,1\nb,2,2\n",
-                                             "line 1: columns 2 and 3 have one name, '1'. Is it a header"),
+                                             "line 1: columns 2 and 3 have the same name, '1'. Is it a header"),
     "no name": ("file,red,\na.jpg,1,2\n", "line 1: column 3 has no name"),
     "a short line": ("file,red,blue\na.jpg,1,2\nb.jpg,1\n", "line 3: expected 3 columns as in the header, found 2"),
     "a word": ("file,red\na.jpg,1\n\nb.jpg,reddish\n", "line 4, column 'red': expected a number.*'reddish'"),
@@ -503,7 +504,7 @@ BAD_TABLES = {
     "a row as the header": ("a.jpg,1,1\nb.jpg,2,2\n",
                             "line 1: expected a header, found the row of the picture 'a.jpg'"),
     "infinity": ("file,red\na.jpg,inf\n", "line 2, column 'red': .*'inf'"),
-    "a file twice": ("file,red\na.jpg,1\na.jpg,2\n", "line 3: 'a.jpg' has a row already, line 2"),
+    "a file twice": ("file,red\na.jpg,1\na.jpg,2\n", "line 3: 'a.jpg' already has a row, line 2"),
     "a decimal comma": ("file;red\na.jpg;0,64\n", "line 2, column 'red': .*'0,64'. Write decimals with a point"),
     "an open quote": ('file,red,blue\na.jpg,1,2\nb.jpg,"1,2\nc.jpg,1,2\nd.jpg,1,2\n',
                       "line 3: expected 3 columns as in the header, found 2; a quotation mark that is opened there "
@@ -515,7 +516,7 @@ BAD_TABLES = {
     "no file": ("file,red\n,1\n", "line 2: the file name is missing"),
     "no group": ("file,red,group\na.jpg,1,\n", "line 2: 'group' is empty"),
     "no group column": ("file,red,blue\na.jpg,1,2\n", "line 1: there is no column 'group' .*; known: red, blue"),
-    "nothing but the group": ("file,group\na.jpg,1\n", "line 1: expected at least one attribute beside the group"),
+    "nothing but the group": ("file,group\na.jpg,1\n", "line 1: expected at least one attribute besides the group"),
 }
 
 
@@ -547,7 +548,7 @@ def test_what_may_mean_two_pictures_is_reported(own):
     with pytest.raises(DataError, match="line 2: 'same' may be 'same.jpg' or 'same.png'; write the path"):
         own.write().found()
     own.rows = {"picture 01": ["1", "no", "group 1"], own.names[1]: ["1", "no", "group 1"]}
-    with pytest.raises(DataError, match=f"line 3: '{own.names[1]}' has a row already, line 2"):
+    with pytest.raises(DataError, match=f"line 3: '{own.names[1]}' already has a row, line 2"):
         own.write().found()
 
 

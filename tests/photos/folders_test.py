@@ -46,7 +46,7 @@ def test_the_folder_of_results_is_left_out(folder):
     assert list(find_pictures(folder, [out, folder / "not there"]).pictures) == NAMES[:3]
     (folder / "link").symlink_to(out, target_is_directory=True)
     assert list(find_pictures(folder, [out]).pictures) == NAMES[:3]
-    with pytest.raises(ValueError, match="is the folder of pictures and that of results; name another"):
+    with pytest.raises(ValueError, match="is both the folder of pictures and that of results; name another"):
         find_pictures(folder, [folder / "deep" / ".."])
 
 
@@ -61,7 +61,7 @@ def test_pictures_that_cannot_be_written_are_reported(tmp_path):
     check_picture_output(tmp_path / "new" / "sheet.png", "output")
     with pytest.raises(ValueError, match="output='.*' is a folder; name a file, such as '.*sheet.png'"):
         check_picture_output(tmp_path, "output")
-    with pytest.raises(ValueError, match="no picture is written under the ending '.json'; use .png"):
+    with pytest.raises(ValueError, match="pictures cannot be written with the ending '.json'; use .png"):
         check_picture_output(tmp_path / "config.json", "output")
     Image.new("L", (1, 1)).save(tmp_path / "file.png")
     with pytest.raises(ValueError, match="file.png' is not a folder"):

@@ -210,7 +210,7 @@ def test_a_damaged_exif_block_is_no_reason_not_to_read_a_picture(tmp_path):
 
 def test_raw_files_are_refused_by_name_and_phones_formats_name_what_reads_them(tmp_path, monkeypatch):
     Image.new("RGB", (4, 4)).save(tmp_path / "a.dng", "tiff")
-    with pytest.raises(PictureError, match="a.dng' is a raw file, which is not developed here; save it as JPEG"):
+    with pytest.raises(PictureError, match="a.dng' is a raw file, which cannot be developed here; save it as JPEG"):
         read(tmp_path / "a.dng")
     (tmp_path / "a.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
     with pytest.raises(PictureError, match="in no known format"):

@@ -74,7 +74,7 @@ def test_the_key_of_a_blind_sheet_is_that_of_its_pictures():
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--output=run/config.json"], "no picture is written under the ending '.json'"),
+    (["--output=run/config.json"], "pictures cannot be written with the ending '.json'"),
     (["--output=run"], "output='run' is a folder; name a file"),
     (["--run=run[1]"], "TensorFlow treats [ ] in a path as wildcards")])
 def test_what_cannot_be_is_reported_before_any_work(folder, arguments, message):

@@ -103,7 +103,7 @@ def test_no_result_is_written_over_a_file_that_is_read(folder):
     for output in (folder, folder / "deep" / ".."):
         with pytest.raises(ValueError, match="result of '.*a.png' would overwrite '.*a.png', which is read"):
             named([folder / "a.png"], output)
-        with pytest.raises(ValueError, match="is the folder of pictures and that of results"):
+        with pytest.raises(ValueError, match="is both the folder of pictures and that of results"):
             named([folder], output)
     # b.JPG gives b.png.
     assert list(named([folder / "b.JPG"], folder)) == ["b"]
@@ -302,8 +302,8 @@ def test_missing_values_are_at_the_mean(folder, schema):
     ("file,red\na.png,1\n", "has no column for Round"),
     ("file,red,round\na.png,1\n", "line 2: expected 3 columns"),  # the others of its reader: tests/data/folder_test.py
     ("file,read\na.png,1\n", "has no column for Round, Red"),
-    ("file,red,round\na.png,1,1\na,2,2\n", "line 3: 'a.png' has a row already, line 2"),
-    ("file,red,round,Round!\na.png,1,1,1\n", "two columns are of one attribute"),
+    ("file,red,round\na.png,1,1\na,2,2\n", "line 3: 'a.png' already has a row, line 2"),
+    ("file,red,round,Round!\na.png,1,1,1\n", "two columns have the same attribute"),
     ("file,red,round\n1.png,1,1\n", "line 2: '1.png' may be 'p/1.png' or 'q/1.png'; write the path")])
 def test_tables_that_do_not_fit_are_refused(folder, schema, text, message):
     (folder / "table.csv").write_text(text)

@@ -81,7 +81,7 @@ def test_a_dry_run_writes_nothing_and_attributes_are_not_written_over(user):
 def test_nothing_that_is_read_is_written_over(user):
     done = run("trainers.prepare", "--images=images", "--attributes=attributes.csv", "--output=.", "--name=images",
                folder=user, expected=2)
-    assert "is the folder of pictures and that of results" in done.stderr
+    assert "is both the folder of pictures and that of results" in done.stderr
     table = user / "prepared" / "squares" / "report.txt"
     table.parent.mkdir(parents=True)
     table.write_bytes((user / "attributes.csv").read_bytes())

@@ -1,4 +1,4 @@
-"""Caltech-UCSD Birds: pictures of birds, 312 attributes and foreground masks, prepared once and re-read fast.
+"""Caltech-UCSD Birds: pictures of birds, 312 attributes and foreground masks, prepared once and then read quickly.
 
     data = open_cub(source_dir="/folder/that/holds/cub", attributes="image")
     data.counts                                 # {"train": ..., "validation": ..., "test": ...}

@@ -1,4 +1,4 @@
-"""The user's own pictures: `table`, `check`, `chunks`, `builder` and `report`, in the order of the work."""
+"""A user's own pictures: `table`, `check`, `chunks`, `builder` and `report`, in the order in which they are used."""
 
 from attr2image_tf.data.registry import Entry
 

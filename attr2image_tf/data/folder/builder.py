@@ -1,4 +1,4 @@
-"""The user's own pictures: a folder of them, attributes.csv and, where there are any, masks.
+"""A user's own pictures: a folder of them, attributes.csv and, if there are any, masks.
 
     table = read_table("attributes.csv")
     found = check_folder("images", table, "masks")
@@ -41,13 +41,13 @@ class FolderSource:
     """What a FolderPictures builder writes.
 
     Attributes:
-        chunks: Chunks, made.
+        chunks: Chunks, already made.
         splits: names of pictures by split.
         schema: AttributeSchema of the training split.
         attributes: float32 [A] by name of the picture, nothing missing.
         groups: text by name of the picture.
-        has_masks: whether all pictures have a mask, or none.
-        skipped: names by kind of what was not used.
+        has_masks: whether the pictures have masks; either all or none do.
+        skipped: names of unused pictures by kind.
         fingerprint: text that changes with anything that the prepared set depends on.
     """
 
@@ -131,7 +131,7 @@ def make_source(found: CheckedFolder, table: Table, chunks: Chunks, problems: Ma
     known = np.isfinite(training)
     if not known.any(0).all():
         name = table.names[int(np.argmin(known.any(0)))]
-        raise DataError(f"{table.path}: no picture of the training split has a value of {name!r}; fill some in, or "
+        raise DataError(f"{table.path}: no picture of the training split has a value for {name!r}; fill some in, or "
                         "remove the column.")
     mean = np.where(known, training, 0.0).sum(0, dtype=np.float64) / known.sum(0)
     attributes = {name: np.where(np.isfinite(table.values[row]), table.values[row], mean).astype(np.float32)
@@ -253,8 +253,8 @@ def open_folder(path: str | os.PathLike, *, image_size: int = 64) -> AttributeDa
         raise DataError(f"{path} holds no prepared pictures; make them with python -m trainers.prepare --images=... "
                         f"--attributes=... --name={place.name} --output={place.parent}.")
     if image_size not in sizes:
-        raise DataError(f"{path} is prepared for --image_size={' or '.join(map(str, sizes))}, not {image_size}; give "
-                        "one of these, or run trainers.prepare again with the other.")
+        raise DataError(f"{path} is prepared for --image_size={' or '.join(map(str, sizes))}, not {image_size}; use "
+                        "that size, or run trainers.prepare again with the other.")
     builder = tfds.builder_from_directory(place / FolderPictures.name / str(image_size) / "1.0.0")
     metadata = builder.info.metadata
     # The bytes of all pictures as PNG: others after any change of what is seen, the same where the same is prepared

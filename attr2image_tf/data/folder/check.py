@@ -1,4 +1,4 @@
-"""A folder of pictures, looked at before anything is made of it: what belongs together, and what does not."""
+"""Checks a folder of pictures before it is prepared: which rows, pictures and masks belong together."""
 
 import collections
 import concurrent.futures
@@ -126,8 +126,8 @@ def check_share(unusable: list[str], total: int) -> None:
     """Raises DataError where more pictures cannot be used than a few that one leaves out."""
     if len(unusable) > max(_FEW, LARGEST_UNDECODABLE_SHARE * total):
         raise DataError(f"{len(unusable):,} of {total:,} pictures cannot be used, more than "
-                        f"{LARGEST_UNDECODABLE_SHARE:.0%}; the first: {unusable[0]}. Mend them, or take them and "
-                        "their rows out.")
+                        f"{LARGEST_UNDECODABLE_SHARE:.0%}; the first: {unusable[0]}. Repair them, or remove them "
+                        "and their rows.")
 
 
 def _folder(path, content):
@@ -217,7 +217,7 @@ def rows_of_pictures(table: Table, names: Iterable[str], folder_name: str) -> di
             if not found:
                 left.append(index)
             elif found[0] in rows:
-                raise DataError(f"{table.path}, line {line}: {found[0]!r} has a row already, line "
+                raise DataError(f"{table.path}, line {line}: {found[0]!r} already has a row, line "
                                 f"{table.lines[rows[found[0]]]}; keep one of them.")
             else:
                 rows[found[0]] = index

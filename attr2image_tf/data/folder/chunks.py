@@ -1,4 +1,4 @@
-"""From the user's files to small pictures, in parallel and in chunks that outlive a process that is killed.
+"""Scales the user's files to small pictures, in parallel and in chunks that survive a killed process.
 
 A chunk is a .zip of a few hundred pictures and masks, complete or absent; memory holds no more than one.
 """
@@ -101,7 +101,7 @@ def _small_face(image, mask, image_size):
     picture = np.asarray(image)
     faces = find_faces(picture)
     if not faces:
-        raise ValueError("has no face that is found")
+        raise ValueError("has no face that can be detected")
     region = faces[0].region
     try:
         region.check(*picture.shape[:2])
@@ -123,16 +123,16 @@ def _open(path, image_size):
 
 
 class Chunks:
-    """The small pictures of a folder, made where they are not there yet.
+    """The small pictures of a folder; those that exist are not made again.
 
     Args:
-        folder: of the chunks, as long as they are needed.
+        folder: folder of the chunks, as long as they are needed.
         pictures: list of Picture.
         image_size: int.
         fit: one of FITS.
 
     Raises:
-        ValueError: fit is "face" and what finds faces is not installed.
+        ValueError: fit is "face" and the face detector is not installed.
     """
 
     def __init__(self, folder: str | os.PathLike, pictures: list[Picture], *, image_size: int, fit: str):
@@ -158,7 +158,7 @@ class Chunks:
             mark.write_text(self.fingerprint)
         missing = [(path, chunk) for path, chunk in zip(self._paths(), self._chunks, strict=True) if not path.exists()]
         if len(missing) < len(self._chunks):
-            logging.info("%s chunks of %d pictures are there from an earlier run.",
+            logging.info("%s chunks of %d pictures exist from an earlier run.",
                          f"{len(self._chunks) - len(missing):,}", CHUNK)
         with concurrent.futures.ThreadPoolExecutor(threads or core_count()) as pool:
             for _ in progress(self._make(missing, pool), sum(len(chunk) for _, chunk in missing), "Scaling"):

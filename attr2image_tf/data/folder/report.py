@@ -1,4 +1,4 @@
-"""What a user should know of a folder of pictures before a model is trained on it: a text and a sheet to look at."""
+"""What a user should know about a folder of pictures before training on it: a text and a contact sheet."""
 
 import collections
 

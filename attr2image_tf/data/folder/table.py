@@ -1,4 +1,4 @@
-"""attributes.csv: a row a picture, a column an attribute; read strictly, complaints name the line and the column."""
+"""attributes.csv: one row per picture, one column per attribute; read strictly, errors name the line and the column."""
 
 import csv
 import dataclasses
@@ -35,10 +35,10 @@ class Table:
     """Attributes as the user gave them.
 
     Attributes:
-        path: of the file.
-        header: texts, all of the first row.
-        names: A texts, the header without its first column, the group column and columns that are not wanted.
-        keys: N texts, what the first column says: file names, with or without folders and ending.
+        path: path of the file.
+        header: texts, the whole first row.
+        names: A texts, the header without its first column, the group column and unwanted columns.
+        keys: N texts, the first column: file names, with or without folders and ending.
         lines: N line numbers, from 1.
         values: float32 [N, A]; NaN where a value is missing.
         groups: N texts of the group column, or None.
@@ -69,7 +69,7 @@ def read_table(path: str | os.PathLike, group: str | None = None, *,
     path = as_path(path)
     if not path.is_file():
         raise DataError(f"{path} is {'a folder' if path.is_dir() else 'missing'}; expected a CSV file with a header, "
-                        "file names in its first column and an attribute in each other.")
+                        "file names in its first column and one attribute in each other column.")
     try:
         lines = _numbered(path, read_rows(path.read_bytes()))
         header = [name.strip() for name in next((row for _, _, row in lines if row), [])]
@@ -128,7 +128,7 @@ def read_attributes(path: str | os.PathLike, schema: AttributeSchema) -> Table:
     table = read_table(path, wanted=wanted)
     columns = [places[name] for name in table.names]
     if len(set(columns)) < len(columns):
-        raise ValueError(f"{str(path)!r}: two columns are of one attribute.")
+        raise ValueError(f"{str(path)!r}: two columns have the same attribute; remove one.")
     if missing := sorted(set(range(len(schema))) - set(columns)):
         raise ValueError(f"{str(path)!r} has no column for {', '.join(schema.names[i] for i in missing[:5])}"
                          f"{' and others' if len(missing) > 5 else ''}; expected one for each attribute.")
@@ -168,7 +168,8 @@ def _columns(path, header, group, wanted):
         # As requests find them: upper and lower case, blanks and underscores do not matter.
         before = known.setdefault(loosely(name), column)
         if before != column:
-            raise DataError(f"{path}, line 1: columns {before + 1} and {column + 1} have one name, {name!r}.{hint}")
+            raise DataError(f"{path}, line 1: columns {before + 1} and {column + 1} have the same name, {name!r}."
+                            f"{hint}")
     if group is None:
         return [column for column, name in enumerate(header) if column and wanted(name)], None
     if group not in header[1:]:
@@ -176,7 +177,7 @@ def _columns(path, header, group, wanted):
     group_column = header.index(group, 1)
     columns = [column for column, name in enumerate(header) if column not in (0, group_column) and wanted(name)]
     if not columns:
-        raise DataError(f"{path}, line 1: expected at least one attribute beside the group column {group!r}.")
+        raise DataError(f"{path}, line 1: expected at least one attribute besides the group column {group!r}.")
     return columns, group_column
 
 
@@ -196,7 +197,7 @@ def _read_rows(path, header, columns, group_column, lines_of_file):
         if not key:
             raise DataError(f"{path}, line {line}: the file name is missing.")
         if key in known:
-            raise DataError(f"{path}, line {line}: {key!r} has a row already, line {known[key]}; keep one of them.")
+            raise DataError(f"{path}, line {line}: {key!r} already has a row, line {known[key]}; keep one of them.")
         known[key] = line
         values.append([_value(path, line, header[column], row[column]) for column in columns])
         keys.append(key)
@@ -207,7 +208,7 @@ def _read_rows(path, header, columns, group_column, lines_of_file):
                 raise DataError(f"{path}, line {line}: {header[group_column]!r} is empty; every picture needs a group "
                                 "when --group is given.")
     if not keys:
-        raise DataError(f"{path} has a header and no rows; expected a row a picture.")
+        raise DataError(f"{path} has a header but no rows; expected one row per picture.")
     names = tuple(header[column] for column in columns)
     values = np.array(values, np.float64).reshape(len(keys), len(columns))
     for name, column in zip(names, values.T, strict=True):

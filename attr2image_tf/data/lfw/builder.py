@@ -1,11 +1,11 @@
-"""Labeled Faces in the Wild: pictures, 73 attributes and foreground masks, prepared once and re-read fast.
+"""Labeled Faces in the Wild: pictures, 73 attributes and foreground masks, prepared once and then read quickly.
 
     data = open_lfw(source_dir="/folder/that/holds/lfw")
     data.counts                                 # {"train": ..., "validation": ..., "test": ...}
     next(iter(data.examples("train")))          # image, mask, attributes, name, mask_source
 
-Two prepared sets lie below the prepared folder: `lfw_attributes/<size>` with the masks that were drawn by people, and
-`lfw_attributes/<size>_predicted_masks`, where a small network (`foreground.py`) supplies the others.
+The prepared folder holds two sets: `lfw_attributes/<size>` with hand-drawn masks, and
+`lfw_attributes/<size>_predicted_masks`, in which a small network (`foreground.py`) supplies the missing ones.
 """
 
 import collections

@@ -345,7 +345,7 @@ def test_a_folded_model_is_the_same_function(name, gradients):
     with pytest.raises(ValueError, match="cannot be trained"):
         model.lower_bound(batch, SEED, training=True)
     fold(model, gradients=gradients)
-    with pytest.raises(ValueError, match="folded already.*load it anew"):
+    with pytest.raises(ValueError, match="already folded.*load it again"):
         fold(model, gradients=not gradients)
 
 

@@ -15,7 +15,7 @@ SPLITS = ("train", "validation", "test")
 
 @dataclasses.dataclass(frozen=True)
 class AttributeDataset:
-    """A data set that has been prepared.
+    """A prepared data set.
 
     Attributes:
         name: text, as in `--dataset`.
@@ -28,11 +28,11 @@ class AttributeDataset:
             mask: uint8 [H, W, 1], 255 on the foreground, 0 on the background, between at the border.
             attributes: float32 [A].
             name: string, unique within the data set.
-        bordered: the same with a larger picture and mask, of which `examples` gives the middle, so that training can
-            crop at random; None where there is no border.
-        has_masks: False where no picture has a mask and all masks are 0; a layered model cannot be trained on them.
-        prepared: text that changes where the pictures are prepared from other files or in another way, for sets whose
-            name does not say that.
+        bordered: like `examples`, but with larger pictures and masks, whose middle `examples` gives, so that training
+            can crop at random; None if there is no border.
+        has_masks: False if no picture has a mask and all masks are 0; a layered model cannot be trained on them.
+        prepared: text that changes if the pictures are prepared from other files or in another way, for sets whose name
+            does not say that.
     """
 
     name: str

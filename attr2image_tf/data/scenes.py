@@ -1,4 +1,4 @@
-"""Scenes: what a data set that is rendered knows of its pictures: factors, layers, and how to draw another one."""
+"""Scenes: what a rendered data set knows about its pictures: factors, layers, and how to draw another one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FOREGROUND, BACKGROUND = "foreground", "background"
 
 @dataclasses.dataclass(frozen=True)
 class Factor:
-    """One independent thing that a scene is made from, uniform in [0, 1).
+    """One independent factor of a scene, uniform in [0, 1).
 
     Attributes:
         name: text.

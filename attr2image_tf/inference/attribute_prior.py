@@ -1,4 +1,4 @@
-"""AttributePrior: what is known of attributes that are not given."""
+"""AttributePrior: what is known about attributes that are not given."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -56,11 +56,11 @@ class AttributePrior:
         self.size = len(mean)
         if not minimum.shape == mean.shape == maximum.shape == (self.size,):
             raise ValueError(f"AttributePrior: minimum {minimum.shape}, mean {mean.shape} and maximum {maximum.shape} "
-                             "are not of one length.")
+                             "differ in length.")
         if covariance.shape != (self.size, self.size):
             raise ValueError(f"AttributePrior: covariance {covariance.shape} for {self.size} attributes.")
         if not all(np.isfinite(part).all() for part in (minimum, mean, maximum, covariance)):
-            raise ValueError("AttributePrior: numbers that are not finite.")
+            raise ValueError("AttributePrior: numbers are not finite.")
         slack = 1e-5 * np.maximum(np.abs(minimum), np.abs(maximum))  # a constant attribute's mean is rounded
         if not ((minimum - slack <= mean) & (mean <= maximum + slack)).all():
             raise ValueError("AttributePrior: the mean is outside the range from minimum to maximum.")

@@ -1,4 +1,4 @@
-"""Completion: what is decoded goes where nothing was observed, without a visible seam."""
+"""Completion: puts decoded pixels where nothing was observed, without a visible seam."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Editing: only what an attribute changes is drawn anew; the rest of the picture is carried over."""
+"""Editing: redraws only what an attribute changes, and keeps the rest of the picture."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Energy: how badly latents explain a picture (sec. 4 of the paper).
+"""Energy: lower where latents explain a picture better (sec. 4 of the paper).
 
     E(z; x, y) = L(mu(z, y), x; observed) + lambda * R(z)
 

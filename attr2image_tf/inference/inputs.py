@@ -1,6 +1,6 @@
-"""Checks of what comes in, before any work: one sentence that names the input, the row and what is expected.
+"""Checks inputs before any work; errors are one sentence that names the input, the row and what is expected.
 
-Shapes are checked always. Values are checked where they exist, outside of graphs; inside, an example whose numbers are
+Shapes are always checked. Values are checked outside of graphs, where they exist; inside, an example whose numbers are
 not finite is reported as diverged.
 """
 
@@ -73,7 +73,7 @@ def _tensor(name, value, dtype):
     try:
         tensor = tf.convert_to_tensor(value)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{name}: expected numbers of one shape, got {type(value).__name__} that is no tensor "
+        raise ValueError(f"{name}: expected numbers of one shape, got {type(value).__name__} that is not a tensor "
                          f"({error}).") from None
     if tensor.dtype == dtype:
         return tensor

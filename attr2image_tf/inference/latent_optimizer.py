@@ -1,6 +1,6 @@
-"""LatentOptimizer: the latents behind a picture, by minimising an energy (sec. 4 of the paper).
+"""LatentOptimizer: infers the latents of a picture by minimising an energy (sec. 4 of the paper).
 
-Here is what can be asked; `problem` has the coordinates of the descent, `minimizers` the descent.
+This is the interface; `problem` has the coordinates of the descent, `minimizers` the descent.
 """
 
 import tensorflow as tf
@@ -19,7 +19,7 @@ __all__ = ["LatentOptimizer", "OptimizerConfig"]
 
 
 class LatentOptimizer:
-    """Finds latents, and attributes where they are unknown, behind pictures; completes and edits pictures.
+    """Infers the latents of pictures, and their attributes if unknown; completes and edits pictures.
 
         z* = argmin_z E(z; x, y),   E = L(mu(z, y), x; observed) + lambda * R(z)                           (eq. 9)
 
@@ -71,7 +71,7 @@ class LatentOptimizer:
         self.prior, self.energy, self.config = prior, energy, config
         self.latent_size, self.attribute_size, self.attribute_prior = latent_size, attribute_size, attribute_prior
         if attribute_prior is not None and attribute_prior.size != attribute_size:
-            raise ValueError(f"LatentOptimizer: the attribute prior is of {attribute_prior.size} attributes, not of "
+            raise ValueError(f"LatentOptimizer: the attribute prior has {attribute_prior.size} attributes, not "
                              f"{attribute_size}.")
         # A graph calls these in many places; as functions of their own they are traced once, not at each call. Without
         # autograph, which has nothing to rewrite here and doubles the time of tracing.
@@ -161,7 +161,7 @@ class LatentOptimizer:
         if attributes is not None:
             attributes = check_attributes("attributes", attributes, images, self.attribute_size)
         elif latents is not None:
-            raise ValueError("latents: those at hand need the attributes that they were found with.")
+            raise ValueError("latents: expected also the attributes that they were found with.")
         else:
             self._require_prior()
         if latents is None:
@@ -216,7 +216,7 @@ class LatentOptimizer:
 
     def _require_prior(self):
         if self.attribute_prior is None:
-            raise ValueError("attributes are needed: this LatentOptimizer has no attribute_prior to find them by.")
+            raise ValueError("attributes are needed: this LatentOptimizer has no attribute_prior to infer them with.")
 
     def _picture_size(self):
         output = self.generator.get_concrete_function().structured_outputs

@@ -1,4 +1,4 @@
-"""The latent optimiser of a model of this package, which brings all that it needs but the attributes' ranges."""
+"""The latent optimiser of a model of this package; the model has all that it needs except the attributes' ranges."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""How a descent is made, and why it ends; TensorFlow is not imported for that."""
+"""The settings of a descent, and the reasons why it ends; does not import TensorFlow."""
 
 import dataclasses
 
@@ -17,10 +17,10 @@ class OptimizerConfig(Config):
 
     Attributes:
         method: "lbfgs" or "adam".
-        evaluations: of energy and gradient in one descent, at the most; at least 1.
-        learning_rate: of adam, above 0.
+        evaluations: most evaluations of energy and gradient in one descent, at least 1.
+        learning_rate: learning rate of adam, above 0.
         tolerance: an example stops when `patience` turns lower its energy by less than this share; 0 never stops.
-        patience: at least 1.
+        patience: number of such turns, at least 1.
         memory: steps that lbfgs remembers, at least 1.
     """
 

@@ -1,4 +1,4 @@
-"""Folding: a trained model becomes one for inference only, the same function with fewer operations.
+"""Folding: turns a trained model into one for inference only, which computes the same with fewer operations.
 
 Batch normalisation is multiplied into the convolution before it, the prior's permutations are put into the kernels
 around them, kernels are put once into the form that is computed with, and can be stored in 16 bits. Networks keep
@@ -36,8 +36,8 @@ def fold(model, storage: tf.DType | None = None, gradients: bool = True):
     if before == folding:
         return model
     if before is not None:
-        raise ValueError(f"fold: the model is folded already, with {dict(before)}, and cannot be with {folding}; load "
-                         "it anew.")
+        raise ValueError(f"fold: the model is already folded with {dict(before)}, so it cannot be with {folding}; load "
+                         "it again.")
     stored = []
     for network in model.layers:
         blocks = conv_blocks(network)
@@ -87,7 +87,7 @@ class FoldedConvBlock:
 
     def __call__(self, inputs, training=False):
         if training:
-            raise ValueError("FoldedConvBlock: a folded model cannot be trained; train first, fold the loaded model.")
+            raise ValueError("FoldedConvBlock: a folded model cannot be trained; train first, then fold it.")
         x = self._convolve(*(tf.cast(part, self._dtype) for part in (inputs, *self._weights)))
         if self._pool:
             x = tf.nn.max_pool2d(x, 2, 2, "VALID")

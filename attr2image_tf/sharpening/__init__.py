@@ -1,4 +1,4 @@
-"""Sharpening: decoders of a trained model tuned against a discriminator, with the encoders as they are."""
+"""Sharpening: tunes the decoders of a trained model against a discriminator and leaves the encoders alone."""
 
 from attr2image_tf.sharpening.sharpener import Sharpener
 

@@ -21,7 +21,7 @@ class Discriminator(keras.Model):
     Args:
         attribute_count: int. A.
         width: float. Factor on the channels.
-        seed: int. Of the first weights.
+        seed: int. Seed of the initial weights.
 
     Call inputs: images float32 [B, H, W, 3] in [-1, 1], H and W at least 16; attributes float32 [B, A],
     standardised. Output: a dictionary of patches float32 [B, H / 4, W / 4, 1], whole float32 [B] and features, a list

@@ -1,4 +1,4 @@
-"""ExpectedScores: what a regressor finds on average in real pictures of given attributes."""
+"""ExpectedScores: what a regressor reads on average from real pictures with given attributes."""
 
 from collections.abc import Iterable
 
@@ -11,8 +11,8 @@ from absl import logging
 class ExpectedScores(tf.Module):
     """E[found | y] = b + y W, with attributes standardised; y itself until it is fitted.
 
-    A regressor that is not sure goes towards the mean: of an attribute y it finds less than y in a picture that has it.
-    A sample in which it finds y shows more of the attribute than real pictures do.
+    An uncertain regressor tends towards the mean: from a picture with the attribute y it reads less than y. A sample
+    from which it reads y shows the attribute more strongly than real pictures do.
 
     Args:
         attribute_count: int. A.
@@ -53,5 +53,5 @@ class ExpectedScores(tf.Module):
         change = np.linalg.solve(gram, factors.T @ (found - known))
         self.shift.assign(change[0].astype(np.float32))
         self.slope.assign((np.eye(count) + change[1:]).astype(np.float32))
-        logging.info("Of an attribute the regressor finds %.2f in %d real pictures, by the mean over all; so much is "
-                     "asked of samples.", np.diag(self.slope.numpy()).mean(), len(known))
+        logging.info("The regressor reads %.2f of each attribute on average from %d real pictures; samples are "
+                     "trained towards that.", np.diag(self.slope.numpy()).mean(), len(known))

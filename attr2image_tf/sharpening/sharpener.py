@@ -1,15 +1,15 @@
-"""Sharpener: tunes the decoders of a trained model so that pictures are sharp and obey.
+"""Sharpener: tunes the decoders of a trained model so that pictures are sharp and match their attributes.
 
-A Gaussian likelihood draws the mean of all that a picture could be, which is blurred. Here the encoders, and so the
-prior, stay, and the decoders get in addition to the bound's reconstruction terms
+A Gaussian likelihood draws the mean of all pictures that are possible, which is blurred. Here the encoders, and so the
+prior, do not change, and these terms are added to the bound's reconstruction terms for the decoders:
 
 - a discriminator, fed with pictures, their reconstructions and samples from the prior (hinge loss; R1 penalty);
-- its features: those of a reconstruction are to be those of the picture;
-- a regressor, which is to find in a sample what it finds on average in real pictures of the attributes asked for;
-- pairs of samples of the same noise, one attribute changed: the regressor is to find the change that real pictures
-  show on average, and no other attribute changed further from that than by the change of that one.
+- its features: a reconstruction should have those of its picture;
+- a regressor: it should read from a sample what it reads on average from real pictures with the requested attributes;
+- pairs of samples with the same noise, one attribute changed: the regressor should read the change that real pictures
+  show on average, and no other attribute should change further from that than by the change of that one.
 
-What remains of a bound is lower than before: pictures are likely ones, no longer means.
+The bound that remains is lower than before: pictures are likely ones, no longer means.
 
 References: Larsen et al., ICML 2016 (VAE/GAN); Rombach et al., CVPR 2022; Mescheder et al., ICML 2018 (R1); He et al.,
 AttGAN, TIP 2019 (attributes by a classifier).
@@ -36,7 +36,7 @@ _BETAS = {"beta_1": 0.5, "beta_2": 0.99}
 
 
 class Triple(typing.NamedTuple):
-    """What belongs to real pictures, to their reconstructions and to samples, with as many rows each."""
+    """Tensors for real pictures, their reconstructions and samples, with equally many rows."""
 
     real: tf.Tensor
     reconstructed: tf.Tensor
@@ -59,9 +59,9 @@ class Sharpener(Learner):
         model: AttributeModel with the weights and the prior of the trained run. Its decoders are changed, with their
             batch normalisation as in inference.
         config: RunConfig with `sharpening`.
-        steps: int. Of the whole run.
-        regressor: network of an AttributeRegressor of the same attributes, other than all that judge the result; None
-            where its terms have weight 0.
+        steps: int. Number of steps in the whole run.
+        regressor: network of an AttributeRegressor for the same attributes, not one that judges the result; None if its
+            terms have weight 0.
     """
 
     terms, shown = TERMS, "reconstruction_loss"

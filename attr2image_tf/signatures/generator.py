@@ -31,11 +31,11 @@ class Generator(tf.Module):
         describe: request int32 [B], of any content -> names, minimum, mean, maximum, standard_deviation [B, A],
             covariance [B, A, A], image_size, maximum_batch, temperature [B, 1], latent_sizes [B, 1 or 2]
 
-    A request of no row or more than 256, with attributes of the wrong length, or with values that are not finite, is
+    A request with no rows or more than 256, with attributes of the wrong length, or with values that are not finite, is
     refused with InvalidArgumentError.
 
-    Pictures are drawn from the run's fitted prior, which travels inside. Those of a run with detail have it, and all
-    pictures, what `encode` takes included, are of its size; what `decode` gives has none.
+    Pictures are drawn from the run's fitted prior, which is part of the export. For a run with detail, pictures have
+    detail and its size, and so must the input of `encode`; only the output of `decode` has no detail.
 
     Args:
         model: AttributeModel, its weights final.

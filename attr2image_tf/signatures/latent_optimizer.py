@@ -1,5 +1,5 @@
-"""LatentOptimizerModule: the tf.Module of the exported latent optimiser, for apps and servers that have TensorFlow
-and nothing else.
+"""LatentOptimizerModule: the tf.Module of the exported latent optimiser, for apps and servers that have only
+TensorFlow.
 
 Images are float32 in [0, 1], NHWC. Every input has the batch first. The step limits are those of the export.
 """
@@ -50,10 +50,10 @@ class LatentOptimizerModule(tf.Module):
         infer_bytes and so on, for all but describe: image_bytes string [B] for images, observed_bytes string [B] for
             observed; images_bytes string [B], PNG, for images
 
-    `observed` is 1 where a pixel is observed, 0 where it is hidden, between to weight it; a hidden pixel may hold
-    anything, NaN included. `stopped` is a place in stop_reasons. Bytes are PNG or JPEG of any size: their central
-    square is scaled to the model's, so that the picture and what is observed of it keep together; then a pixel that
-    anything hidden has a share in counts as hidden.
+    `observed` is 1 where a pixel is observed, 0 where it is hidden, and between to weight it; a hidden pixel may hold
+    anything, NaN included. `stopped` is an index into stop_reasons. Bytes are PNG or JPEG of any size: the central
+    square is scaled to the model's size, for the picture and for `observed` alike; a pixel that covers anything hidden
+    then counts as hidden.
 
     A request with numbers out of range or with nothing observed is refused with InvalidArgumentError before any work.
 
@@ -61,7 +61,7 @@ class LatentOptimizerModule(tf.Module):
         model: AttributeModel, its weights final.
         schema: AttributeSchema of its data set.
         config: OptimizerConfig.
-        regressor: AttributeRegressor that reads attributes where they are not given, its errors measured; or None.
+        regressor: AttributeRegressor with measured errors that reads attributes that are not given; or None.
     """
 
     def __init__(self, model: AttributeModel, schema: AttributeSchema, config: OptimizerConfig = OptimizerConfig(),

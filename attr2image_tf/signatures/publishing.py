@@ -1,4 +1,4 @@
-"""From a run folder to numbered versions of SavedModels, as TF Serving lays them out."""
+"""Publishes a run folder as numbered versions of SavedModels, in TF Serving's layout."""
 
 import importlib.util
 import os
@@ -100,7 +100,7 @@ def load_reader(folder: str | os.PathLike, schema: AttributeSchema, image_size: 
     regressor.check_fits(os.fspath(folder), schema, image_size)
     if regressor.error_covariance is None:
         raise ConfigError(f"regressor {os.fspath(folder)!r} is of an older version, which did not measure its errors; "
-                          "run the command that trained it again, which adds them.")
+                          "run the command that trained it again to add them.")
     return regressor
 
 

@@ -1,4 +1,4 @@
-"""What TF Serving reads beside a SavedModel: warm-up records, models.config, batching.config."""
+"""Files that TF Serving reads besides a SavedModel: warm-up records, models.config, batching.config."""
 
 import os
 import pathlib

@@ -67,7 +67,7 @@ def test_attributes_of_the_training_data_can_be_reached(prior, data):
 
 @pytest.mark.parametrize("change, message", [
     ({"covariance": np.eye(3)}, "covariance"), ({"mean": np.full(7, 99.0)}, "outside the range"),
-    ({"maximum": np.full(7, np.nan)}, "not finite"), ({"minimum": np.zeros(3)}, "not of one length")])
+    ({"maximum": np.full(7, np.nan)}, "not finite"), ({"minimum": np.zeros(3)}, "differ in length")])
 def test_bad_statistics_get_one_sentence(data, change, message):
     good = {"minimum": data.min(0), "mean": data.mean(0), "maximum": data.max(0), "covariance": np.cov(data.T)}
     with pytest.raises(ValueError, match=message):

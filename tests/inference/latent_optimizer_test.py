@@ -325,7 +325,7 @@ def test_from_latents_at_hand_the_best_and_the_samples_are_the_same(linear, prio
     assert (quick["evaluations"][:, 0] == 0).all() and (quick["evaluations"][:, 1:] > 0).all()
     for name in ("latents", "images", "energy", "attributes"):
         np.testing.assert_allclose(quick[name], whole[name], rtol=1e-4, atol=1e-5, err_msg=name)
-    with pytest.raises(ValueError, match="need the attributes"):
+    with pytest.raises(ValueError, match="expected also the attributes"):
         optimizer.complete(images, observed, latents=latents)
 
 
@@ -407,7 +407,7 @@ def test_bad_input_gets_one_sentence_before_any_work(linear, wrong, message):
 def test_unknown_attributes_need_a_prior(linear):
     with pytest.raises(ValueError, match="no attribute_prior"):
         make(linear).infer_attributes(GOOD["images"])
-    with pytest.raises(ValueError, match="of 2 attributes, not of 4"):
+    with pytest.raises(ValueError, match="has 2 attributes, not 4"):
         LatentOptimizer(linear, Energy(), latent_size=LATENTS, attribute_size=ATTRIBUTES,
                         attribute_prior=AttributePrior(-np.ones(2), np.zeros(2), np.ones(2), np.eye(2)))
 

@@ -1,4 +1,4 @@
-"""CelebA: aligned faces with 40 attributes, and masks where the user has or wants some.
+"""CelebA: aligned faces with 40 attributes, and masks if you have or want them.
 
     data = open_celeba(source_dir="/folder/that/holds/celeba")                    # no masks: for CVAE and VAE
     data = open_celeba(source_dir="/folder/that/holds/celeba", masks="drawn")     # CelebAMask-HQ
@@ -44,8 +44,8 @@ def _config(image_size, masks):
 class CelebaAttributes(preparing.SourceBuilder):
     """tfds builder of CelebA with attributes ("celeba_attributes"; made from tfds' "celeb_a").
 
-    The official split: 162,770 training, 19,867 validation and 19,962 test pictures, no person in two. With drawn masks
-    the 30,000 pictures of CelebAMask-HQ, which are cut in another way, in the same split.
+    The official split has 162,770 training, 19,867 validation and 19,962 test pictures, no person in two. With drawn
+    masks, the set has the 30,000 pictures of CelebAMask-HQ, which are cropped differently, in the same split.
 
     Features of an example: image uint8 [H, W, 3], mask uint8 [H, W, 1] (255 on the foreground; all 0 where the
     configuration has no masks), attributes float32 [40] of 0 and 1, name.
@@ -86,11 +86,11 @@ class CelebaAttributes(preparing.SourceBuilder):
                 builder.download_and_prepare()
             # What `celeba_files.check_files` does not see, such as a wrong checksum within the archive.
             except (KeyError, IndexError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-                raise DataError(f"the files of CelebA in {self.source_dir or 'the download'} do not belong together or "
-                                f"are damaged ({type(error).__name__}: {_last_line(error)}). Fetch them again from "
+                raise DataError(f"the files of CelebA in {self.source_dir or 'the download'} do not match or are "
+                                f"damaged ({type(error).__name__}: {_last_line(error)}). Fetch them again from "
                                 f"{celeba_files.HOME}.") from error
             except tfds.core.download.download_manager.NonMatchingChecksumError as error:
-                raise DataError("CelebA cannot be downloaded: its host answers with something else when too many ask. "
+                raise DataError("CelebA cannot be downloaded: its host refuses when it gets too many requests. "
                                 f"Fetch the files from {celeba_files.HOME}, put them into FOLDER/celeba/ and pass "
                                 "--data_dir=FOLDER.") from error
         return builder

@@ -1,4 +1,4 @@
-"""The factors of emblems, and what it is to change one attribute of a scene."""
+"""The factors of emblems, and how one attribute of a scene is changed."""
 
 import numpy as np
 

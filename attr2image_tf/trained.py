@@ -46,7 +46,7 @@ class RunModels(Models):
         self.forget()
 
     def forget(self):
-        """Signatures are traced anew when they are next called, since the weights or the prior are others."""
+        """Has signatures traced again at their next call, since the weights or the prior have changed."""
         self._modules, self._traced = {}, {}
 
     def has(self, model, signature):

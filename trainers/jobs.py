@@ -85,7 +85,7 @@ def read_jobs(files, size, parts, hidden, known, left_out):
 
     Args:
         files: path by name.
-        size: int. Of the model's pictures.
+        size: int. Size of the model's pictures.
         parts: from `parse_region`.
         hidden: from `parse_hidden`.
         known: function of a path to its attributes float32 [A], or None.
@@ -134,7 +134,7 @@ def solve(models: Models, jobs: Sequence[Job], change: Callable | None, samples:
         jobs: all with attributes, or all without; all with something hidden, or none.
         change: function of attributes float32 [A] to the new ones, or None.
         samples: int. Completions besides the most probable.
-        seed: int. Of the samples.
+        seed: int. Seed of the samples.
     """
     images, observed = np.stack([job.small for job in jobs]), np.stack([job.observed for job in jobs])
     given = None if jobs[0].attributes is None else np.stack([job.attributes for job in jobs])

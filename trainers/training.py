@@ -72,7 +72,7 @@ def train(loop: Loop, dataset: AttributeDataset, prepare: Callable[[], None] = l
 
     Raises:
         SystemExit: training diverged, or the cluster lost a worker (status 1); or a signal asked for an end, which the
-            same command goes on from (128 and the signal's number).
+            same command continues from (128 and the signal's number).
     """
     with _leaving_on_signals():
         _train(loop, dataset, prepare)

@@ -1,9 +1,9 @@
 """A bulk run on Apache Beam: the shards that are missing, spread over whatever workers the runner has.
 
-Beam hands out numbers of shards and collects counters, and it opens files of s3:// and the like; what is done, what is
-missing and what goes on after an end lies in the run's folder (plan.py, shard.py), which needs no Beam. Its worth is
-the other runners: the same command on a cluster. On one machine a pool of processes would do as well, and say by itself
-that a process is gone, which Beam's own runner (2.77, FnApiRunner with multi_processing) does not: see `run`.
+Beam hands out numbers of shards, collects counters and opens files on s3:// and the like. What is done, what is missing
+and what is left after an interruption is in the run's folder (plan.py, shard.py), which needs no Beam. Its worth is the
+other runners: the same command on a cluster. On one machine a pool of processes would do as well, and would notice that
+a process is gone, which Beam's own runner (2.77, FnApiRunner with multi_processing) does not: see `run`.
 """
 
 import argparse

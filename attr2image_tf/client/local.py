@@ -85,7 +85,7 @@ class LocalModels(Models):
             versions = [path for path in versions if path.name == self.versions[model]]
             if not versions:
                 raise ValueError(f"models={str(self.folder)!r} no longer has version {self.versions[model]} of "
-                                 f"{model}; put it back, or begin anew with the newest.")
+                                 f"{model}; put it back, or connect again to use the newest.")
         if not versions:
             raise ValueError(f"models={str(self.folder)!r} has no {model}; expected the folder that "
                              "`python -m export.export --run=RUN --output=FOLDER` writes.")

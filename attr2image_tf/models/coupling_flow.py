@@ -22,7 +22,7 @@ class CouplingFlow(tf.Module):
         condition_size: int, at least 0. Values of a condition.
         couplings: int.
         hidden: int. Units of each hidden layer.
-        seed: int. Of the halves and the first weights.
+        seed: int. Seed of the halves and the initial weights.
 
     Reference: Dinh et al., Density estimation using Real NVP, ICLR 2017.
     """

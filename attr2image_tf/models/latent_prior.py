@@ -63,7 +63,7 @@ class LatentPrior(tf.Module):
         kind: "standard", "gaussian" or "flow".
         blocks: LatentBlock of all latents, in their order.
         attribute_count: int. A.
-        couplings: int. Of a flow, see CouplingFlow.
+        couplings: int. Couplings of a flow; see CouplingFlow.
         hidden: int. Units of a flow's hidden layers for each latent of its block.
     """
 

@@ -31,7 +31,7 @@ class ConvBlock(keras.layers.Layer):
     Args:
         filters: int. Output channels.
         kernel_size: int.
-        strides: int. Of the convolution.
+        strides: int. Strides of the convolution.
         normalize: bool. Whether batch normalisation follows the convolution.
         pool: bool. Whether max pooling by 2 follows.
         upsample: bool. Whether nearest upsampling by 2 comes before the convolution.

@@ -174,7 +174,7 @@ def calibrate(prior: LatentPrior, held_out: Posteriors, seed: int = 0,
     Args:
         prior: LatentPrior of kind "flow", fitted and not calibrated.
         held_out: Posteriors of other people than the flow was trained on, people in one row.
-        seed: int. Of the draws.
+        seed: int. Seed of the draws.
     """
     draws = tf.concat([held_out.draw([seed, index]) for index in range(_CALIBRATION_DRAWS)], 0)
     noise = prior.noise(draws, np.tile(held_out.attributes, (_CALIBRATION_DRAWS, 1))).numpy().astype(np.float64)

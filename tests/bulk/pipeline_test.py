@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from attr2image_tf import bulk
+from attr2image_tf.bulk import plan as plans
 from attr2image_tf.bulk.config import BulkConfig
 from tests.bulk import inputs
 from tests.bulk.inputs import contents, do, rows
@@ -85,7 +85,7 @@ def test_one_worker_two_and_none_give_the_same_files(models, photos, tmp_path):
     # In a process of its own: graphs that the tests leave as they are round otherwise.
     subprocess.run([sys.executable, "-c", WITHOUT_BEAM, models, f"{photos}/*.png", tmp_path / "none"], check=True,
                    cwd=ROOT)
-    plan = bulk.load(tmp_path / "none")
+    plan = plans.load(tmp_path / "none")
     without = contents(plan.output)
     assert contents(tmp_path / "one") == contents(tmp_path / "two") == without
     assert len(rows(plan)["path"]) == 39

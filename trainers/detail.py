@@ -60,7 +60,7 @@ def main(values):
     schema = source.read_schema()
     folder.check(detail_config(values, source))
     from attr2image_tf.detail import DetailFlow, DetailLearner
-    from trainers.training import make_loop, train
+    from trainers.training import tune
     strategy = strategies.create(values.strategy)
     dataset = load_run_dataset(values, source.read_config(), schema, values.output_size)
     config = folder.check(detail_config(values, source, dataset.fingerprint))
@@ -70,10 +70,7 @@ def main(values):
         model.detail = DetailFlow(model.config, config.detail)
         return DetailLearner(model, config, steps)
 
-    loop = make_loop(values, config, dataset, strategy, folder, learner=learner)
-    if loop.chief:
-        folder.take_prior(source)
-    train(loop, dataset)
+    tune(values, config, dataset, strategy, source, folder, learner)
 
 
 if __name__ == "__main__":

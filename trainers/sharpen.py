@@ -74,7 +74,7 @@ def main(values):
     source, folder = open_tuning_runs(values, "runs/lfw_sharp")
     config, schema = folder.check(sharpened_config(values, source)), source.read_schema()
     from attr2image_tf.sharpening import Sharpener
-    from trainers.training import make_loop, train
+    from trainers.training import tune
     strategy = strategies.create(values.strategy)
     if config.batch_size % (2 * strategy.num_replicas_in_sync):
         raise ValueError(f"batch_size={config.batch_size}: expected a multiple of {2 * strategy.num_replicas_in_sync}, "
@@ -86,11 +86,7 @@ def main(values):
     def learner(config, steps):
         return Sharpener(source.load_model(config.model.precision), config, steps, regressor)
 
-    loop = make_loop(values, config, dataset, strategy, folder, learner=learner)
-    if loop.chief:
-        # Encoders stay, so where they put pictures does too.
-        folder.take_prior(source)
-    train(loop, dataset)
+    tune(values, config, dataset, strategy, source, folder, learner)
 
 
 if __name__ == "__main__":

@@ -78,6 +78,18 @@ def train(loop: Loop, dataset: AttributeDataset, prepare: Callable[[], None] = l
         _train(loop, dataset, prepare)
 
 
+def tune(values, config: RunConfig, dataset: AttributeDataset, strategy: tf.distribute.Strategy, source: RunFolder,
+         folder: RunFolder, learner: Callable):
+    """`train` of what goes on from the run in `source`; arguments are those of `make_loop`.
+
+    Encoders stay as they were, so where they put pictures does too: the prior is that of the run.
+    """
+    loop = make_loop(values, config, dataset, strategy, folder, learner=learner)
+    if loop.chief:
+        folder.take_prior(source)
+    train(loop, dataset)
+
+
 def _train(loop, dataset, prepare):
     if loop.chief:
         loop.on_epoch = Journal(loop.folder, dataset, loop.config)

@@ -167,7 +167,7 @@ def fit_flow(prior: LatentPrior, training: Posteriors, validation: Posteriors, c
 
 def calibrate(prior: LatentPrior, held_out: Posteriors, seed: int = 0,
               progress: Callable[[str], None] = logging.info):
-    """Sets m and C of a flow, by mean and covariance of e of pictures that it was not trained on, shrunk to 0 and I.
+    """Sets m and C of a flow, by mean and covariance of e of pictures that it was not trained on, shrunk.
 
     How far is chosen by the density of one half of these pictures under what the other half gives, and back.
 
@@ -197,9 +197,11 @@ def calibrate(prior: LatentPrior, held_out: Posteriors, seed: int = 0,
 
 
 def _shrunk(values, share):
-    """Mean and Cholesky factor of the covariance of rows, at a share of the way from 0 and I."""
+    """Mean and Cholesky factor of the covariance of rows, at a share of the way from 0 and a multiple of I of the same
+    trace (Ledoit and Wolf, 2004)."""
     covariance = np.cov(values, rowvar=False, ddof=0)
-    return share * values.mean(0), np.linalg.cholesky((1.0 - share) * np.eye(len(covariance)) + share * covariance)
+    even = np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    return share * values.mean(0), np.linalg.cholesky((1.0 - share) * even + share * covariance)
 
 
 def _gain(calibration, values):

@@ -221,7 +221,7 @@ def test_masks_without_a_shape_stop_the_check(own, lowest, largest, reason):
             Image.fromarray(np.where(shape, largest, lowest).astype(np.uint8)).save(path)
     found = own.found()
     assert f"{own.names[1]} {reason}" in found.problems["pictures that cannot be used"]
-    with pytest.raises(DataError, match="17 of 30 pictures cannot be used, more than 2%; the first: .*Mend them"):
+    with pytest.raises(DataError, match="17 of 30 pictures cannot be used, more than 2%; the first: .*Repair them"):
         own.prepared()
     assert not own.output.exists()
 
@@ -555,7 +555,7 @@ def test_what_may_mean_two_pictures_is_reported(own):
 def test_what_cannot_be_prepared_leaves_nothing(own):
     own.rows = {name: ["", *row[1:]] for name, row in own.rows.items()}
     own.write()
-    with pytest.raises(DataError, match="no picture of the training split has a value of 'shade'"):
+    with pytest.raises(DataError, match="no picture of the training split has a value for 'shade'"):
         own.prepared()
     own.rows = dict(list(own.rows.items())[:6])
     own.write()

@@ -77,7 +77,7 @@ def test_the_renderer_itself_exchanges_backgrounds_without_error(context):
     assert estimates["largest change of the foreground layer"]["value"] == 0.0
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_model_that_has_learned_nothing_responds_to_nothing_and_knows_nothing(context):
     estimates, _ = known_factors.changes(context)
     assert abs(estimates["response"]["mean"]["value"]) < 0.2

@@ -230,6 +230,7 @@ def test_features_of_a_picture_drawn_as_it_is_cost_nothing():
     assert step(sharpener, batch)["feature_loss"] > 0.1
 
 
+@pytest.mark.nightly
 def test_backgrounds_are_held_where_they_are_hidden():
     """A gate that hides nothing costs nothing; one that hides all costs the change, and is not pushed away by it."""
     sharpener = make_sharpener("discvae", background=True)

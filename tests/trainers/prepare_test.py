@@ -42,6 +42,7 @@ def user(tmp_path):
     return tmp_path
 
 
+@pytest.mark.nightly
 def test_from_a_folder_to_an_exported_generator(user):
     files = ["--images=images", "--attributes=attributes.csv", "--image_size=32"]
     done = run("trainers.prepare", *files, "--name=squares", folder=user)

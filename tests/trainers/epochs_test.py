@@ -263,7 +263,7 @@ def test_what_is_no_longer_finite_ends_the_run_again_and_again(tmp_path):
         loop = make_loop(tmp_path)
         # A step of training may well be finite where the average is not.
         loop.average.averages[0].assign(np.nan)
-        with pytest.raises(Diverged, match=r"after epoch 1 the validation loss is not finite \(distance nan\); use a small"):
+        with pytest.raises(Diverged, match=r"after epoch 1 the validation loss is not finite \(distance nan\);"):
             loop.run()
         assert not (tmp_path / "log.csv").exists()
 

@@ -95,6 +95,7 @@ def test_a_run_of_version_2_goes_on_as_it_began(tmp_path):
         folder.check(new)
 
 
+@pytest.mark.slow
 def test_whatever_a_run_was_trained_in_it_draws_in_float32(tmp_path):
     folder, trained, same = RunFolder(tmp_path), make_model(precision="mixed_bfloat16"), make_model()
     folder.write(RunConfig(dataset="emblems", model=trained.config), AttributeSchema.measure(
@@ -192,6 +193,7 @@ def test_a_broken_prior_is_reported_with_what_mends_it(tmp_path, content):
     assert "\n" not in str(said.value)
 
 
+@pytest.mark.slow
 def test_weights_that_draw_nothing_finite_are_refused(tmp_path):
     folder, model = RunFolder(tmp_path), make_model("cvae")
     folder.write(RunConfig(dataset="emblems", model=model.config), AttributeSchema.measure(

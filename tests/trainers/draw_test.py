@@ -24,6 +24,7 @@ def draw(folder, *arguments, expected=0):
     return done.stdout if expected == 0 else done.stderr.strip().splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_requests_become_a_sheet(folder):
     printed = draw(folder, '--request="Circle"=max,Red=min', "--request=", "--count=2", "--output=~/new/sheet.png")
     assert printed.strip().splitlines()[-1] == str(folder / "new" / "sheet.png")
@@ -37,6 +38,7 @@ def test_requests_become_a_sheet(folder):
     assert np.abs(np.asarray(Image.open(folder / "new" / "sheet.png")).astype(int) - expected).max() <= 1
 
 
+@pytest.mark.slow
 def test_correlated_says_what_the_others_do_whether_they_vary_or_not(folder):
     def drawn(*arguments):
         draw(folder, "--request=Circle=max", "--count=2", "--output=correlated.png", *arguments)
@@ -48,6 +50,7 @@ def test_correlated_says_what_the_others_do_whether_they_vary_or_not(folder):
         assert (along != alone).any()
 
 
+@pytest.mark.slow
 def test_a_blind_sheet_has_as_many_real_pictures_as_samples_and_a_key(folder):
     printed = draw(folder, "--sheet=blind", "--pictures=8", "--seed=3")
     assert printed.strip().splitlines()[-1] == "run/blind.png"

@@ -64,6 +64,7 @@ def test_a_vae_is_a_cvae_but_for_its_flag():
     assert {name for name in vars(models.CLASSES["vae"]) if not name.startswith("_")} == {"conditional"}
 
 
+@pytest.mark.slow
 def test_first_weights_are_a_function_of_the_seed(model):
     same, other = (make(model.config.model, seed=seed) for seed in (0, 1))
     for variable, again in zip(model.variables, same.variables, strict=True):

@@ -83,6 +83,7 @@ def test_a_sample_needs_no_photo_and_is_as_if_nothing_were_kept(model):
     np.testing.assert_allclose(model.detail.draw(**given), nothing, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_guidance_of_1_is_the_network_and_of_0_forgets_the_attributes():
     given = inputs()
     plain, free = (make_detailed(guidance=weight) for weight in (1.0, 0.0))
@@ -107,6 +108,7 @@ def test_the_loss_is_of_what_is_not_kept(model):
     np.testing.assert_array_equal(model.detail.loss(images, coarse, tf.ones_like(given["kept"]), *rest), np.zeros(3))
 
 
+@pytest.mark.slow
 def test_detail_is_whitened_by_the_patches_that_were_measured(model):
     detail, random = make_detailed().detail, np.random.default_rng(2)
     # Soft and of few colours, as residuals are.
@@ -122,6 +124,7 @@ def test_detail_is_whitened_by_the_patches_that_were_measured(model):
     np.testing.assert_allclose(quarter * np.trace(detail.spread) / 12, detail.spread, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_network_that_says_nothing_leaves_no_noise():
     model = make_detailed(steps=1)
     for variable in model.detail.network.trainable_variables:

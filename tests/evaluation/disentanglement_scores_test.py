@@ -40,6 +40,7 @@ def test_a_forest_uses_the_dimension_that_knows_the_factor():
     assert blind == pytest.approx(0.25, abs=0.06)
 
 
+@pytest.mark.slow
 def test_a_perfect_code_of_many_dimensions_is_disentangled_and_complete():
     levels = RANDOM.integers(0, 4, size=(800, 6))
     codes = np.column_stack([levels, RANDOM.normal(size=(800, 58))]).astype(np.float32)

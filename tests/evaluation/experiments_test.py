@@ -67,6 +67,7 @@ def test_inferred_latents_reconstruct_no_worse_than_encoded_ones(contexts):
     assert pictures["reconstructions"].dtype == np.uint8
 
 
+@pytest.mark.slow
 def test_an_error_of_the_whole_is_that_of_its_parts(data):
     test = data.test[:6]
     drawn = np.random.default_rng(0).integers(0, 256, test.images.shape).astype(np.uint8)

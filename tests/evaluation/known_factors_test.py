@@ -60,6 +60,7 @@ class Renderer:
 
 
 
+@pytest.mark.slow
 def test_the_renderer_itself_draws_all_of_each_change_and_nothing_else(context):
     estimates, pictures = known_factors.changes(Renderer(context, 5))
     for name in SCENES.changes:

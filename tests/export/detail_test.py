@@ -26,6 +26,7 @@ def photo():
     return (np.stack([across, down, across + down], -1) + 60 + noise).astype(np.uint8)
 
 
+@pytest.mark.slow
 def test_pictures_are_of_the_details_size_and_a_seeds_own(client):
     assert client.image_size == SIZE
     drawn = client.generate_layers({"Smiling": 1}, seed=3, count=2)

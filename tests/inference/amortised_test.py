@@ -29,6 +29,7 @@ def pictures():
             observed)
 
 
+@pytest.mark.slow
 def test_hidden_pixels_do_not_matter(model, pictures):
     images, attributes, observed = pictures
     ours = amortised_start(model, images, attributes, observed)
@@ -48,6 +49,7 @@ def test_without_layers_and_hidden_pixels_it_is_the_encoder(pictures):
     np.testing.assert_allclose(tf.square(scale), posterior.stddev(), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_descent_starts_there(model, pictures):
     images, attributes, observed = pictures
     optimizer = LatentOptimizer(

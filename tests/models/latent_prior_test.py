@@ -64,6 +64,7 @@ def test_before_it_is_fitted_it_is_the_standard_normal(key):
 
 
 @pytest.mark.parametrize("key", KINDS)
+@pytest.mark.slow
 def test_noise_and_latents_are_inverse(fitted, key):
     attributes = posteriors().attributes[:6]
     latents = fitted[key].latents(noise(), attributes)
@@ -71,6 +72,7 @@ def test_noise_and_latents_are_inverse(fitted, key):
 
 
 @pytest.mark.parametrize("key", [key for key in KINDS if key[0] != "standard"])
+@pytest.mark.slow
 def test_density_is_that_of_the_drawn_latents(fitted, key):
     # log p(z) = log N(e; 0, I) - log |dz / de|, the Jacobian taken by differentiation.
     attributes, prior = posteriors().attributes[:1], fitted[key]
@@ -84,6 +86,7 @@ def test_density_is_that_of_the_drawn_latents(fitted, key):
 
 
 @pytest.mark.parametrize("name", FLOWS)
+@pytest.mark.slow
 def test_each_kind_is_nearer_to_the_posteriors_of_other_pictures(fitted, name):
     held_out = posteriors(seed=2)
     standard, gaussian, flow = (mean_kl_divergence(fitted[kind, name], held_out) for kind in PRIORS)
@@ -127,6 +130,7 @@ def test_joint_block_follows_the_latents_before_it():
                                one.log_prob(latents, data.attributes[:6]), atol=5e-3)
 
 
+@pytest.mark.slow
 def test_a_background_without_attributes_does_not_see_them(fitted):
     for kind in PRIORS:
         prior = fitted[kind, "layers"]
@@ -134,6 +138,7 @@ def test_a_background_without_attributes_does_not_see_them(fitted):
         np.testing.assert_array_equal(first[:, 3:], second[:, 3:])
 
 
+@pytest.mark.slow
 def test_the_same_seed_fits_the_same(fitted):
     again = make("flow", "layers")
     fit(again, posteriors(), posteriors(seed=1), QUICK)
@@ -142,6 +147,7 @@ def test_the_same_seed_fits_the_same(fitted):
 
 
 @pytest.mark.parametrize("key", KINDS)
+@pytest.mark.slow
 def test_a_saved_prior_comes_back(fitted, key, tmp_path):
     fitted[key].save(tmp_path / "prior.npz", step=7)
     loaded, about = LatentPrior.load(tmp_path / "prior.npz")
@@ -150,6 +156,7 @@ def test_a_saved_prior_comes_back(fitted, key, tmp_path):
     np.testing.assert_array_equal(loaded.latents(noise(), attributes), fitted[key].latents(noise(), attributes))
 
 
+@pytest.mark.slow
 def test_calibration_is_worth_something_to_people_who_took_no_part():
     few, others, third = posteriors(40), posteriors(300, seed=1), posteriors(300, seed=2)
     prior = make("flow", "layers")
@@ -166,6 +173,7 @@ def test_calibration_is_worth_something_to_people_who_took_no_part():
         np.testing.assert_allclose(part.centre, 0.0, atol=0.04)
 
 
+@pytest.mark.slow
 def test_a_folded_calibration_is_the_same_function(fitted):
     prior, attributes = copied(fitted["flow", "joint"]), posteriors().attributes[:6]
     assert any(not np.array_equal(part.spread, np.eye(part.block.size)) for part in prior.parts)
@@ -181,6 +189,7 @@ def copied(prior):
     return made
 
 
+@pytest.mark.slow
 def test_a_file_from_before_calibration_loads(fitted, tmp_path):
     prior, attributes = make("flow", "layers"), posteriors().attributes[:6]
     fit(prior, posteriors(60), posteriors(60), dataclasses.replace(QUICK, calibrated=False))

@@ -125,6 +125,7 @@ def empty(path):
 HARMS = [cut, zeros, empty, pathlib.Path.unlink]
 
 
+@pytest.mark.slow
 def test_learners_are_called_before_and_after_each_epoch(tmp_path):
     loop = make_loop(tmp_path)
     assert loop.run()
@@ -143,6 +144,7 @@ def test_a_run_goes_on_with_what_it_has(begun, whole):
 
 
 @pytest.mark.parametrize("step", [1, PER_EPOCH + 2, EPOCHS * PER_EPOCH - 1])
+@pytest.mark.slow
 def test_a_run_that_dies_within_an_epoch_goes_on_with_the_next_batch(step, whole, tmp_path):
     loop = make_loop(tmp_path, checkpoint_seconds=0.0)
     save = loop.save

@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.documents import ROOT
 
 MAINS = sorted(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__")
@@ -24,6 +26,7 @@ def test_help_waits_for_nothing_that_takes_long():
     assert imported(MAINS) == {main: [] for main in MAINS}
 
 
+@pytest.mark.slow
 def test_a_main_that_imports_tensorflow_would_be_found():
     found = imported(["benchmarks.training", "trainers.train"])
     assert list(found) == ["benchmarks.training"] and "tensorflow" in found["benchmarks.training"]

@@ -14,6 +14,7 @@ from trainers.journal import Journal
 
 
 @pytest.mark.parametrize(("train", "validation"), [(4, 3), (2, 1), (20, 10)])
+@pytest.mark.slow
 def test_sheets_show_as_many_pictures_as_there_are(tmp_path, train, validation):
     dataset = open_emblems(image_size=32, train=train, validation=validation, test=1)
     model = models.create(ModelConfig(

@@ -48,112 +48,114 @@ class Experiment:
 EXPERIMENTS = {experiment.name: experiment for experiment in (
     Experiment(
         "faithfulness",
-        "One sample is drawn for the attributes of each test picture; a judge, an attribute regressor, estimates the "
-        "attributes of the sample, which are compared with those asked for. Standardised unless raw. Cosine, "
-        "correlation and sign accuracy: higher is better; the column of real pictures is what the judge reaches on "
-        "them, and a perfect model too. A picture that ignores its request scores as with another request.",
+        "For the attributes of each test picture one sample is drawn. A judge, an attribute regressor, reads the "
+        "attributes of the sample, and they are compared with the request, standardised unless raw. Higher cosine, "
+        "correlation and accuracy are better. The column of real pictures is what the judge reaches on them, and what "
+        "a perfect sampler would reach; typical pictures can score more. A sample that ignores its request scores as "
+        "with another request.",
         generation.faithfulness, generation.real_faithfulness),
     Experiment(
         "diversity",
-        "Root mean squared difference of two samples for one request. Higher is more diverse; a model that draws one "
-        "picture for each request has 0. The column of real pictures is of different requests.",
+        "Root mean squared difference of two samples for one request. A model that draws one picture per request has "
+        "0. The column of real pictures compares different requests.",
         generation.diversity, generation.real_diversity),
     Experiment(
         "sharpness",
         "Root mean squared difference of neighbouring pixels in [0, 1], and power above half the Nyquist frequency, "
-        "where contours are and grain too. Beside real pictures 1 is best: below it pictures are blurred, above it "
-        "they have grain.",
+        "which holds contours and grain. Relative to real pictures, 1 is best; less means blur, more means grain.",
         generation.sharpness, generation.real_sharpness),
     Experiment(
         "distances",
-        "Between samples for the test attributes and the real test pictures. Lower is better; the column of real "
-        "pictures is training pictures against test pictures. The Frechet distance is biased upwards for few pictures; "
-        "the kernel distance is not, and may be below 0.",
+        "Between samples for the test attributes and the real test pictures; lower is better. The column of real "
+        "pictures compares training with test pictures. The Frechet distance is biased upwards for few pictures; the "
+        "kernel distance is not, and can fall below 0.",
         generation.distances, generation.real_distances),
     Experiment(
         "retrieval",
-        "Distance to the nearest of the training pictures. Far below the column of real test pictures, of people who "
-        "are not in the training data, means copying; blurred pictures are nearer to everything in pixels.",
+        "Distance to the nearest training picture. Values far below those of real test pictures, which show people "
+        "who are not in the training data, mean copying; blurred pictures are nearer to everything in pixels. The "
+        "share of reconstructed training pictures that find their original says whether a blurred copy would be "
+        "noticed.",
         generation.retrieval, generation.real_retrieval),
     Experiment(
         "progression",
-        "An attribute moves from its training minimum to its maximum, alone or with the others that go with it in the "
-        "training data. The response is the change of the judge's estimate, divided by the change asked for. Even real "
-        "pictures stay below 1, since a regressor errs towards the mean: their column has the slope of the judge's "
-        "estimate on the attribute, and its partial slope with the other attributes held. The ratio compares the two.",
+        "Slope: how the judge's reading grows with an attribute, over samples for test attributes or over real "
+        "pictures; alone, with all other attributes held, or with the others free. These two columns compare. "
+        "Response: one attribute moves from its training minimum to its maximum, from the mean or from test requests, "
+        "alone or with its correlates; the change in the judge's reading is divided by the change asked for. Real "
+        "pictures have no response.",
         generation.progression, generation.real_progression),
     Experiment(
         "leakage",
         "R^2 of linear regressions from one half of the latents, as the encoder gives them, to what belongs to the "
-        "other layer: 0 or below, it knows nothing; 1, it knows all. In real pictures the layers go together, so some "
-        "is no leakage: the column of real pictures has the same regressions from 8 x 8 pixels of the layer itself "
-        "(with the attributes for z_F, whose encoder is given them).",
+        "other layer. 0 or less: it knows nothing; 1: it knows everything. Layers are correlated in real pictures, so "
+        "some of this is no leakage: the column of real pictures regresses from 8 x 8 pixels of the layer itself (and "
+        "from the attributes for z_F, whose encoder sees them).",
         disentanglement.leakage, disentanglement.real_leakage, layered_only=True),
     Experiment(
         "swap",
-        "Samples whose background latents are exchanged for another's. The foreground layer and the gate must not "
-        "change at all; the picture changes where the gate is open.",
+        "Samples with their background latents exchanged. The foreground layer and the gate must not change at all; "
+        "the picture changes where the gate is open.",
         disentanglement.swap, layered_only=True),
     Experiment(
         "factors",
-        "Rendered scenes, whose factors are known. MIG, SAP, FactorVAE and DCI: 1 is best, where each factor has a "
-        "dimension of the latents to itself. What a half of the latents knows of a factor: how far above chance a "
-        "random forest tells its level from them; 0 is chance, 1 is always. Beyond the attributes are factors that no "
-        "attribute tells. What a half knows of the other layer is leakage.",
+        "Rendered scenes with known factors. MIG, SAP, FactorVAE, DCI: 1 is best, each factor has a latent dimension "
+        "to itself. What a half of the latents knows of a factor: how far above chance a random forest tells its "
+        "level (0 is chance, 1 is always). Factors beyond the attributes are told by no attribute. What a half knows "
+        "of the other layer is leakage.",
         known_factors.disentanglement, rendered_only=True),
     Experiment(
         "exchange",
-        "The background latents of one scene with the foreground latents of another, beside the picture that the "
-        "renderer makes of the one's foreground over the other's background. Squared error, pixels in [0, 1].",
+        "Background latents of one scene with the foreground latents of another, compared with the picture that the "
+        "renderer makes of the two. Squared error, pixels in [0, 1].",
         known_factors.exchange, layered_only=True, rendered_only=True),
     Experiment(
         "changes",
-        "One attribute of a scene changed and its noise kept, beside the picture that the renderer makes of the "
-        "change. The response is how much of the true change is drawn, 1 is all; elsewhere is what else changes, as a "
-        "share of the true change.",
+        "One attribute of a scene changes and its noise stays, compared with the picture that the renderer makes of "
+        "the change. Response: the share of the true change that is drawn, 1 is all. Elsewhere: what else changes, as "
+        "a share of the true change.",
         known_factors.changes, rendered_only=True),
     Experiment(
         "identity",
-        "Who is in samples, by dlib's face network, which nobody here trained. Lower kernel distance is better, as low "
-        "as that of training pictures in the column of real ones; a nearest training face far nearer than that of real "
-        "test pictures means copying.",
+        "Identity in samples, by dlib's face recognition network, which was trained elsewhere. A lower kernel "
+        "distance is better; training pictures, in the column of real ones, have the lowest. A nearest training face "
+        "far nearer than those of real test pictures means copying.",
         identity.identity, identity.real_identity, faces_only=True),
     Experiment(
         "two_samples",
-        "How often a network that was trained on half of the people tells a sample from a photo, on the other half. "
-        "0.5: it cannot; the column of real pictures is training pictures against test pictures.",
+        "How often a classifier trained on half of the people tells samples from photos, on the other half. 0.5 means "
+        "that it cannot. The column of real pictures compares training with test pictures.",
         edits.two_samples, edits.real_two_samples),
     Experiment(
         "edits",
-        "Photos of test people with one attribute moved. Distance of the person, by dlib's face network: on LFW two "
-        "pictures of one person lie 0.43 apart, of different people 0.82, and a picture and itself at 64 pixels 0.13. "
-        "Told from photos: as for samples, 0.5 is best. Pixels left alone: the share that is the photo's to the last "
-        "bit. Response: the change of the judge's estimate beside the change asked for; others off: by how much the "
-        "other attributes moved that should not, in standard deviations.",
+        "Photos of test people with one attribute moved. Distance of the person, by dlib's face recognition network: "
+        "on LFW two pictures of one person are 0.43 apart, of different people 0.82, a picture and itself at 64 "
+        "pixels 0.13. Told from photos: as for samples, 0.5 is best. Pixels left alone: the share that equals the "
+        "photo to the last bit. Response: the change in the judge's reading divided by the change asked for. Others "
+        "off: how far the other attributes are from where they should be, in standard deviations.",
         edits.edits, edits.real_edits, faces_only=True),
     Experiment(
         "groups",
-        "How evenly people are served: the same measures of the test pictures that have an attribute, by the data "
-        "set's own scores, and of those that have not. Of samples the faithfulness, higher is better (the column of "
-        "real pictures says how evenly the judge itself sees); of reconstructions by the encoder's mean the squared "
-        "error, lower is better.",
+        "How evenly people are served: the same measures for test pictures with and without an attribute, by the data "
+        "set's own scores. Faithfulness of samples, higher is better (the column of real pictures shows how evenly "
+        "the judge sees); squared error of reconstructions from the encoder's mean, lower is better.",
         groups.groups, groups.real_groups, faces_only=True),
     Experiment(
         "bounds",
-        "Lower bounds on the log-likelihood of test pictures, higher is better; k draws, rising with k towards the "
-        "log-likelihood. Bits: lower is better. By the run's prior p(z | y) and, as it was trained, by N(0, I). Only "
-        "the bounds of the picture alone compare models, since the layered model explains the foreground and the mask "
-        "as well.",
+        "Lower bounds on the log-likelihood of test pictures, higher is better. They rise with the number of draws k "
+        "towards the log-likelihood. For bits, lower is better. With the run's prior p(z | y) and with N(0, I), as it "
+        "was trained. Only the bounds of the picture alone compare models, because the layered model also explains "
+        "the foreground and the mask.",
         posterior.bounds),
     Experiment(
         "reconstruction",
-        "Test pictures of known attributes. Pixels in [0, 1]; lower error, higher PSNR (dB) and SSIM are better. The "
-        "column of real pictures is the mean training picture.",
+        "Test pictures with known attributes. Pixels in [0, 1]; lower error, higher PSNR (dB) and SSIM are better. "
+        "The column of real pictures is the mean training picture.",
         posterior.reconstruction, posterior.real_reconstruction),
     Experiment(
         "completion",
-        "Test pictures of known attributes with a hidden patch; measured in the patch alone. The column of real "
-        "pictures is the mean training picture pasted in.",
+        "Test pictures with known attributes and a hidden patch; errors are measured in the patch. The column of real "
+        "pictures pastes in the mean training picture.",
         posterior.completion, posterior.real_completion),
 )}
 

@@ -29,6 +29,8 @@ from attr2image_tf.bulk.shard import do_shard, engine_of
 # download a runner.
 _DEFAULTS = {"--runner": "apache_beam.runners.portability.fn_api_runner.FnApiRunner",
              "--default_sdk_harness_log_level": "WARNING"}
+# Seconds that the runner gets to say how it ended once a worker is gone.
+_GRACE = 15.0
 _SENTENCE = re.compile(r"^[\w.]*Error: (.*?)(?: \[while running .*)?$", re.MULTILINE)
 
 
@@ -121,6 +123,7 @@ def run(plan: plans.Plan, options: PipelineOptions, threads: int = 0) -> dict[st
     _ = (pipeline | "Shards" >> beam.Create(plan.missing()) | "Spread" >> beam.Reshuffle()
          | "Do" >> beam.ParDo(DoShard(os.fspath(plan.output), options, threads)))
     lost, ended, outcome = [], threading.Event(), {}
+    finished = threading.Event()
 
     def work():
         try:
@@ -129,6 +132,7 @@ def run(plan: plans.Plan, options: PipelineOptions, threads: int = 0) -> dict[st
             outcome["state"], outcome["metrics"] = result.state, _metrics(result)
         except Exception as error:  # Beam wraps what a worker raises, each runner in its own way.
             outcome["error"] = error
+        finished.set()
         ended.set()
 
     def on_error(arguments):
@@ -155,7 +159,8 @@ def run(plan: plans.Plan, options: PipelineOptions, threads: int = 0) -> dict[st
         raise WorkerLost("interrupted; the same command continues.") from None
     finally:
         threading.excepthook = before
-    if lost:
+    # The runner ends its workers itself once one has refused, and TensorFlow may abort on its way out.
+    if lost and not finished.wait(_GRACE):
         _kill_workers()
         raise WorkerLost(f"a worker process was killed ({lost[0]}); -9 and 137 mean that memory ran out; use "
                          "fewer --direct_num_workers or a smaller --batch_size. The same command continues.")

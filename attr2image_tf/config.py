@@ -267,6 +267,7 @@ class DetailConfig(Config):
         source_step: the step that it had reached.
         output_size: height and width of the detailed pictures, a multiple of 32 and at least the model's size.
         width: channels of the network's largest grid, at least 1.
+        components: numbers that describe the detail of a patch, its principal components, at least 1.
         steps: evaluations of the network per picture, at least 1; twice as many with guidance.
         guidance: how strongly a picture follows its attributes, at least 0: 1 as in training; more makes pictures more
             faithful and less varied.
@@ -277,6 +278,7 @@ class DetailConfig(Config):
     source_step: int = 0
     output_size: int = 128
     width: int = 64
+    components: int = 20
     steps: int = 4
     guidance: float = 1.5
     attribute_dropout: float = 0.1
@@ -284,7 +286,7 @@ class DetailConfig(Config):
     def __post_init__(self):
         super().__post_init__()
         self.require(self.output_size > 0 and self.output_size % 32 == 0, "output_size", "a positive multiple of 32")
-        for name in ("width", "steps"):
+        for name in ("width", "components", "steps"):
             self.require(getattr(self, name) >= 1, name, "at least 1")
         self.require(self.guidance >= 0, "guidance", "at least 0")
         self.require(0 <= self.attribute_dropout < 1, "attribute_dropout", "at least 0 and below 1")

@@ -1,5 +1,7 @@
 """DetailLearner: trains the second stage on pictures beside what the first stage makes of them."""
 
+import math
+
 import numpy as np
 import tensorflow as tf
 
@@ -102,7 +104,8 @@ class DetailLearner(Learner):
         latent_seed, mask_seed, time_seed, noise_seed, told_seed = randomness.split_seed(seed, 5)
         rows, size = tf.shape(batch["image"])[0], self.flow.size
         time = tf.sigmoid(randomness.replica_normal(rows, 1, time_seed)[:, 0])
-        noise = tf.reshape(randomness.replica_normal(rows, size * size * 3, noise_seed), [-1, size, size, 3])
+        shape = self.flow.noise_shape
+        noise = tf.reshape(randomness.replica_normal(rows, math.prod(shape), noise_seed), [-1, *shape])
         told = randomness.replica_uniform(rows, 1, told_seed)[:, 0] >= self.flow.config.attribute_dropout
         told = tf.ones([rows]) if told_all else tf.cast(told, tf.float32)
         return (batch["image"], self._coarse(batch, latent_seed), masks.draw(rows, size, mask_seed), time, noise,

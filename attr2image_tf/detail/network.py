@@ -1,4 +1,4 @@
-"""DetailNetwork: a small U-Net over pictures whose pixels are folded into channels, the largest grid being 32 x 32.
+"""DetailNetwork: a small U-Net over the patches of pictures, at most 32 x 32 of them.
 
 Convolutions keep the magnitude of what they get (Karras et al., Analyzing and improving the training dynamics of
 diffusion models, CVPR 2024): a kernel is divided by its norm for each output, a sum by the root of its weights'
@@ -92,9 +92,14 @@ class DetailNetwork(keras.Model):
         model: ModelConfig of the model whose pictures get detail.
         config: DetailConfig.
 
-    Call inputs: noisy float32 [B, S, S, 3], the residual on its way, whitened; coarse float32 [B, S, S, 3] in [-1, 1];
-    kept float32 [B, S, S, 1] in [0, 1], 1 where `noisy` is the residual itself; time float32 [B] in [0, 1]; attributes
-    float32 [B, A], standardised; told float32 [B], 0 where the attributes are left out. Output: float32 [B, S, S, 3].
+    Attributes:
+        fold: int. Height and width of a patch, of which a picture of S x S pixels has s x s.
+        components: int K. Components of a patch.
+
+    Call inputs: noisy float32 [B, s, s, K], the residual's components on their way; coarse float32 [B, S, S, 3] in
+    [-1, 1]; kept float32 [B, S, S, 1] in [0, 1], 1 where `noisy` is of the residual itself; time float32 [B] in [0, 1];
+    attributes float32 [B, A], standardised; told float32 [B], 0 where the attributes are left out. Output: float32
+    [B, s, s, K].
     """
 
     def __init__(self, model, config, **kwargs):
@@ -102,11 +107,12 @@ class DetailNetwork(keras.Model):
         super().__init__(dtype=model.precision, autocast=False, name="detail_network", **kwargs)
         common, size, width = {"dtype": self.dtype_policy}, config.output_size, config.width
         self.fold = max(2, size // LARGEST_GRID)
+        self.components = min(config.components, 3 * self.fold**2)
         condition, seeds = 4 * width, itertools.count(1000 * model.seed, 10)
         self.time = Kernel(2 * _FREQUENCIES, condition, seed=next(seeds), **common)
         self.attributes = Kernel(model.attribute_count + 1, condition, seed=next(seeds), **common)
         self.joint = Kernel(condition, condition, seed=next(seeds), **common)
-        self.enter = Kernel(7 * self.fold**2 + 1, width, 3, seed=next(seeds), **common)
+        self.enter = Kernel(self.components + 17, width, 3, seed=next(seeds), **common)
         widths = (width, 2 * width, 2 * width)
 
         def block(inputs, outputs):
@@ -118,12 +124,14 @@ class DetailNetwork(keras.Model):
         self.middle = block(widths[-1], widths[-1])
         self.up = [[block(below + here, here), block(2 * here, here)]
                    for below, here in zip((widths[-1], *widths[::-1]), widths[::-1], strict=False)]
-        self.leave = Kernel(width, 3 * self.fold**2, 3, gain=True, seed=next(seeds), **common)
+        self.leave = Kernel(width, self.components, 3, gain=True, seed=next(seeds), **common)
         self.built = True
 
     def call(self, noisy, coarse, kept, time, attributes, told):
-        folded = tf.nn.space_to_depth(tf.concat([noisy, 2.0 * coarse, 2.0 * kept - 1.0], -1), self.fold)
-        x = self.enter(tf.cast(tf.concat([folded, tf.ones_like(folded[..., :1])], -1), self.compute_dtype))
+        # Four pixels of a patch tell what there is to know of a picture without detail, and of a soft mask.
+        known = tf.nn.avg_pool2d(tf.concat([2.0 * coarse, 2.0 * kept - 1.0], -1), *[self.fold // 2] * 2, "VALID")
+        x = tf.concat([noisy, tf.nn.space_to_depth(known, 2), tf.ones_like(noisy[..., :1])], -1)
+        x = self.enter(tf.cast(x, self.compute_dtype))
         condition = self._condition(time, attributes, told)
         skipped = []
         for level, blocks in enumerate(self.down):
@@ -136,7 +144,7 @@ class DetailNetwork(keras.Model):
             x = _enlarged(x) if level else x
             for each in blocks:
                 x = each(_joined(x, skipped.pop()), condition)
-        return tf.nn.depth_to_space(tf.cast(self.leave(_relu(x)), tf.float32), self.fold)
+        return tf.cast(self.leave(_relu(x)), tf.float32)
 
     def _condition(self, time, attributes, told):
         """What scales the channels: float [B, C]."""

@@ -69,10 +69,11 @@ def test_a_known_velocity_leads_where_it_does_in_any_number_of_steps(steps):
         return detail.draw(coarse, given["attributes"], given["seeds"]).numpy()
 
     target = tf.random.stateless_uniform([3, SIZE, SIZE, 3], [1, 2], -1.0, 1.0)
-    led = draw(lambda noisy, coarse, kept, time, _: (target - noisy) / (1.0 - time[0]))
+    led = draw(lambda noisy, coarse, kept, time, _: (detail._components(0.1 * target) - noisy) / (1.0 - time[0]))
     np.testing.assert_allclose(led, coarse + 0.1 * target, atol=1e-5)
     # One that is the same everywhere moves the noise by itself, and not once a step.
-    still, moved = (draw(lambda noisy, *_, by=by: tf.fill(tf.shape(noisy), by)) for by in (0.0, 1.5))
+    by = detail._components(tf.fill([3, SIZE, SIZE, 3], 0.15))
+    still, moved = (draw(lambda noisy, *_, share=share: share * by) for share in (0.0, 1.0))
     np.testing.assert_allclose(moved - still, np.full_like(still, 0.15), atol=1e-5)
 
 
@@ -95,13 +96,16 @@ def test_guidance_of_1_is_the_network_and_of_0_forgets_the_attributes():
 def test_the_loss_is_of_what_is_not_kept(model):
     given = inputs()
     images, coarse = given["photo"], model.detail.enlarge(given["coarse"])
-    noise = tf.random.stateless_normal(images.shape, [1, 2])
+    noise = tf.random.stateless_normal([3, *model.detail.noise_shape], [1, 2])
     rest = (tf.fill([3], 0.3), noise, given["attributes"], tf.ones([3]))
     loss = model.detail.loss(images, coarse, given["kept"], *rest)
+    # No patch was measured: its components are its pixels.
+    noise = tf.nn.depth_to_space(noise, 2)
     noisy = given["kept"] * (images - coarse) + (1 - given["kept"]) * (0.7 * noise + 0.3 * (images - coarse))
-    added = model.detail.network(noisy, coarse, given["kept"], *(rest[place] for place in (0, 2, 3)))
+    added = model.detail.network(tf.nn.space_to_depth(noisy, 2), coarse, given["kept"],
+                                 *(rest[place] for place in (0, 2, 3)))
     # The best linear guess from what is on the way, of variance 0.7^2 + 0.3^2, and what the network adds.
-    velocity = -0.4 / 0.58 * noisy + added / 0.58**0.5
+    velocity = -0.4 / 0.58 * noisy + tf.nn.depth_to_space(added, 2) / 0.58**0.5
     error = np.square(velocity - (images - coarse - noise))
     hidden = np.broadcast_to(given["kept"] == 0.0, error.shape)
     np.testing.assert_allclose(loss, [row[hide].mean() for row, hide in zip(error, hidden, strict=True)], rtol=1e-4)
@@ -109,19 +113,30 @@ def test_the_loss_is_of_what_is_not_kept(model):
 
 
 @pytest.mark.slow
-def test_detail_is_whitened_by_the_patches_that_were_measured(model):
-    detail, random = make_detailed().detail, np.random.default_rng(2)
+def test_detail_is_drawn_by_the_largest_components_of_the_patches_that_were_measured():
+    random = np.random.default_rng(2)
     # Soft and of few colours, as residuals are.
     pictures = random.normal(size=(64, 16, 16, 1)).repeat(4, 1).repeat(4, 2) * [0.3, 0.2, 0.1]
     pictures = tf.constant(pictures + 0.02 * random.normal(size=(64, SIZE, SIZE, 3)), tf.float32)
-    values = detail.patches(pictures).numpy().reshape(-1, 12)
-    detail.set_covariance(values.T @ values / len(values))
-    whitened = detail._mapped(pictures, detail.whitening)
-    seen = detail.patches(whitened).numpy().reshape(-1, 12)
-    np.testing.assert_allclose(seen.T @ seen / len(seen), np.eye(12), atol=0.02)
-    np.testing.assert_allclose(detail._mapped(whitened, detail.spread), pictures, atol=1e-4)
-    quarter = np.linalg.matrix_power(detail.importance.numpy().astype(np.float64), 2)
-    np.testing.assert_allclose(quarter * np.trace(detail.spread) / 12, detail.spread, atol=1e-5)
+    for components in (12, 5):
+        detail = make_detailed(components=components).detail
+        values = detail.patches(pictures).numpy().reshape(-1, 12)
+        covariance = values.T @ values / len(values)
+        detail.set_covariance(covariance)
+        whitened = detail._components(pictures)
+        seen = whitened.numpy().reshape(-1, components)
+        np.testing.assert_allclose(seen.T @ seen / len(seen), np.eye(components), atol=0.02)
+        # What is left out are the smallest.
+        left = pictures - detail._pictures(whitened, detail.spread)
+        smallest = np.linalg.eigvalsh(covariance)[:12 - components].sum() / 12
+        np.testing.assert_allclose(np.mean(np.square(left)), smallest, atol=1e-8, rtol=1e-3)
+        # An error counts by the root of its deviation, 1 on average over pixels.
+        spread, importance = (detail.patches(detail._pictures(np.eye(components, dtype=np.float32)[:, None, None],
+                                                              matrix)).numpy()[:, 0, 0]
+                              for matrix in (detail.spread, detail.importance))
+        np.testing.assert_allclose(np.square(importance).sum(), 12, rtol=1e-5)
+        ratio = np.linalg.norm(importance, axis=1) / np.sqrt(np.linalg.norm(spread, axis=1))
+        np.testing.assert_allclose(ratio, np.full(components, ratio[0]), rtol=1e-4)
 
 
 @pytest.mark.slow
@@ -165,7 +180,8 @@ def test_steps_of_training_lower_the_loss_and_leave_the_model():
     learner.before_epoch(types.SimpleNamespace(
         reader=types.SimpleNamespace(evaluation=lambda split: tf.data.Dataset.from_tensors(batch)),
         in_both=lambda change: change()), 0)
-    assert 0.3 < float(tf.linalg.trace(model.detail.spread)) / 12 < 1.0
+    deviations = np.linalg.norm(model.detail.spread.numpy(), axis=1)
+    assert 0.3 < deviations.mean() < 1.0
     before = [variable.numpy() for variable in model.variables]
     step, seed = tf.function(learner.training_step), tf.constant([0, 1])
     first = learner.evaluation_step(batch, seed)["flow_loss"]

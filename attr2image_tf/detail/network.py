@@ -16,8 +16,10 @@ import tensorflow as tf
 LARGEST_GRID = 32
 # Half of a normal distribution is cut off by a ReLU; this gives its variance back.
 _RELU_GAIN = math.sqrt(2.0)
-# The share of a block's new part in its sum with what it got.
+# The share of a block's new part in its sum with what it got, and what both are multiplied by so that the sum keeps
+# their magnitude.
 _NEW = 0.3
+_NEW_SCALE, _OLD_SCALE = (share / math.hypot(_NEW, 1.0 - _NEW) for share in (_NEW, 1.0 - _NEW))
 _FREQUENCIES = 32
 
 
@@ -28,10 +30,12 @@ class Kernel(keras.layers.Layer):
         inputs, outputs: ints. Channels.
         kernel_size: int, odd, or 0.
         gain: bool. Whether the outputs are multiplied by a number that is learned, first 0.
+        scale: float. Multiplies the outputs; by the kernel, which is much smaller than what it meets.
     """
 
-    def __init__(self, inputs, outputs, kernel_size=0, *, gain=False, seed=0, **kwargs):
+    def __init__(self, inputs, outputs, kernel_size=0, *, gain=False, scale=1.0, seed=0, **kwargs):
         super().__init__(**kwargs)
+        self.scale = scale
         shape = (*([kernel_size] * 2 if kernel_size else []), inputs, outputs)
         self.kernel = self.add_weight(name="kernel", shape=shape, initializer=keras.initializers.RandomNormal(
             stddev=1.0 / math.sqrt(math.prod(shape[:-1])), seed=seed))
@@ -40,7 +44,7 @@ class Kernel(keras.layers.Layer):
 
     def call(self, inputs):
         kernel = tf.cast(self.kernel, tf.float32)
-        kernel *= tf.math.rsqrt(tf.reduce_sum(tf.square(kernel), range(len(kernel.shape) - 1)) + 1e-8)
+        kernel *= self.scale * tf.math.rsqrt(tf.reduce_sum(tf.square(kernel), range(len(kernel.shape) - 1)) + 1e-8)
         if self.gain is not None:
             kernel *= tf.cast(self.gain, tf.float32)
         kernel = tf.cast(kernel, self.compute_dtype)
@@ -53,16 +57,17 @@ class Block(keras.layers.Layer):
     def __init__(self, inputs, outputs, condition, *, seed=0, **kwargs):
         super().__init__(**kwargs)
         common = {"dtype": self.dtype_policy}
-        self.first = Kernel(inputs, outputs, 3, seed=seed, **common)
+        self.first = Kernel(inputs, outputs, 3, scale=_RELU_GAIN, seed=seed, **common)
         self.scale = Kernel(condition, outputs, gain=True, seed=seed + 1, **common)
-        self.second = Kernel(outputs, outputs, 3, seed=seed + 2, **common)
-        self.shortcut = Kernel(inputs, outputs, 1, seed=seed + 3, **common) if inputs != outputs else None
+        self.second = Kernel(outputs, outputs, 3, scale=_RELU_GAIN * _NEW_SCALE, seed=seed + 2, **common)
+        self.shortcut = None
+        if inputs != outputs:
+            self.shortcut = Kernel(inputs, outputs, 1, scale=_OLD_SCALE, seed=seed + 3, **common)
         self.built = True
 
     def call(self, inputs, condition):
-        x = self.first(_relu(inputs)) * (1.0 + self.scale(condition)[:, tf.newaxis, tf.newaxis])
-        x = self.second(_relu(x))
-        return _sum(inputs if self.shortcut is None else self.shortcut(inputs), x, _NEW)
+        x = self.first(tf.nn.relu(inputs)) * (1.0 + self.scale(condition)[:, tf.newaxis, tf.newaxis])
+        return _old(inputs, self.shortcut) + self.second(tf.nn.relu(x))
 
 
 class Attention(keras.layers.Layer):
@@ -72,7 +77,7 @@ class Attention(keras.layers.Layer):
         super().__init__(**kwargs)
         self.heads = max(1, channels // 32)
         self.project = Kernel(channels, 3 * channels, 1, seed=seed, dtype=self.dtype_policy)
-        self.out = Kernel(channels, channels, 1, seed=seed + 1, dtype=self.dtype_policy)
+        self.out = Kernel(channels, channels, 1, scale=_NEW_SCALE, seed=seed + 1, dtype=self.dtype_policy)
         self.built = True
 
     def call(self, inputs):
@@ -82,7 +87,7 @@ class Attention(keras.layers.Layer):
         query, key = tf.math.l2_normalize(query, -1), tf.math.l2_normalize(key, -1)
         weights = tf.nn.softmax(math.sqrt(query.shape[-1]) * tf.einsum("bqhc,bkhc->bhqk", query, key))
         seen = tf.reshape(tf.einsum("bhqk,bkhc->bqhc", weights, value), [-1, height, width, channels])
-        return _sum(inputs, self.out(tf.cast(seen, inputs.dtype)), _NEW)
+        return _old(inputs) + self.out(tf.cast(seen, inputs.dtype))
 
 
 class DetailNetwork(keras.Model):
@@ -109,9 +114,10 @@ class DetailNetwork(keras.Model):
         self.fold = max(2, size // LARGEST_GRID)
         self.components = min(config.components, 3 * self.fold**2)
         condition, seeds = 4 * width, itertools.count(1000 * model.seed, 10)
-        self.time = Kernel(2 * _FREQUENCIES, condition, seed=next(seeds), **common)
-        self.attributes = Kernel(model.attribute_count + 1, condition, seed=next(seeds), **common)
-        self.joint = Kernel(condition, condition, seed=next(seeds), **common)
+        half = {"scale": math.sqrt(0.5)} | common
+        self.time = Kernel(2 * _FREQUENCIES, condition, seed=next(seeds), **half)
+        self.attributes = Kernel(model.attribute_count + 1, condition, seed=next(seeds), **half)
+        self.joint = Kernel(condition, condition, scale=_RELU_GAIN, seed=next(seeds), **common)
         self.enter = Kernel(self.components + 17, width, 3, seed=next(seeds), **common)
         widths = (width, 2 * width, 2 * width)
 
@@ -124,7 +130,7 @@ class DetailNetwork(keras.Model):
         self.middle = block(widths[-1], widths[-1])
         self.up = [[block(below + here, here), block(2 * here, here)]
                    for below, here in zip((widths[-1], *widths[::-1]), widths[::-1], strict=False)]
-        self.leave = Kernel(width, self.components, 3, gain=True, seed=next(seeds), **common)
+        self.leave = Kernel(width, self.components, 3, gain=True, scale=_RELU_GAIN, seed=next(seeds), **common)
         self.built = True
 
     def call(self, noisy, coarse, kept, time, attributes, told):
@@ -144,7 +150,7 @@ class DetailNetwork(keras.Model):
             x = _enlarged(x) if level else x
             for each in blocks:
                 x = each(_joined(x, skipped.pop()), condition)
-        return tf.cast(self.leave(_relu(x)), tf.float32)
+        return tf.cast(self.leave(tf.nn.relu(x)), tf.float32)
 
     def _condition(self, time, attributes, told):
         """What scales the channels: float [B, C]."""
@@ -152,19 +158,13 @@ class DetailNetwork(keras.Model):
         waves = math.sqrt(2.0) * tf.concat([tf.cos(angles), tf.sin(angles)], -1)
         # The share left out is told apart from the mean, at which all attributes are 0.
         known = tf.concat([told[:, tf.newaxis] * attributes, 3.0 * (1.0 - told[:, tf.newaxis])], -1)
-        both = _sum(self.time(tf.cast(waves, self.compute_dtype)), self.attributes(tf.cast(known, self.compute_dtype)),
-                    0.5)
-        return _relu(self.joint(_relu(both)))
+        both = self.time(tf.cast(waves, self.compute_dtype)) + self.attributes(tf.cast(known, self.compute_dtype))
+        return _RELU_GAIN * tf.nn.relu(self.joint(tf.nn.relu(both)))
 
 
-def _relu(x):
-    return tf.nn.relu(x) * tf.cast(_RELU_GAIN, x.dtype)
-
-
-def _sum(one, other, share):
-    """Of one magnitude as both were."""
-    norm = math.hypot(1.0 - share, share)
-    return one * tf.cast((1.0 - share) / norm, one.dtype) + other * tf.cast(share / norm, one.dtype)
+def _old(inputs, shortcut=None):
+    """The part of what a block got in its sum with what is new."""
+    return inputs * tf.cast(_OLD_SCALE, inputs.dtype) if shortcut is None else shortcut(inputs)
 
 
 def _joined(one, other):

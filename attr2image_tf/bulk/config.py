@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from attr2image_tf.bulk.tasks import FOUND, GIVEN, NONE, TASKS, Task
+from attr2image_tf.bulk.tasks import NONE, TASKS, Task
 from attr2image_tf.config import Config, choice
 from attr2image_tf.photos.hiding import parse_hidden
 
@@ -47,7 +47,7 @@ class BulkConfig(Config):
 
     def __post_init__(self):
         super().__post_init__()
-        task, own = self.task, TASKS[self.task].settings
+        task, own = self.task, self.about.settings
         for name, expected in _EXPECTED.items():
             given = getattr(self, name) not in (None, False)
             owner = next(each for each, record in TASKS.items() if name in record.settings)
@@ -68,18 +68,3 @@ class BulkConfig(Config):
     def about(self) -> Task:
         """The task's record."""
         return TASKS[self.task]
-
-    @property
-    def takes_attributes(self) -> bool:
-        """Whether attributes of the input are looked at."""
-        return self.about.attributes in (GIVEN, FOUND) and self.attributes is None
-
-    @property
-    def needs_attributes(self) -> bool:
-        """Whether the input must bring attributes."""
-        return self.about.attributes == GIVEN and self.attributes is None
-
-    @property
-    def draws(self) -> bool:
-        """Whether pictures come of it."""
-        return self.about.draws

@@ -82,9 +82,9 @@ class Engine:
         filled = rows + [rows[-1]] * (self.config.batch_size - len(rows))
         answer = self.config.about.answer(self, Batch(*(None if column[0] is None else np.stack(column)
                                                         for column in zip(*filled, strict=True))))
-        columns = {name: answer[name][:len(rows)] for name in self.config.about.columns}
-        pictures = [pixels.to_png(picture) for picture in answer["images"][:len(rows)]] if self.config.draws else None
-        return columns, pictures
+        pictures = answer["images"][:len(rows)] if self.config.about.draws else None
+        return ({name: answer[name][:len(rows)] for name in self.config.about.columns},
+                None if pictures is None else [pixels.to_png(picture) for picture in pictures])
 
 
 def _only(features, key):

@@ -13,7 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from attr2image_tf.bulk.config import BulkConfig
 from attr2image_tf.bulk.items import Item
+from attr2image_tf.bulk.tasks import FOUND, GIVEN
 from attr2image_tf.data.folder.table import read_attributes, read_rows, read_table
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.files import as_path
@@ -42,22 +44,26 @@ class Files:
             return file.read()
 
 
-def find_items(specs: Sequence[str], schema: AttributeSchema, *, takes_attributes: bool, output: str | os.PathLike,
+def find_items(config: BulkConfig, specs: Sequence[str], schema: AttributeSchema, output: str | os.PathLike,
                files: Files) -> list[Item]:
-    """Pictures, sorted by name.
+    """Pictures sorted by name; of `generate` requests in their order, from CSV files with the columns request and seed,
+    and perhaps count and name.
 
     Args:
+        config: BulkConfig.
         specs: texts of --input.
-        schema: of the attributes that lists and prepared sets bring.
-        takes_attributes: whether these are looked at.
+        schema: of the attributes that are asked for, or that lists and prepared sets bring.
         output: the folder of the results, which is not searched.
         files: Files.
 
     Raises:
-        ValueError: nothing is there, two pictures have one name, some have attributes and others have none, or a list
-            cannot be used.
+        ValueError: nothing is there, two results have one name, some pictures have attributes and others have none, the
+            task needs them and no picture has them, or a file or a line of it cannot be used.
         OSError: a file cannot be read.
     """
+    if config.task == "generate":
+        return _find_requests(specs, schema, output, files)
+    takes_attributes = config.attributes is None and config.about.attributes in (GIVEN, FOUND)
     items = []
     for spec in specs:
         found = _expand(str(spec), output, files)
@@ -81,19 +87,16 @@ def find_items(specs: Sequence[str], schema: AttributeSchema, *, takes_attribute
         bare = next(item.path for item in items if item.attributes is None)
         raise ValueError(f"input: {described:,} of {len(items):,} pictures come with attributes and the others, such "
                          f"as {bare!r}, without; run them separately, into two folders.")
+    if takes_attributes and config.about.attributes == GIVEN and not described:
+        raise ValueError(f"task={config.task} needs the attributes of the pictures: give a list that has them, "
+                         "TFRecords of a prepared set, or a request for all, such as --attributes=Male=mean.")
     return items
 
 
-def find_requests(specs: Sequence[str], schema: AttributeSchema, files: Files) -> list[Item]:
-    """Requests of CSV files with the columns request and seed, and perhaps count and name; in their order.
-
-    Raises:
-        ValueError: a file or a line that cannot be used; the message names it.
-        OSError: a file cannot be read.
-    """
+def _find_requests(specs, schema, output, files):
     items = []
     for spec in specs:
-        for path in _expand(str(spec), None, files).values():
+        for path in _expand(str(spec), output, files).values():
             if not path.lower().endswith(".csv"):
                 raise ValueError(f"input={path!r}: --task=generate expects a .csv file with the columns request and "
                                  "seed, and optionally count and name.")
@@ -120,7 +123,7 @@ def _expand(spec, output, files):
     remote = "://" in spec
     spec = spec if remote else str(as_path(spec))
     if not remote and os.path.isdir(spec):
-        found = folders.find_pictures(spec, [] if output is None else [output])
+        found = folders.find_pictures(spec, [output])
         if found.pictures:
             return {name: str(path) for name, path in found.pictures.items()}
         return {name: os.path.join(spec, name) for name in found.others if ".tfrecord" in os.path.basename(name)}
@@ -134,10 +137,10 @@ def _expand(spec, output, files):
     base = spec[:wild.start()] if wild else spec
     base = base[:base.rfind("/") + 1]
     found = {path.removeprefix(base): path for path in sorted(files.find(spec))}
-    results = None if output is None or remote else os.path.join(os.path.abspath(output), "")
+    results = os.path.join(os.path.abspath(output), "")
     return {name: path for name, path in found.items()
             if not any(part.startswith(".") for part in name.split("/"))
-            and not (results and os.path.abspath(path).startswith(results))}
+            and (remote or not os.path.abspath(path).startswith(results))}
 
 
 def _kind(path):

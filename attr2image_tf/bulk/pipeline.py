@@ -23,7 +23,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from attr2image_tf import runtime
 from attr2image_tf.bulk import plan as plans
 from attr2image_tf.bulk.inputs import Files
-from attr2image_tf.bulk.shard import do_shard, engine_of
+from attr2image_tf.bulk.shard import do_shard
 
 # In one process, or in several of one machine, and without fetching anything. Beam's own default first tries to
 # download a runner.
@@ -73,7 +73,7 @@ class DoShard(beam.DoFn):
 
     def setup(self):
         runtime.prepare(self._threads)
-        self._engine = engine_of(plans.load(self._output))
+        self._engine = plans.load(self._output).engine()
         self._files = BeamFiles(PipelineOptions.from_dictionary(self._options))
         metrics = beam.metrics.Metrics
         self._counters = {name: metrics.counter("bulk", name) for name in ("read", "done", "failed")}

@@ -10,16 +10,18 @@
 
 import contextlib
 import dataclasses
+import functools
 import json
 import os
 import pathlib
+import threading
 from collections.abc import Mapping, Sequence
 
 import attr2image_tf
 from attr2image_tf.bulk import items as item_tables
 from attr2image_tf.bulk.config import BulkConfig
 from attr2image_tf.bulk.engine import Engine
-from attr2image_tf.bulk.inputs import Files, find_items, find_requests
+from attr2image_tf.bulk.inputs import Files, find_items
 from attr2image_tf.bulk.versions import ModelVersion, fingerprint, load_models, sha256_of
 from attr2image_tf.data.errors import clear_disk_errors
 from attr2image_tf.data.folder.check import check_share
@@ -72,22 +74,24 @@ class Plan:
         return [number for number in range(self.shards) if self.shard_path(number).name not in there]
 
     def engine(self) -> Engine:
-        """The models, as they were when the run began.
+        """The models as they were when the run began: a process looks once whether they are, and loads them once.
 
         Raises:
             ValueError: they are gone, or others now.
         """
-        return Engine(self.config, load_models(self.config.task, self.models, self.versions))
+        with _lock:
+            return _engine(self.config, self.models, tuple(self.versions.items()))
 
-    def unreadable(self) -> list[str]:
-        """Pictures that cannot be used, so far, as lines of the CSV files."""
-        folder = self.output / UNREADABLE
-        paths = sorted(folder.glob("[0-9]*.csv")) if folder.is_dir() else []
-        return [line for path in paths for line in path.read_text().splitlines()[1:]]
+    def check_unreadable(self) -> int:
+        """How many pictures cannot be used, so far.
 
-    def check_unreadable(self):
-        """Raises DataError where more pictures cannot be used than a few that one leaves out."""
-        check_share(self.unreadable(), self.count)
+        Raises:
+            DataError: more than a few that one leaves out.
+        """
+        paths = sorted((self.output / UNREADABLE).glob("[0-9]*.csv"))
+        lines = [line for path in paths for line in path.read_text().splitlines()[1:]]
+        check_share(lines, self.count)
+        return len(lines)
 
     @contextlib.contextmanager
     def alone(self):
@@ -113,8 +117,7 @@ class Plan:
         if missing := self.missing():
             raise ValueError(f"{len(missing):,} of {self.shards:,} shards are missing in {str(self.output)!r}; the "
                              "same command makes them.")
-        self.check_unreadable()
-        unreadable = len(self.unreadable())
+        unreadable = self.check_unreadable()
         manifest = {"attr2image_tf": attr2image_tf.__version__, "command": list(command),
                     "inputs": self.count, "done": self.count - unreadable, "unreadable": unreadable,
                     "shards": self.shards} | self._told()
@@ -137,7 +140,7 @@ def begin(config: BulkConfig, models: str | os.PathLike, inputs: Sequence[str], 
     Args:
         config: BulkConfig.
         models: folder of the exports, or for `score` of a regressor.
-        inputs: texts as `find_items` takes them, of `generate` as `find_requests`.
+        inputs: texts as `find_items` takes them.
         output: the folder of the results, on a file system that all workers see.
         files: Files; those of this machine by default.
 
@@ -145,7 +148,6 @@ def begin(config: BulkConfig, models: str | os.PathLike, inputs: Sequence[str], 
         ValueError: something cannot be used, or the folder holds results of something else.
         OSError: a file cannot be read or written.
     """
-    files = files or Files()
     if "://" in str(output):
         raise ValueError(f"output={str(output)!r}: expected a folder that all workers can reach, not an address; "
                          "mount it, or copy the results there afterwards.")
@@ -153,24 +155,13 @@ def begin(config: BulkConfig, models: str | os.PathLike, inputs: Sequence[str], 
     check_writable(output, "output")
     models = str(as_path(models).absolute())
     versions = fingerprint(config.task, models)
-    engine = Engine(config, load_models(config.task, models, versions))
-    if config.task == "generate":
-        found = find_requests(inputs, engine.schema, files)
-    else:
-        found = find_items(inputs, engine.schema, takes_attributes=config.takes_attributes, output=output, files=files)
-        if config.needs_attributes and found[0].attributes is None:
-            raise ValueError(f"task={config.task} needs the attributes of the pictures: give a list that has them, "
-                             "TFRecords of a prepared set, or a request for all, such as --attributes=Male=mean.")
-    table = item_tables.to_table(found)
-    mask = [config.hide] if config.hide and folders.is_picture(config.hide) else []
-    inputs_sha256 = "-".join([item_tables.checksum(table), *map(sha256_of, [mask] if mask else [])])
-    plan = Plan(output, config, models, versions, len(found), inputs_sha256)
-    if (output / PLAN).is_file():
-        _check_same(plan)
-    elif others := [name for name in (os.listdir(output) if output.is_dir() else ())
-                    if name != INPUTS and not name.startswith(".")]:
-        raise ValueError(f"output={str(output)!r} holds other files, such as {sorted(others)[0]!r}; name a new or an "
-                         "empty folder.")
+    schema = Engine(config, load_models(config.task, models, versions)).schema
+    table = item_tables.to_table(find_items(config, inputs, schema, output, files or Files()))
+    sums = [item_tables.checksum(table)]
+    if config.hide and folders.is_picture(config.hide):
+        sums.append(sha256_of([config.hide]))
+    plan = Plan(output, config, models, versions, len(table), "-".join(sums))
+    _check_folder(plan)
     with clear_disk_errors(output, "--output"):
         if not (output / PLAN).is_file():
             item_tables.write(table, output / INPUTS, config.shard_size)
@@ -195,8 +186,22 @@ def load(output: str | os.PathLike) -> Plan:
                 content["inputs_sha256"])
 
 
-def _check_same(plan):
-    """Raises ValueError, which names the difference, unless the folder was begun with the same plan."""
+_lock = threading.Lock()
+
+
+@functools.lru_cache(maxsize=1)
+def _engine(config, models, versions):
+    return Engine(config, load_models(config.task, models, dict(versions)))
+
+
+def _check_folder(plan):
+    """Raises ValueError, which names what is there or differs, unless the folder is new or was begun with this plan."""
+    if not (plan.output / PLAN).is_file():
+        there = os.listdir(plan.output) if plan.output.is_dir() else []
+        if others := sorted(name for name in there if name != INPUTS and not name.startswith(".")):
+            raise ValueError(f"output={str(plan.output)!r} holds other files, such as {others[0]!r}; name a new or an "
+                             "empty folder.")
+        return
     before = load(plan.output)
     advice = f"name another --output, or delete {str(plan.output)!r}."
     old, new = before.config.to_dict(), plan.config.to_dict()

@@ -3,14 +3,12 @@
 import concurrent.futures
 import contextlib
 import csv
-import functools
 import io
 import json
 import os
 import tarfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -21,7 +19,6 @@ from attr2image_tf.bulk import plan as plans
 from attr2image_tf.bulk.engine import Engine
 from attr2image_tf.bulk.inputs import Files
 from attr2image_tf.bulk.items import Item
-from attr2image_tf.bulk.plan import Plan
 from attr2image_tf.bulk.tasks import Batch
 from attr2image_tf.data.errors import clear_disk_errors
 from attr2image_tf.files import replacing, shortened, write_text
@@ -60,31 +57,23 @@ def do_shard(output: str | os.PathLike, number: int, *, engine: Engine | None = 
         OSError: a file cannot be written.
     """
     plan = plans.load(output)
-    engine = engine or engine_of(plan)
+    engine, config = engine or plan.engine(), plan.config
     items = item_tables.read(plan.output / plans.INPUTS, number)
+    columns, failed, started = {}, [], time.monotonic()
     with clear_disk_errors(plan.output, "--output"):
-        done = write_shard(plan, number, items, engine, files or Files(), progress)
+        with _pictures(plan, number) as pictures:
+            for batch, unusable, seconds in _batches(items, engine, files or Files(), config.batch_size):
+                failed += unusable
+                before = time.monotonic()
+                if batch:
+                    _add(columns, plan, pictures, [item for item, _ in batch], *engine.run([each for _, each in batch]))
+                progress(Done(len(batch) + len(unusable), len(batch), len(unusable),
+                              seconds + time.monotonic() - before))
+        _write_unreadable(plan.unreadable_path(number), failed)
+        # Last, since its presence says that the shard is done.
+        with replacing(plan.shard_path(number)) as beside:
+            pq.write_table(_table(config, engine.schema.names, columns), beside)
     plan.check_unreadable()
-    return done
-
-
-def write_shard(plan: Plan, number: int, items: Sequence[Item], engine: Engine, files: Files,
-                progress: Callable[[Done], object]) -> Done:
-    """Writes the files of a shard; last the one that says that it is done."""
-    config, columns, failed, started = plan.config, {}, [], time.monotonic()
-    with contextlib.ExitStack() as stack:
-        pictures = stack.enter_context(_pictures(plan, number)) if config.draws else None
-        for batch, unusable, seconds in _batches(items, engine, files, config.batch_size):
-            failed += unusable
-            before = time.monotonic()
-            if batch:
-                _add(columns, plan, pictures, [item for item, _ in batch], *engine.run([each for _, each in batch]))
-            progress(Done(len(batch) + len(unusable), len(batch), len(unusable),
-                          seconds + time.monotonic() - before))
-    table = _table(config, engine.schema.names, columns)
-    _write_unreadable(plan.unreadable_path(number), failed)
-    with replacing(plan.shard_path(number)) as beside:
-        pq.write_table(table, beside)
     return Done(len(items), len(items) - len(failed), len(failed), time.monotonic() - started)
 
 
@@ -131,7 +120,7 @@ def _add(columns, plan, pictures, items, answer, drawn):
 def _pictures(plan, number):
     """A function of a name and a PNG that writes it and returns where, below the output folder; or None."""
     folder = plan.output / plans.PICTURES
-    if plan.config.pictures == "none":
+    if plan.config.pictures == "none" or not plan.config.about.draws:
         yield None
     elif plan.config.pictures == "names":
         def write(name, content):
@@ -155,7 +144,7 @@ def _pictures(plan, number):
 def _table(config, names, columns):
     """Columns as a table whose kind does not depend on what is in it."""
     expected = ("path", *(("request", "seed", "number") if config.task == "generate" else ()), *config.about.columns,
-                *(("picture",) if config.draws and config.pictures != "none" else ()))
+                *(("picture",) if config.about.draws and config.pictures != "none" else ()))
     schema = pa.schema([(name, _KINDS.get(name, pa.list_(pa.float32()))) for name in expected],
                        metadata={"attribute_names": json.dumps(names), "task": config.task})
     return pa.table([pa.array(columns.get(name, []), schema.field(name).type) for name in expected], schema=schema)
@@ -169,23 +158,3 @@ def _write_unreadable(path, failed):
     csv.writer(text, lineterminator="\n").writerows(
         [("path", "reason"), *((name, " ".join(reason.split())) for name, reason in failed)])
     write_text(path, text.getvalue())
-
-
-_lock = threading.Lock()
-
-
-def engine_of(plan: Plan) -> Engine:
-    """The engine of a plan; a process looks once whether its models are what they were, and loads them once.
-
-    Raises:
-        ValueError: as `Plan.engine`.
-    """
-    with _lock:
-        return _engine(plan.output, plan.to_json())
-
-
-@functools.lru_cache(maxsize=1)
-def _engine(output, plan):
-    # What the plan says is part of the key: a folder may be begun anew with another.
-    del plan
-    return plans.load(output).engine()

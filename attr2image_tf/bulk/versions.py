@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import hashlib
 import os
-import threading
 from collections.abc import Iterable, Mapping
 
 from attr2image_tf.bulk.tasks import TASKS
@@ -42,9 +41,6 @@ def fingerprint(task: str, models: str | os.PathLike, versions: Mapping[str, str
             for name, folder in folders.items()}
 
 
-_lock = threading.Lock()
-
-
 def load_models(task: str, folder: str, versions: Mapping[str, ModelVersion]):
     """The models of a task, loaded once a process: LocalModels, or an AttributeRegressor.
 
@@ -57,18 +53,17 @@ def load_models(task: str, folder: str, versions: Mapping[str, ModelVersion]):
         if now[name] != before:
             raise ValueError(f"models={folder!r}: the files of {name} have changed since the run began; put the old "
                              "ones back, or name another --output.")
-    with _lock:
-        return _load(folder, "regressor" in versions, tuple(sorted((name, each.version, each.sha256)
-                                                                   for name, each in versions.items())))
+    return _load(folder, tuple(sorted(versions.items())))
 
 
 # Not by task: those of one folder share what is loaded. Two, since `generator` alone is part of both.
 @functools.lru_cache(maxsize=2)
-def _load(folder, regressor, versions):
-    if regressor:
+def _load(folder, versions):
+    numbers = {name: each.version for name, each in versions}
+    if "regressor" in numbers:
         from attr2image_tf.evaluation import attribute_regressor
         return attribute_regressor.load(folder)
-    return LocalModels(folder, {name: number for name, number, _ in versions})
+    return LocalModels(folder, numbers)
 
 
 def sha256_of(paths: Iterable[str | os.PathLike]) -> str:

@@ -10,7 +10,6 @@ import pathlib
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
 import keras
@@ -121,29 +120,3 @@ def _saved_model(path):
         return generate(attributes=tf.constant(attributes), seed=tf.constant(seed))["images"].numpy()
 
     return Form(path, draw)
-
-
-def median_seconds(forms: dict[str, Form], batch_size: int, attribute_count: int, *, repeats: int,
-                   rounds: int, between: Callable[[], None] = lambda: None) -> dict[str, float]:
-    """Median seconds of one call by form, the forms in turn; those that take no such batch are left out.
-
-    Args:
-        forms: by name.
-        batch_size: int.
-        attribute_count: int. A.
-        repeats: int. Calls of a form in one round.
-        rounds: int.
-        between: called once in each round, to measure something else in turn.
-    """
-    attributes = np.zeros([batch_size, attribute_count], np.float32)
-    seed = np.stack([np.zeros(batch_size, np.int32), np.arange(batch_size, dtype=np.int32)], -1)
-    seconds = {name: [] for name, form in forms.items() if form.largest_batch >= batch_size}
-    for _ in range(rounds):
-        for name, collected in seconds.items():
-            forms[name].draw(attributes, seed)  # the first call after others is slower
-            for _ in range(repeats):
-                started = time.perf_counter()
-                forms[name].draw(attributes, seed)
-                collected.append(time.perf_counter() - started)
-        between()
-    return {name: float(np.median(collected)) for name, collected in seconds.items()}

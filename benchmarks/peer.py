@@ -2,16 +2,16 @@
 
 import json
 import shlex
-import statistics
 import subprocess
-import time
 
 import tensorflow as tf
 from absl import flags
 
+from benchmarks.workers import measure
+
 PEER = flags.DEFINE_string(
-    "peer", None, 'Command of a peer, such as "OTHER/bin/python benchmarks/peer_torch.py". Called with train, '
-    "generate or infer and --batch, it prints a JSON line with the seconds of one step, call or iteration.")
+    "peer", None, 'Command of a peer, such as "OTHER/bin/python benchmarks/peer_torch.py". Called with train '
+    "or generate and --batch, it prints a JSON line with the seconds of one step or call.")
 PEER_OPTIONS = flags.DEFINE_multi_string(
     "peer_options", [], "Options of the peer to try besides none, such as --channels_last; the fastest counts.")
 
@@ -28,17 +28,6 @@ def measure_peer(work: str, *options: str) -> dict | None:
     return min(answers, key=lambda answer: answer["seconds"])
 
 
-def median_seconds(call, repeats: int) -> float:
-    """Median time of a call, after one that does not count."""
-    call()
-    seconds = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds)
-
-
 def matrix_product(dtype="float32", size: int = 2048) -> tuple[tf.types.experimental.PolymorphicFunction, float]:
     """A function that multiplies two matrices, at a rate that no network here can surpass, and its GFLOP."""
     factor = tf.cast(tf.random.stateless_normal([size, size], [0, 1]), dtype)
@@ -48,4 +37,4 @@ def matrix_product(dtype="float32", size: int = 2048) -> tuple[tf.types.experime
 def matrix_peak() -> float:
     """GFLOP per second of a float32 matrix product."""
     product, gflop = matrix_product()
-    return gflop / median_seconds(lambda: product().numpy(), 7)
+    return gflop / measure(lambda: product().numpy(), 7)["seconds"]

@@ -7,6 +7,8 @@ Each form is loaded in a process of its own, then all draw in turn in this one. 
 of the paper's size, as the peer's is. Needs Linux and ai-edge-litert (pip install ".[litert]").
 """
 
+import collections
+import functools
 import json
 import os
 import pathlib
@@ -18,9 +20,11 @@ import tensorflow as tf
 from absl import flags
 
 from attr2image_tf.files import write_text
+from attr2image_tf.randomness import seed_rows
 from attr2image_tf.run_folder import RunFolder
 from benchmarks import exports
-from benchmarks.peer import PEER, matrix_peak, measure_peer
+from benchmarks.peer import matrix_peak, measure_peer
+from benchmarks.workers import measure
 from trainers.flags import define_path, run
 
 _BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["1", "8", "64"], "Batch sizes.")
@@ -31,24 +35,18 @@ _RUN = define_path("run", None, "Folder of a trained run; optional.")
 _LOADS = flags.DEFINE_integer("loads", 3, "Times that each form is loaded.", lower_bound=1)
 
 
-def measure_all(forms, attribute_count):
-    """Median seconds by batch size and form, and of the peer where there is one."""
-    return {size: measure(forms, size, attribute_count) for size in map(int, _BATCH_SIZES.value)}
-
-
-def measure(forms, batch_size, attribute_count):
-    """Median seconds of one batch by form, and of the peer where there is one."""
-    peers = []
-
-    def measure_the_peer():
-        if PEER.value:
-            peers.append(measure_peer("generate", f"--batch={batch_size}", f"--repeats={_REPEATS.value}"))
-
-    seconds = exports.median_seconds(forms, batch_size, attribute_count, repeats=_REPEATS.value,
-                                     rounds=_ROUNDS.value, between=measure_the_peer)
-    if peers:
-        seconds["peer"] = statistics.median(peer["seconds"] for peer in peers)
-    return seconds
+def measure_forms(forms, batch_size, attribute_count):
+    """Median seconds of one batch by form that takes it, and of the peer where there is one, all in turn."""
+    attributes, seed = np.zeros([batch_size, attribute_count], np.float32), seed_rows(0, batch_size)
+    seconds = collections.defaultdict(list)
+    for _ in range(_ROUNDS.value):
+        for name, form in forms.items():
+            if form.largest_batch >= batch_size:
+                draw = functools.partial(form.draw, attributes, seed)
+                seconds[name].append(measure(draw, _REPEATS.value)["seconds"])
+        if peer := measure_peer("generate", f"--batch={batch_size}", f"--repeats={_REPEATS.value}"):
+            seconds["peer"].append(peer["seconds"])
+    return {name: statistics.median(collected) for name, collected in seconds.items()}
 
 
 def speed_table(seconds: dict[int, dict[str, float]], sizes: dict[str, int]) -> str:
@@ -67,8 +65,7 @@ def speed_table(seconds: dict[int, dict[str, float]], sizes: dict[str, int]) -> 
 
 def differences(forms: dict[str, exports.Form], schema, samples: int = 32) -> dict[str, float]:
     """Mean difference in levels of 255 from the float32 form's pictures, of the forms that draw the same latents."""
-    attributes = schema.draw({}, samples)
-    seed = np.stack([np.zeros(samples, np.int32), np.arange(samples, dtype=np.int32)], -1)
+    attributes, seed = schema.draw({}, samples), seed_rows(0, samples)
     drawn = {name: form.draw(attributes, seed) for name, form in forms.items() if form.largest_batch >= samples}
     return {name: float(255.0 * np.abs(images - drawn[exports.FLOAT32]).mean()) for name, images in drawn.items()
             if name != exports.KERAS}
@@ -96,7 +93,7 @@ def main(values):
         loads = {name: exports.measure_load(form, _LOADS.value) for name, form in forms.items()}
         changed = differences(forms, schema)
         sizes = {name: form.size for name, form in forms.items()}
-        seconds = measure_all(forms, len(schema))
+        seconds = {size: measure_forms(forms, size, len(schema)) for size in map(int, _BATCH_SIZES.value)}
     peak = matrix_peak()
     if _OUTPUT.value:
         write_text(pathlib.Path(_OUTPUT.value), json.dumps(

@@ -28,36 +28,29 @@ def make_batch(config: ModelConfig, rows: int) -> dict[str, tf.Tensor]:
     return {name: tf.constant(value, tf.float32) for name, value in batch.items()}
 
 
-def make_optimizer(model, learning_rate, **options) -> Adam:
-    """The package's optimiser, as `trainers.loop` makes it."""
-    return Adam([variable.value for variable in model.trainable_variables], learning_rate,
-                scale_loss=model.config.precision == "mixed_float16", **options)
-
-
-def make_step(config: ModelConfig, batch_size: int, *, jit_compile=False, strategy="one_device", create=models.create,
-              optimizer=make_optimizer) -> Work:
+def make_step(batch_size: int, *, jit_compile: bool, strategy: str, **settings) -> Work:
     """A training step with the optimiser's defaults of RunConfig, and the moving average of the weights.
 
     Args:
-        config: ModelConfig.
         batch_size: int. Rows of all replicas together.
         jit_compile: bool. XLA.
         strategy: name of a strategy (`trainers.strategies`).
-        create: function of `config` that makes the model.
-        optimizer: function of the model, the learning rate, l2 and clip_norm that makes the optimiser.
+        settings: of `make_config`.
     """
+    config = make_config(**settings)
     run = RunConfig(dataset="noise", model=config)
     distribution = strategies.create(strategy)
     with distribution.scope():
-        model = create(config)
+        model = models.create(config)
         variables = [variable.value for variable in model.variables]
-        chosen = optimizer(model, run.learning_rate, l2=run.l2, clip_norm=run.clip_norm)
+        optimizer = Adam([variable.value for variable in model.trainable_variables], run.learning_rate, l2=run.l2,
+                         clip_norm=run.clip_norm, scale_loss=config.precision == "mixed_float16")
         average = WeightAverage(variables, run.average_decay)
     batch = make_batch(config, batch_size // distribution.num_replicas_in_sync)
 
     def replica_step():
-        terms = model.training_step(batch, chosen)
-        average.update(variables, chosen.iterations)
+        terms = model.training_step(batch, optimizer)
+        average.update(variables, optimizer.iterations)
         return terms["lower_bound"]
 
     def step(replica_step):

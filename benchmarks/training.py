@@ -6,8 +6,8 @@
     python -m benchmarks.training --jit --precisions=mixed_float16,mixed_bfloat16,float32  # a GPU
     python -m benchmarks.training --mirrored=2                                         # logical CPU devices
 
-All take the same batch of noise again and again, in turn and in processes of their own: data pipelines are measured by
-benchmarks.data. A step is the one of `trainers.train`, weight decay and moving average of the weights included.
+All take the same batch of noise again and again, in turn and in processes of their own. A step is the one of
+`trainers.train`, weight decay and moving average of the weights included.
 """
 
 import contextlib
@@ -60,13 +60,6 @@ def cases() -> list[Case]:
     return result + [Case(_PRECISIONS.value[0], devices=_MIRRORED.value)] * bool(_MIRRORED.value)
 
 
-def make(case: Case, **settings) -> Work:
-    """The step of a case."""
-    batch_size = settings.pop("batch_size")
-    return make_step(make_config(precision=case.precision, **settings), batch_size, jit_compile=case.jit_compile,
-                     strategy="mirrored" if case.devices else "one_device")
-
-
 def make_peak(precision: str) -> Work:
     """A product of matrices, whose rate no network here can surpass."""
     product, gflop = matrix_product(keras.DTypePolicy(precision).compute_dtype)
@@ -79,8 +72,9 @@ def measure() -> dict:
             "batch_size": _BATCH_SIZE.value}
     peers = []
     with contextlib.ExitStack() as stack:
-        workers = {case: stack.enter_context(Worker(make, devices=max(case.devices, 1), case=case, **size))
-                   for case in cases()}
+        workers = {case: stack.enter_context(Worker(
+            make_step, devices=max(case.devices, 1), precision=case.precision, jit_compile=case.jit_compile,
+            strategy="mirrored" if case.devices else "one_device", **size)) for case in cases()}
         peaks = {precision: stack.enter_context(Worker(make_peak, precision=precision))
                  for precision in _PRECISIONS.value}
         for number in range(_ROUNDS.value):

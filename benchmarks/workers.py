@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import multiprocessing
 import os
+import pathlib
 import statistics
 import time
 from collections.abc import Callable
@@ -11,7 +12,6 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from attr2image_tf import runtime
-from benchmarks.memory import peak_gib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,19 +33,17 @@ class Worker:
 
     Args:
         make: function of `settings` that returns a Work; of a module, so that the process finds it.
-        environment: variables that the process sees besides the present ones.
-        keep_memory: bool. Whether `runtime.prepare` makes the settings of the mains.
         devices: int. Logical CPU devices.
         settings: arguments of `make`.
     """
 
-    def __init__(self, make, *, environment=None, keep_memory=True, devices=1, **settings):
+    def __init__(self, make, *, devices=1, **settings):
         context = multiprocessing.get_context("spawn")
         self._connection, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(other, make, keep_memory, devices, settings), daemon=True)
+        self._process = context.Process(target=_serve, args=(other, make, devices, settings), daemon=True)
         # Every process would otherwise tell what it found of the machine.
-        with _environment({"TF_CPP_MIN_LOG_LEVEL": "2"} | (environment or {})):
-            self._process.start()
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+        self._process.start()
         other.close()
         self._rounds = []
 
@@ -57,8 +55,8 @@ class Worker:
         self._process.join(30)
         self._process.terminate()
 
-    def measure(self, repeats: int) -> float:
-        """Median seconds of so many calls, after one that does not count.
+    def measure(self, repeats: int):
+        """Adds the medians of so many calls, after one that does not count, to the result.
 
         Raises:
             RuntimeError: the process ended, or could not do its work.
@@ -73,7 +71,6 @@ class Worker:
         if "error" in answer:
             raise RuntimeError(answer["error"])
         self._rounds.append(answer)
-        return answer["seconds"]
 
     def result(self) -> dict[str, float]:
         """Of all measurements: seconds and processor_seconds (of all cores, which other processes disturb less) of a
@@ -83,9 +80,8 @@ class Worker:
         return self._rounds[-1] | medians
 
 
-def _serve(connection, make, keep_memory, devices, settings):
-    if keep_memory:
-        runtime.prepare(0)
+def _serve(connection, make, devices, settings):
+    runtime.prepare()
     for gpu in tf.config.list_physical_devices("GPU"):
         # All workers share it, and what is taken is measured.
         tf.config.experimental.set_memory_growth(gpu, True)
@@ -98,14 +94,15 @@ def _serve(connection, make, keep_memory, devices, settings):
             repeats = connection.recv()
             try:
                 work = work or make(**settings)
-                times = _measure(work.call, repeats)
+                times = measure(work.call, repeats)
             except (tf.errors.OpError, ValueError) as error:
                 connection.send({"error": f"{settings}: {error}"})
                 return
             connection.send({**times, **work.details, **_memory()})
 
 
-def _measure(call, repeats):
+def measure(call: Callable[[], object], repeats: int) -> dict[str, float]:
+    """Medians of seconds and processor_seconds of so many calls, after one that does not count."""
     call()
     times = []
     for _ in range(repeats):
@@ -117,18 +114,9 @@ def _measure(call, repeats):
 
 
 def _memory():
-    memory = {"peak_memory_gib": peak_gib()}
+    # Of Linux' /proc, since getrusage counts the process which started this one too.
+    status = pathlib.Path("/proc/self/status").read_text()
+    memory = {"peak_memory_gib": int(status.split("VmHWM:")[1].split()[0]) / 2**20}
     if tf.config.list_logical_devices("GPU"):
         memory["gpu_memory_gib"] = tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**30
     return memory
-
-
-@contextlib.contextmanager
-def _environment(changes):
-    before = dict(os.environ)
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)

@@ -17,19 +17,26 @@ EDITED = 200
 # Amounts in standard deviations, by names of LFW; those of other sets are passed over.
 EDITS = {"Smiling": 2.0, "Eyeglasses": 2.0, "Mustache": 2.0, "Mouth Wide Open": 2.0, "Senior": 2.0, "Blond Hair": 2.0,
          "Bald": 2.0}
+# Attributes that are yes or no are turned to what they were not, those by which editors of CelebA are compared (He et
+# al., AttGAN, IEEE TIP 2019).
+TURNED = ("Bald", "Bangs", "Black Hair", "Blond Hair", "Brown Hair", "Bushy Eyebrows", "Eyeglasses", "Male",
+          "Mouth Slightly Open", "Mustache", "No Beard", "Pale Skin", "Young")
+ALL_TURNED = "mean of all turned"
 _SHOWN = 12
 
 
 def edits(context: Context):
-    """Edits are those of a user: latents from posterior inference, the attribute moved with those that go with it."""
+    """Edits are those of a user: latents from posterior inference, the attribute moved with those that go with it; one
+    that is yes or no is turned, and no other goes along."""
     data, schema, size = context.data, context.schema, context.model.picture_size
     photos = _photos(data, size)
-    edited = {name: amount for name, amount in EDITS.items() if name in schema.names}
+    edited = _edited(schema)
     drawn = context.workspace.rows("edits", len(photos), context.config.batch_size,
                                    lambda rows: _edits(context, photos[rows], edited, rows.start))
     small = {title: _small(context, images) for title, images in (("", photos.images), *drawn.items())}
     name, regressor = next(iter(context.regressors.items()))
-    before = standardise(regressor(small[""])[0], schema)
+    seen = {title: regressor(images)[0] for title, images in small.items()}
+    before, turned = standardise(seen[""], schema), {}
     faces, network = None, FaceNetwork.load()
     if network.extract is not None and data.face_box is not None:
         faces = network(photos.images, data.face_box)
@@ -45,14 +52,22 @@ def edits(context: Context):
             continue
         found["pixels_left_alone"] = estimate((images == photos.images).all(-1).mean((1, 2)), photos.people,
                                               data.config.seed)
-        attribute = title.rpartition(" ")[0]
-        changed = _moved(schema, photos.attributes, attribute, edited[attribute])
+        attribute, amount = edited[title]
+        changed, place = _moved(schema, photos.attributes, attribute, amount), schema.index(attribute)
+        if amount is None:
+            turned[title] = _answers(schema, changed, seen[""], seen[title], place)
+            found |= {f"{measure}, judge {name}": estimate(values, photos.people, data.config.seed)
+                      for measure, values in turned[title].items()}
         asked = standardise(changed, schema) - standardise(photos.attributes, schema)
-        moved, place = standardise(regressor(small[title])[0], schema) - before, schema.index(attribute)
+        moved = standardise(seen[title], schema) - before
         found[f"response, judge {name}"] = estimate(moved[:, place] / asked[:, place], photos.people, data.config.seed)
         others = np.delete(moved - asked, place, axis=1)
         found[f"others_off, judge {name}"] = estimate(np.sqrt(np.square(others).mean(1)), photos.people,
                                                       data.config.seed)
+    if turned:
+        estimates[ALL_TURNED] = {f"{measure}, judge {name}": estimate(
+            np.mean([each[measure] for each in turned.values()], 0), photos.people, data.config.seed)
+            for measure in next(iter(turned.values()))}
     shown = evenly_spaced(len(photos), _SHOWN)
     table = [photos.images[shown], *(images[shown] for images in drawn.values())]
     return estimates, {"edits": pixels.grid(table, row_labels=["photo", *drawn])}
@@ -92,8 +107,34 @@ def _photos(data, size):
     return test[evenly_spaced(len(test), EDITED)]
 
 
+def _edited(schema):
+    """By title, the name of what is changed and its amount, None where it is turned."""
+    moved = {f"{name} {amount:+g}": (name, amount) for name, amount in EDITS.items()
+             if name in schema.names and not schema.binary[schema.index(name)]}
+    return moved | {f"{name} turned": (name, None) for name in TURNED
+                    if name in schema.names and schema.binary[schema.index(name)]}
+
+
 def _moved(schema, attributes, name, amount):
-    return np.stack([schema.vector({name: amount}, base=each, correlated=True) for each in attributes])
+    if amount is not None:
+        return np.stack([schema.vector({name: amount}, base=each, correlated=True) for each in attributes])
+    changed, place = attributes.copy(), schema.index(name)
+    changed[:, place] = np.where(_yes(schema, attributes)[:, place], schema.minimum[place], schema.maximum[place])
+    return changed
+
+
+def _answers(schema, changed, before, after, place):
+    """Of each edit, float [N]: whether the judge finds the new answer, and of the other attributes that can be turned
+    the share in which it finds on the edit what it found on the photo."""
+    others = [schema.index(name) for name, amount in _edited(schema).values() if amount is None]
+    others.remove(place)
+    wanted, before, after = (_yes(schema, values) for values in (changed, before, after))
+    return {"answer_reached": (after[:, place] == wanted[:, place]).astype(float),
+            "other_answers_kept": (after[:, others] == before[:, others]).mean(1)}
+
+
+def _yes(schema, attributes):
+    return attributes > (schema.minimum + schema.maximum) / 2.0
 
 
 def _small(context, images):
@@ -111,12 +152,12 @@ def _edits(context, photos, edited, start):
     before = context.layers(latents, attributes)
     drawn = {"reconstruction": before["images"] if model.detail is None else model.detail.enlarge(before["images"])}
     seeds = context.seeds(start + len(photos), stream=3)[start:]
-    for name, amount in edited.items():
-        changed = _moved(context.schema, attributes, name, amount)
+    for title, change in edited.items():
+        changed = _moved(context.schema, attributes, *change)
         after = context.layers(latents, changed)
         if model.detail is None:
-            drawn[f"{name} {amount:+g}"] = carry_over(images, before, after)
+            drawn[title] = carry_over(images, before, after)
         else:
-            drawn[f"{name} {amount:+g}"], _ = editing.edit(model.detail, images, before["images"], after["images"],
-                                                           model.standardise(changed), tf.constant(seeds))
+            drawn[title], _ = editing.edit(model.detail, images, before["images"], after["images"],
+                                           model.standardise(changed), tf.constant(seeds))
     return {title: pixels.uint8_from_model_range(tf.constant(each)).numpy() for title, each in drawn.items()}

@@ -132,7 +132,9 @@ EXPERIMENTS = {experiment.name: experiment for experiment in (
         "on LFW two pictures of one person are 0.43 apart, of different people 0.82, a picture and itself at 64 "
         "pixels 0.13. Told from photos: as for samples, 0.5 is best. Pixels left alone: the share that equals the "
         "photo to the last bit. Response: the change in the judge's reading divided by the change asked for. Others "
-        "off: how far the other attributes are from where they should be, in standard deviations.",
+        "off: how far the other attributes are from where they should be, in standard deviations. Attributes that are "
+        "yes or no are turned to what they were not. Answer reached: how often the judge then finds the new answer. "
+        "Other answers kept: the share of the other turned attributes for which it finds what it found on the photo.",
         edits.edits, edits.real_edits, faces_only=True),
     Experiment(
         "groups",
@@ -166,9 +168,7 @@ def measure_references(data: EvaluationData, workspace: Workspace, names: Sequen
         reference = EXPERIMENTS[name].reference
         if reference and EXPERIMENTS[name].suits(data) and workspace.read(name) is None:
             logging.info("Reference of %s.", name)
-            started = time.monotonic()
-            estimates, pictures = reference(data)
-            workspace.write(name, estimates, pictures, time.monotonic() - started)
+            _measure(workspace, name, reference, data)
 
 
 def measure_run(context: Context, names: Sequence[str]):
@@ -178,8 +178,14 @@ def measure_run(context: Context, names: Sequence[str]):
         if context.workspace.read(name) is not None:
             continue
         logging.info("%s: experiment %d of %d, %s.", context.workspace.path.name, place, len(names), name)
-        started = time.monotonic()
-        estimates, pictures = EXPERIMENTS[name].measure(context)
-        seconds = time.monotonic() - started
-        context.workspace.write(name, estimates, pictures, seconds)
+        seconds = _measure(context.workspace, name, EXPERIMENTS[name].measure, context)
         logging.info("%s: %s took %s.", context.workspace.path.name, name, duration(seconds))
+
+
+def _measure(workspace, name, measure, subject):
+    """Writes what an experiment's function says of a run or the data; returns the seconds it took."""
+    started = time.monotonic()
+    estimates, pictures = measure(subject)
+    seconds = time.monotonic() - started
+    workspace.write(name, estimates, pictures, seconds)
+    return seconds

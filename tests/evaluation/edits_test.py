@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from attr2image_tf.config import DetailConfig
+from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.detail import DetailFlow
 from attr2image_tf.evaluation import edits, two_sample
 from attr2image_tf.evaluation.face_network import FaceNetwork
@@ -34,6 +35,24 @@ def test_edits_keep_more_of_a_person_than_reconstructions_do(data, tmp_path):
         estimates["Red +3"])
     real, _ = edits.real_edits(data)
     assert real["another photo"]["distance_of_the_person"]["value"] > distance["Red +3"]
+
+
+def test_attributes_that_are_yes_or_no_are_turned(monkeypatch):
+    monkeypatch.setattr(edits, "EDITS", {"Red": 3.0, "Large": 2.0})
+    monkeypatch.setattr(edits, "TURNED", ("Red", "Large", "Old", "Of Another Set"))
+    attributes = np.random.default_rng(0).uniform(size=(20, 3)).astype(np.float32)
+    attributes[:, 1:] = np.rint(attributes[:, 1:])
+    schema = AttributeSchema.measure(("Red", "Large", "Old"), attributes)
+    assert edits._edited(schema) == {"Red +3": ("Red", 3.0), "Large turned": ("Large", None),
+                                     "Old turned": ("Old", None)}
+    turned = edits._moved(schema, attributes, "Large", None)
+    np.testing.assert_array_equal(turned, np.stack([attributes[:, 0], 1.0 - attributes[:, 1], attributes[:, 2]], 1))
+    old = np.stack([attributes[:, 0], turned[:, 1], 1.0 - attributes[:, 2]], 1)
+    # A judge that finds what was asked for, one that finds nothing changed, and one that finds more changed than that.
+    for found, reached, kept in ((turned, 1.0, 1.0), (attributes, 0.0, 1.0), (old, 1.0, 0.0)):
+        answers = edits._answers(schema, turned, attributes, found, 1)
+        np.testing.assert_array_equal(answers["answer_reached"], np.full(20, reached))
+        np.testing.assert_array_equal(answers["other_answers_kept"][:, np.newaxis], np.full((20, 1), kept))
 
 
 def test_a_model_with_detail_edits_photos_at_its_size(data, tmp_path):

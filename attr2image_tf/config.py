@@ -54,6 +54,11 @@ class Config:
         if not condition:
             raise ConfigError(f"{name}={getattr(self, name)!r}: expected {expected}.")
 
+    def require_least(self, least: float, *names: str):
+        """Raises ConfigError naming the first of the fields that is below `least`."""
+        for name in names:
+            self.require(getattr(self, name) >= least, name, f"at least {least:g}")
+
     def to_dict(self) -> dict:
         return dataclasses.asdict(self)
 
@@ -134,7 +139,7 @@ class ModelConfig(Config):
             weights and without dropout, which would blur the pictures.
         observation_standard_deviation: its (initial) value, above 0, in units of pixels in [-1, 1].
         shared_observation_noise: whether p(x | .) and p(x_F | .) of DisCVAE share one standard deviation, as in the
-            paper and in runs of version 1.
+            paper.
         gate_weight: alpha, the weight of log p(g | y, z_F) in the objective; 0.3 in the authors' release.
         kl_warmup_steps: steps over which the weight of the KL terms rises linearly from 0 to 1; 0 switches it off.
         prior: p(z | y) that pictures are drawn from, fitted after training: "standard" is N(0, I) (the paper),
@@ -170,12 +175,11 @@ class ModelConfig(Config):
         self.require(len(self.attribute_mean) == len(self.attribute_standard_deviation)
                      and all(value > 0 for value in self.attribute_standard_deviation),
                      "attribute_standard_deviation", f"{len(self.attribute_mean)} numbers above 0, one an attribute")
-        for name in ("latent_size", "foreground_latent_size", "background_latent_size"):
-            self.require(getattr(self, name) > 0, name, "at least 1")
+        self.require_least(1, "latent_size", "foreground_latent_size", "background_latent_size")
         self.require(0 < self.width <= 16, "width", "above 0 and at most 16")
         self.require(0 <= self.dropout < 1, "dropout", "at least 0 and below 1")
         self.require(self.observation_standard_deviation > 0, "observation_standard_deviation", "above 0")
-        self.require(self.gate_weight >= 0, "gate_weight", "at least 0")
+        self.require_least(0, "gate_weight")
         self.require(0 <= self.kl_warmup_steps < 2**31, "kl_warmup_steps", "a whole number from 0 to 2147483647")
         self.require(0 <= self.seed < 2**31, "seed", "a whole number from 0 to 2147483647")
 
@@ -186,13 +190,6 @@ class ModelConfig(Config):
     def channels(self, count: int) -> int:
         """The paper's `count` of channels or units, scaled by `width`; at least 1."""
         return max(1, round(count * self.width))
-
-
-# What runs did whose files name no version.
-_VERSION_1 = {"version": 1, "sharpness": 1.0}
-_VERSION_1_MODEL = {"shared_observation_noise": True, "prior": "standard"}
-# And those before version 5.
-_VERSION_4_TUNING = {"expected_attributes": False}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -243,13 +240,12 @@ class SharpeningConfig(Config):
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("reconstruction_weight", "patch_weight", "global_weight", "feature_weight", "attribute_weight",
-                     "change_weight", "hidden_background_weight", "penalty"):
-            self.require(getattr(self, name) >= 0, name, "at least 0")
+        self.require_least(0, "reconstruction_weight", "patch_weight", "global_weight", "feature_weight",
+                           "attribute_weight", "change_weight", "hidden_background_weight", "penalty")
         for name in ("discriminator_width", "discriminator_rate"):
             self.require(getattr(self, name) > 0, name, "above 0")
-        self.require(self.largest_change >= SMALLEST_CHANGE, "largest_change", f"at least {SMALLEST_CHANGE}")
-        self.require(self.penalty_interval >= 1, "penalty_interval", "at least 1")
+        self.require_least(SMALLEST_CHANGE, "largest_change")
+        self.require_least(1, "penalty_interval")
         self.require(bool(self.regressor) or not self.uses_regressor, "regressor",
                      "the folder of a regressor, which attribute_weight and change_weight need")
 
@@ -286,23 +282,9 @@ class DetailConfig(Config):
     def __post_init__(self):
         super().__post_init__()
         self.require(self.output_size > 0 and self.output_size % 32 == 0, "output_size", "a positive multiple of 32")
-        for name in ("width", "components", "steps"):
-            self.require(getattr(self, name) >= 1, name, "at least 1")
-        self.require(self.guidance >= 0, "guidance", "at least 0")
+        self.require_least(1, "width", "components", "steps")
+        self.require_least(0, "guidance")
         self.require(0 <= self.attribute_dropout < 1, "attribute_dropout", "at least 0 and below 1")
-
-
-def _renamed(values: dict) -> dict:
-    """What a run's file says, by today's names."""
-    values = dict(values)
-    if "weight_decay" in values:
-        values["l2"] = values.pop("weight_decay")
-    if isinstance(values.get("sharpening"), (int, float)):
-        # It was the augmentation's, and what is called so now was "fine_tuning".
-        values["sharpness"] = values.pop("sharpening")
-    if "fine_tuning" in values:
-        values["sharpening"] = values.pop("fine_tuning")
-    return values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -330,10 +312,8 @@ class RunConfig(Config):
         sharpening: how the decoders of another run were tuned (`trainers.sharpen`); None in a run trained from the
             start.
         detail: the second stage, trained on the pictures of another run (`trainers.detail`); None without one.
-        fingerprint: fingerprint of the data set (`AttributeDataset.fingerprint`); "" in runs before version 5.
-        version: version of this format. 1, whose files do not say so, had one standard deviation for both likelihoods
-            of DisCVAE, no fitted prior, and a blur in `sharpness` that made it two thirds as strong; 2 had no sharpened
-            runs; 3 no schedule; 4 no `expected_attributes`, `fingerprint` and `detail`.
+        fingerprint: fingerprint of the data set (`AttributeDataset.fingerprint`); "" in runs of version 4.
+        version: version of this format. Files of version 4 are read as those of 5.
     """
 
     dataset: str
@@ -357,13 +337,10 @@ class RunConfig(Config):
 
     @classmethod
     def from_dict(cls, values: dict):
-        if isinstance(values, dict):
-            values = _renamed(values)
-        if isinstance(values, dict) and isinstance(values.get("model"), dict) and "version" not in values:
-            model = _VERSION_1_MODEL | values["model"]
-            values = _VERSION_1 | values | {"model": model}
-        if isinstance(values, dict) and isinstance(values.get("sharpening"), dict) and values.get("version") != 5:
-            values = values | {"sharpening": _VERSION_4_TUNING | values["sharpening"]}
+        if isinstance(values, dict) and values.get("version") == 4:
+            values = values | {"version": 5}
+            if "fine_tuning" in values:
+                values |= {"sharpness": values.pop("sharpening"), "sharpening": values.pop("fine_tuning")}
         return super().from_dict(values)
 
     def check_dataset(self, fingerprint: str):
@@ -380,30 +357,13 @@ class RunConfig(Config):
             return "trainers.detail"
         return "trainers.train" if self.sharpening is None else "trainers.sharpen"
 
-    def continuing(self, before: "RunConfig") -> "RunConfig":
-        """This configuration as one that continues a run of `before`: an older version's ways in place of today's
-        defaults."""
-        def inherit(new, old, names):
-            defaults = {field.name: field.default for field in dataclasses.fields(new)}
-            inherited = {name: getattr(old, name) for name in names if getattr(new, name) == defaults[name]}
-            return dataclasses.replace(new, **inherited)
-
-        if before.version > 1:
-            tuning = self.sharpening
-            if before.version < 5 and tuning is not None and before.sharpening is not None:
-                tuning = inherit(tuning, before.sharpening, _VERSION_4_TUNING)
-            return dataclasses.replace(self, sharpening=tuning, version=before.version)
-        return inherit(dataclasses.replace(self, model=inherit(self.model, before.model, _VERSION_1_MODEL)), before,
-                       _VERSION_1)
-
     def __post_init__(self):
         super().__post_init__()
-        self.require(1 <= self.version <= 5, "version", "1 to 5; a newer one needs a newer version of this package")
-        for name in ("epochs", "batch_size"):
-            self.require(getattr(self, name) >= 1, name, "at least 1")
+        self.require(self.version == 5, "version",
+                     "5, or 4 in a file; a newer one needs a newer version of this package")
+        self.require_least(1, "epochs", "batch_size")
         self.require(self.learning_rate > 0, "learning_rate", "above 0")
-        for name in ("l2", "clip_norm", "rotation", "sharpness", "prior_steps"):
-            self.require(getattr(self, name) >= 0, name, "at least 0")
+        self.require_least(0, "l2", "clip_norm", "rotation", "sharpness", "prior_steps")
         self.require(0 <= self.average_decay < 1, "average_decay", "at least 0 and below 1")
 
 
@@ -441,9 +401,7 @@ class FittingConfig(Config):
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("checked", "patience", "batch_size", "largest"):
-            self.require(getattr(self, name) >= 1, name, "at least 1")
-        for name in ("ridge", "steps"):
-            self.require(getattr(self, name) >= 0, name, "at least 0")
+        self.require_least(1, "checked", "patience", "batch_size", "largest")
+        self.require_least(0, "ridge", "steps")
         self.require(self.learning_rate > 0, "learning_rate", "above 0")
         self.require(0 <= self.dropout < 1, "dropout", "at least 0 and below 1")

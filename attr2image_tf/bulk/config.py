@@ -59,8 +59,7 @@ class BulkConfig(Config):
         self.require(len(self.square) in (0, 3) and (not self.square or self.square[2] > 0 and min(self.square) >= 0),
                      "square", "left,top,side, whole numbers of at least 0")
         self.require(not self.square or task != "generate", "square", "nothing; --task=generate sees no picture")
-        for name in ("shard_size", "batch_size"):
-            self.require(getattr(self, name) >= 1, name, "at least 1")
+        self.require_least(1, "shard_size", "batch_size")
         if self.hide is not None:
             parse_hidden(self.hide)
 

@@ -22,13 +22,8 @@ from attr2image_tf.data.folder.check import OTHERS, summary
 from attr2image_tf.errors import check_writable
 from attr2image_tf.files import as_path
 from attr2image_tf.photos.hiding import parse_hidden
-from trainers.flags import define_path, define_paths, run, warn_of_unseen
-from trainers.infer_flags import (
-    NoFaceError,
-    find_pictures,
-    known_attributes,
-    parse_region,
-)
+from trainers.flags import define_path, define_paths, require, run, warn_of_unseen
+from trainers.infer_flags import NoFaceError, find_pictures, known_attributes, parse_region
 from trainers.jobs import batches, read_jobs, solve
 from trainers.results import Results, name_results
 
@@ -55,8 +50,7 @@ _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Overwrite existing files tha
 
 
 def main(values):
-    if not _OUTPUT.value:
-        raise ValueError("--output is missing; name a folder for the results.")
+    require(values, "output", "name a folder for the results")
     output = as_path(_OUTPUT.value)
     check_writable(output, "output")
     searches = find_pictures(_IMAGES.value, output)

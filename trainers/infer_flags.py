@@ -1,8 +1,8 @@
 """Parses the flags of `trainers.infer`: the pictures, the part that the model sees, and known attributes."""
 
-import dataclasses
 import pathlib
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,8 +14,7 @@ from attr2image_tf.photos.hiding import parse_numbers
 from attr2image_tf.photos.square import Region, Square
 
 
-@dataclasses.dataclass(frozen=True)
-class Search:
+class Search(NamedTuple):
     """The pictures that one --images names.
 
     Attributes:
@@ -30,11 +29,7 @@ class Search:
 
 
 def find_pictures(names, output) -> list[Search]:
-    """Pictures and folders searched through, in the order in which they are named.
-
-    Args:
-        names: texts or paths.
-        output: the folder of the results, which is not searched.
+    """Pictures and folders searched through, in the order in which they are named, but for the folder of results.
 
     Raises:
         ValueError: nothing named, a path that does not exist, no picture, or the output is one of the folders.
@@ -58,27 +53,13 @@ def find_pictures(names, output) -> list[Search]:
     return searches
 
 
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """A part of a picture that the model sees; a picture may have several.
-
-    Attributes:
-        suffix: text added to the picture's name in that of the result.
-        region: Region.
-        about: what the record says about it, for JSON.
-    """
-
-    suffix: str
-    region: Region
-    about: dict
-
-
 class NoFaceError(ValueError):
     """No face was found in a picture."""
 
 
-def parse_region(values: Sequence[str], number: int | None) -> Callable[[np.ndarray], list[Part]]:
-    """Function of a picture uint8 [H, W, 3] to its Parts, from the flags' texts; it raises ValueError where none is.
+def parse_region(values: Sequence[str], number: int | None) -> Callable[[np.ndarray], list[tuple[str, Region, dict]]]:
+    """Function of a picture uint8 [H, W, 3] to the parts of it that the model sees: what is added to the picture's name
+    in that of the result, the Region, and what the record says about it. It raises ValueError where there is none.
 
     Args:
         values: ["face"], left, top and side, or nothing for the central square.
@@ -93,9 +74,9 @@ def parse_region(values: Sequence[str], number: int | None) -> Callable[[np.ndar
     if number is not None:
         raise ValueError(f"face={number}: choosing a face needs --region=face.")
     if not values:
-        return lambda picture: [Part("", Square.central(*picture.shape[:2]), {})]
+        return lambda picture: [("", Square.central(*picture.shape[:2]), {})]
     square = Square(*parse_numbers(values, 3, "region", "face, or left,top,side"))
-    return lambda picture: [Part("", square, {})]
+    return lambda picture: [("", square, {})]
 
 
 def _faces(picture, number):
@@ -105,9 +86,9 @@ def _faces(picture, number):
     if number is not None and number > len(found):
         raise ValueError(f"face={number}: faces found in the photo: {len(found)}.")
     wanted = [number] if number is not None else range(1, len(found) + 1)
-    return [Part(f"_{place}" if len(wanted) > 1 else "", found[place - 1].region,
-                 {"face": {"number": place, "of": len(found), "box": np.round(found[place - 1].box, 2).tolist(),
-                           "points": np.round(found[place - 1].points, 2).tolist()}}) for place in wanted]
+    return [(f"_{place}" if len(wanted) > 1 else "", found[place - 1].region,
+             {"face": {"number": place, "of": len(found), "box": np.round(found[place - 1].box, 2).tolist(),
+                       "points": np.round(found[place - 1].points, 2).tolist()}}) for place in wanted]
 
 
 def known_attributes(text: str | None, schema, searches: Sequence[Search]) -> Callable:

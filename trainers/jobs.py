@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import pathlib
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from absl import logging
@@ -12,6 +13,8 @@ from attr2image_tf.client import verbs
 from attr2image_tf.client.local import Models
 from attr2image_tf.photos.reading import read
 from attr2image_tf.photos.square import Region
+
+NUMBERS = ("energy", "reconstruction_energy", "prior_energy", "iterations", "evaluations", "stopped")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +26,6 @@ class Job:
         path: the file.
         region: the part of it that the model sees.
         small: uint8 [size, size, 3], the region at the model's size.
-        hiding: whether a part of it is hidden.
         observed: bool [size, size], False where any part of a pixel is hidden.
         attributes: float32 [A], or None to infer them.
         about: what the record says about the region.
@@ -34,15 +36,13 @@ class Job:
     path: pathlib.Path
     region: Region
     small: np.ndarray
-    hiding: bool
     observed: np.ndarray
     attributes: np.ndarray | None
-    about: dict = dataclasses.field(default_factory=dict)
-    others: tuple[Region, ...] = ()
+    about: dict
+    others: Sequence[Region]
 
     @classmethod
-    def make(cls, name, path, picture, region, size, hidden, attributes, about=None,
-             others=()) -> "Job":
+    def make(cls, name, path, picture, region, size, hidden, attributes, about=None, others=()) -> "Job":
         """Cuts the region.
 
         Raises:
@@ -50,34 +50,27 @@ class Job:
         """
         region.check(*picture.shape[:2])
         observed = np.ones((size, size), bool) if hidden is None else region.observed(hidden, size)
-        return cls(name, path, region, region.cut(picture, size, hidden), hidden is not None, observed, attributes,
-                   about or {}, tuple(others))
+        return cls(name, path, region, region.cut(picture, size, hidden), observed, attributes, about or {}, others)
 
     def shown(self) -> np.ndarray:
         """What the model is shown, uint8 [size, size, 3]; hidden pixels are grey."""
         return np.where(self.observed[..., np.newaxis], self.small, np.uint8(128))
 
 
-@dataclasses.dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """What was found for a job.
 
     Attributes:
         image: uint8 [size, size, 3], the result: filled in, changed, or else the reconstruction.
         columns: uint8 pictures by title, for a sheet.
         attributes: float32 [A], found or given.
-        energy, reconstruction_energy, prior_energy, iterations, evaluations, stopped: as LatentOptimizer returns them.
+        numbers: NUMBERS by name, as LatentOptimizer returns them.
     """
 
     image: np.ndarray
     columns: dict[str, np.ndarray]
     attributes: np.ndarray
-    energy: float
-    reconstruction_energy: float
-    prior_energy: float
-    iterations: int
-    evaluations: int
-    stopped: int
+    numbers: dict[str, float]
 
 
 def read_jobs(files, size, parts, hidden, known, left_out):
@@ -85,10 +78,8 @@ def read_jobs(files, size, parts, hidden, known, left_out):
 
     Args:
         files: path by name.
-        size: int. Size of the model's pictures.
-        parts: from `parse_region`.
-        hidden: from `parse_hidden`.
-        known: function of a path to its attributes float32 [A], or None.
+        size: of the model's pictures.
+        parts, hidden, known: functions from `parse_region`, `parse_hidden` and `known_attributes`.
         left_out: list that gets the ValueError of each picture or part of it that cannot be used.
     """
     def leave_out(what, error):
@@ -102,22 +93,16 @@ def read_jobs(files, size, parts, hidden, known, left_out):
         except ValueError as error:
             leave_out(path, error)
             continue
-        for part in found:
+        for suffix, region, about in found:
             try:
-                yield place, Job.make(f"{name}{part.suffix}", path, picture, part.region, size, masked, attributes,
-                                      part.about, [other.region for other in found if other is not part])
+                yield place, Job.make(f"{name}{suffix}", path, picture, region, size, masked, attributes, about,
+                                      [other for _, other, _ in found if other is not region])
             except ValueError as error:
-                leave_out(f"{path}{f', face {part.suffix[1:]}' if part.suffix else ''}", error)
+                leave_out(f"{path}{f', face {suffix[1:]}' if suffix else ''}", error)
 
 
 def batches(files, jobs, batch_size):
-    """Lists of jobs, each with the number of pictures that are still to be looked at after it.
-
-    Args:
-        files: path by name.
-        jobs: from `read_jobs`.
-        batch_size: int.
-    """
+    """Lists of jobs of `read_jobs`, each with the number of pictures that are still to be looked at after it."""
     batch = list(itertools.islice(jobs, batch_size))
     while batch:
         # Read ahead: pictures that cannot be used take no more time.
@@ -130,15 +115,14 @@ def solve(models: Models, jobs: Sequence[Job], change: Callable | None, samples:
     """Infers, completes and edits one batch.
 
     Args:
-        models: Models.
         jobs: all with attributes, or all without; all with something hidden, or none.
         change: function of attributes float32 [A] to the new ones, or None.
-        samples: int. Completions besides the most probable.
-        seed: int. Seed of the samples.
+        samples: completions besides the most probable.
+        seed: of the samples.
     """
     images, observed = np.stack([job.small for job in jobs]), np.stack([job.observed for job in jobs])
     given = None if jobs[0].attributes is None else np.stack([job.attributes for job in jobs])
-    columns, hiding = {}, jobs[0].hiding
+    columns, hiding = {}, not observed.all()
     if hiding:
         found = verbs.complete(models, images, observed, given, seed=seed, samples=samples)
         columns |= {"recon-\nstruction": found["reconstructions"], "completed": found["images"]}
@@ -152,6 +136,5 @@ def solve(models: Models, jobs: Sequence[Job], change: Callable | None, samples:
         new = np.stack([change(vector) for vector in attributes])
         result = columns["edited"] = verbs.edit(models, result if hiding else images, found["latents"], attributes,
                                                 new)["images"]
-    numbers = ("energy", "reconstruction_energy", "prior_energy", "iterations", "evaluations", "stopped")
     return [Result(result[row], {title: column[row] for title, column in columns.items()}, attributes[row],
-                   **{name: found[name][row] for name in numbers}) for row in range(len(jobs))]
+                   {name: found[name][row].item() for name in NUMBERS}) for row in range(len(jobs))]

@@ -20,12 +20,6 @@ _NUMBER = re.compile(r"(.+)_[1-9]\d*(_result\.png|\.png|\.json)")
 _LONGEST_ENDING = "_1000_result.png"
 
 
-def _label(name):
-    """The name of a picture's results, of its name below the folder that was searched."""
-    label = "_".join(pathlib.PurePosixPath(name).with_suffix("").parts)
-    return files.shortened(label, room=len(_LONGEST_ENDING))
-
-
 def result_paths(output: pathlib.Path, label: str) -> tuple[pathlib.Path, pathlib.Path, pathlib.Path]:
     """The files of one picture: side by side, the whole picture, and what was found."""
     return output / f"{label}.png", output / f"{label}_result.png", output / f"{label}.json"
@@ -36,7 +30,7 @@ def name_results(searches: Sequence[Search], output: pathlib.Path, inputs: Seque
     """Pictures by the name of their results.
 
     Args:
-        searches: of Search.
+        searches: from `find_pictures`.
         output: the folder of the results.
         inputs: paths of other files that are read.
         numbered: whether a picture may have several results, with _1, _2 and so on behind the name.
@@ -44,7 +38,7 @@ def name_results(searches: Sequence[Search], output: pathlib.Path, inputs: Seque
     Raises:
         ValueError: two files that will be written are one, or one is read.
     """
-    pairs = [(_label(name), path)
+    pairs = [(files.shortened("_".join(pathlib.PurePosixPath(name).with_suffix("").parts), len(_LONGEST_ENDING)), path)
              for search in searches for name, path in search.pictures.items()]
     results = [(repr(str(path)), result) for label, path in pairs for result in result_paths(output, label)]
     inputs = [*(path for _, path in pairs), *inputs]
@@ -97,7 +91,6 @@ class Results:
 
         Args:
             job, result: of the picture.
-            schema: AttributeSchema.
             asked: what the flags asked for, for the record.
             hidden: function of a picture to what is hidden of it.
         """
@@ -105,11 +98,14 @@ class Results:
         self._own(beside, whole, record)
         row, titles = [job.shown(), *result.columns.values()], ["input", *result.columns]
         pixels.save(pixels.grid([row], column_labels=titles, scale=max(1, 128 // len(job.small))), beside)
-        photo = self._open(job)
+        # Read anew: kept until now, many photos would take much memory.
+        if self._photo is None or self._photo[0] != job.path:
+            photo = reading.read(job.path)
+            self._photo = job.path, photo, photo.copy() if job.others else None
+        _, photo, changed = self._photo
         masked = hidden(photo)
         reading.save_like(job.region.put_back(photo, job.small, result.image, masked, job.others), whole, job.path)
         if job.others:
-            _, _, changed = self._photo
             changed[...] = job.region.put_back(changed, job.small, result.image, masked, job.others)
             together = result_paths(self.output, re.sub(r"_\d+$", "", job.name))[1]
             self._own(together)
@@ -118,11 +114,8 @@ class Results:
         attributes = {name: {"value": float(value), "standard_deviations": float(deviation)}
                       for name, value, deviation in zip(schema.names, result.attributes, deviations, strict=True)}
         write_text(record, json.dumps(
-            {"image": str(job.path), "region": job.region.as_json(), **job.about, **asked,
-             "energy": float(result.energy), "reconstruction_energy": float(result.reconstruction_energy),
-             "prior_energy": float(result.prior_energy), "iterations": int(result.iterations),
-             "evaluations": int(result.evaluations), "stopped": STOP_REASONS[result.stopped],
-             "attributes": attributes}, indent=2))
+            {"image": str(job.path), "region": job.region.as_json(), **job.about, **asked, **result.numbers,
+             "stopped": STOP_REASONS[result.numbers["stopped"]], "attributes": attributes}, indent=2))
         # A sheet for the eye, not an album.
         self._rows, self._titles = [*self._rows, row][:SHEET_ROWS], titles
 
@@ -145,10 +138,3 @@ class Results:
         if not names <= self._before:
             self._before |= names
             write_text(self._record, json.dumps(sorted(self._before)))
-
-    def _open(self, job):
-        """The photo of a job, read anew: kept until then, many would take much memory."""
-        if self._photo is None or self._photo[0] != job.path:
-            picture = reading.read(job.path)
-            self._photo = job.path, picture, picture.copy() if job.others else None
-        return self._photo[1]

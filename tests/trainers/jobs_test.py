@@ -18,7 +18,7 @@ from attr2image_tf.photos.square import Square
 from tests import processes
 from tests.export import tiny_models
 from trainers.infer_flags import NoFaceError, find_pictures, known_attributes, parse_region
-from trainers.jobs import Job, Result, batches, read_jobs, solve
+from trainers.jobs import NUMBERS, Job, Result, batches, read_jobs, solve
 from trainers.results import Results, name_results
 
 
@@ -347,7 +347,8 @@ def test_pictures_are_explained(optimizer):
     schema = tiny_models.SCHEMA
     for job, result in zip(jobs(), solve(optimizer, jobs(), None, 0, 0), strict=True):
         assert list(result.columns) == ["recon-\nstruction"] and result.image.shape == job.small.shape
-        assert result.energy == pytest.approx(result.reconstruction_energy + result.prior_energy, rel=1e-5)
+        numbers = result.numbers
+        assert numbers["energy"] == pytest.approx(numbers["reconstruction_energy"] + numbers["prior_energy"], rel=1e-5)
         assert (result.attributes >= schema.minimum).all() and (result.attributes <= schema.maximum).all()
 
 
@@ -383,8 +384,8 @@ def test_setting_what_is_so_already_changes_nothing(optimizer):
 
 def made(job, level):
     """What `solve` might find for a job: the picture in another light."""
-    return Result(np.full_like(job.small, level), {"recon-\nstruction": job.small}, np.zeros(2, np.float32), 1.0, 1.0,
-                  0.0, 1, 1, 0)
+    numbers = dict(zip(NUMBERS, (1.0, 1.0, 0.0, 1, 1, 0), strict=True))
+    return Result(np.full_like(job.small, level), {"recon-\nstruction": job.small}, np.zeros(2, np.float32), numbers)
 
 
 def write_all(output, folder, schema, overwrite=False):

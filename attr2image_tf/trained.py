@@ -20,7 +20,7 @@ import tensorflow as tf
 from attr2image_tf import models, pixels
 from attr2image_tf.client import verbs
 from attr2image_tf.client.client import Client
-from attr2image_tf.client.local import Models
+from attr2image_tf.client.local import Models, answer
 from attr2image_tf.config import ModelConfig
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.inference.optimizer_config import OptimizerConfig
@@ -35,9 +35,7 @@ class RunModels(Models):
     """The model of a run in this process, with the signatures that its export would have.
 
     Args:
-        model: AttributeModel.
-        schema: AttributeSchema.
-        inference: OptimizerConfig, how latents are inferred.
+        inference: how latents are searched for.
     """
 
     def __init__(self, model: models.AttributeModel, schema: AttributeSchema,
@@ -58,11 +56,7 @@ class RunModels(Models):
             if not self.has(model, signature):
                 raise ValueError(f"{model} has no signature {signature!r}.")
             self._traced[name] = self._module(model).trace(signature)
-        try:
-            outputs = self._traced[name](**{name: tf.constant(value) for name, value in inputs.items()})
-        except tf.errors.InvalidArgumentError as error:
-            raise ValueError(f"{model}, {signature}: {error.message}") from None
-        return {name: value.numpy() for name, value in outputs.items()}
+        return answer(self._traced[name], name, inputs)
 
     def _module(self, model):
         if model not in self._modules:
@@ -78,9 +72,7 @@ class TrainedModel(Client):
     """An AttributeModel with the names of its attributes: a Client that computes in this process, and can `fit`.
 
     Args:
-        model: AttributeModel.
-        schema: AttributeSchema.
-        inference: OptimizerConfig, how latents are searched for.
+        inference: how latents are searched for.
 
     Attributes:
         model, schema: as given. `model.decode`, `encode` and the rest take tensors.

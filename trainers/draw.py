@@ -15,14 +15,14 @@ import numpy as np
 from absl import flags
 
 from attr2image_tf import pixels
-from attr2image_tf.client.drawing import requested_rows
+from attr2image_tf.client.checks import requested_rows
 from attr2image_tf.data.schema import AttributeSchema
-from attr2image_tf.files import as_path, check_no_pattern, write_text
+from attr2image_tf.files import as_path, write_text
 from attr2image_tf.later import tf
 from attr2image_tf.photos.folders import check_picture_output
 from attr2image_tf.randomness import seed_rows
 from attr2image_tf.run_folder import RunFolder
-from trainers.flags import define_path, define_source_flags, load_run_dataset, run, warn_of_unseen
+from trainers.flags import define_path, define_source_flags, load_run_dataset, require, run, warn_of_unseen
 
 _RUN = define_path("run", None, "Folder of the trained run.")
 _SHEET = flags.DEFINE_enum("sheet", "samples", ("samples", "layers", "progression", "blind", "names"),
@@ -99,9 +99,7 @@ def vectors(text: str, schema: AttributeSchema) -> np.ndarray:
 
 
 def main(values):
-    if not _RUN.value:
-        raise ValueError("--run is missing; name the folder of a trained run.")
-    check_no_pattern(_RUN.value, "run")
+    require(values, "run", "name the folder of a trained run")
     folder = RunFolder(_RUN.value)
     schema = folder.read_schema()
     if _SHEET.value == "names":

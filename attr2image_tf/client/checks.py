@@ -5,9 +5,11 @@ import operator
 import numpy as np
 from PIL import Image
 
+from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.photos import reading
 from attr2image_tf.photos.faces import find_faces
 from attr2image_tf.photos.square import Region, Square
+from attr2image_tf.randomness import seed_rows
 
 
 def as_picture(picture) -> np.ndarray:
@@ -54,6 +56,22 @@ def as_region(region, picture: np.ndarray) -> Region:
         raise ValueError(f"region={region!r}: expected None, 'face', a Square or the region of a Face.")
     region.check(*picture.shape[:2])
     return region
+
+
+def requested_rows(schema: AttributeSchema, request, seed, count, varied, correlated) -> tuple[np.ndarray, np.ndarray]:
+    """Attributes float32 [count, A] and seeds int32 [count, 2] for arguments of `Client.generate`.
+
+    Raises:
+        ValueError: one of them cannot be used.
+    """
+    seed, count = as_whole("seed", seed, 0), as_whole("count", count, 1)
+    if not varied:
+        vectors = np.tile(schema.vector(request, correlated=correlated), (count, 1))
+    elif correlated:
+        vectors = schema.draw(request, count, seed=seed)
+    else:
+        vectors = np.stack([schema.vector(request, base=row) for row in schema.draw({}, count, seed=seed)])
+    return vectors, seed_rows(seed, count)
 
 
 def as_whole(name: str, value, least: int) -> int:

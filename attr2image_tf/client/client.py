@@ -18,14 +18,13 @@ The interface is always the same, so an app can start without a server.
 import dataclasses
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from attr2image_tf.client import verbs
-from attr2image_tf.client.checks import as_hidden, as_picture, as_region, as_whole
-from attr2image_tf.client.drawing import GeneratorClient
-from attr2image_tf.client.local import LocalModels
+from attr2image_tf.client.checks import as_at_least_0, as_hidden, as_picture, as_region, as_whole, requested_rows
+from attr2image_tf.client.local import LocalModels, Models
 from attr2image_tf.client.remote import GrpcModels, RestModels, ServerError
 from attr2image_tf.files import as_path
 from attr2image_tf.photos.square import Region
@@ -55,7 +54,7 @@ class Found:
     vector: np.ndarray
 
 
-class Client(GeneratorClient):
+class Client:
     """Draws, infers, edits and completes pictures with exported models.
 
     Pictures are uint8 [H, W, 3] arrays of any size, or Pillow's (`reading.as_seen`). The model sees their central
@@ -76,6 +75,63 @@ class Client(GeneratorClient):
             it, the message is the model's own.
         ServerError: the server is not available or failed.
     """
+
+    def __init__(self, models: Models):
+        self.models = models
+        self.schema, self.image_size = models.describe()
+
+    def generate(self, request: Mapping[str, float | str] = {}, *, seed: int = 0, count: int = 1, varied: bool = True,
+                 correlated: bool = True, temperature: float | None = None) -> np.ndarray:
+        """Pictures with the requested attributes, uint8 [count, H, W, 3]; the same seed gives the same pictures.
+
+        Args:
+            request: amounts by attribute name.
+            seed: int from 0 to 2147483647.
+            count: int, at least 1.
+            varied: whether unrequested attributes are sampled anew for each picture; otherwise all have their expected
+                values.
+            correlated: whether unrequested attributes follow the requested ones, as in the training data; otherwise
+                they are as if nothing had been requested.
+            temperature: float, at least 0. Factor on the noise that pictures are drawn from; below 1 they are more
+                typical and more alike. Defaults to that of the export.
+        """
+        rows = requested_rows(self.schema, request, seed, count, varied, correlated)
+        return self._draw(*rows, temperature)["images"]
+
+    def generate_layers(self, request: Mapping[str, float | str] = {}, *, seed: int = 0, count: int = 1,
+                        varied: bool = True, correlated: bool = True,
+                        temperature: float | None = None) -> dict[str, np.ndarray]:
+        """What `generate` draws for the same arguments, and the layers that it is composed of.
+
+        Returns:
+            "images" uint8 [count, H, W, 3]; of a layered model also "foregrounds" and "backgrounds", the same, and
+            "gates" uint8 [count, H, W, 1], 255 where the background shows.
+        """
+        rows = requested_rows(self.schema, request, seed, count, varied, correlated)
+        drawn = self._draw(*rows, temperature, layers=True)
+        del drawn["latents"]
+        return drawn
+
+    def progression(self, name: str, amounts: Sequence[float | str], request: Mapping[str, float | str] = {}, *,
+                    seed: int = 0, varied: bool = True, correlated: bool = False,
+                    temperature: float | None = None) -> np.ndarray:
+        """One picture with an attribute at several amounts and the same noise: uint8 [len(amounts), H, W, 3].
+
+        Args:
+            name: text, the attribute.
+            amounts: its amounts, at least one.
+            request: amounts of other attributes.
+            seed: int from 0 to 2147483647.
+            varied: whether unrequested attributes are sampled, once for all pictures; otherwise they have their
+                expected values.
+            correlated: whether correlated attributes move with the attribute, as in the training data.
+            temperature: as in `generate`.
+        """
+        if not len(amounts):
+            raise ValueError("amounts=[]: expected at least one.")
+        base = requested_rows(self.schema, request, seed, 1, varied, True)[0][0]
+        vectors = np.stack([self.schema.vector({name: amount}, base=base, correlated=correlated) for amount in amounts])
+        return self._draw(vectors, np.tile(np.int32([seed, 0]), (len(vectors), 1)), temperature)["images"]
 
     def infer(self, picture: np.ndarray, attributes: Mapping[str, float | str] | None = None, *,
               hidden: np.ndarray | None = None, region: Region | str | None = None) -> Found:
@@ -151,6 +207,10 @@ class Client(GeneratorClient):
             raise ValueError(f"changed: expected uint8 {[size, size, 3]}, as `edit` and `complete` return it, got "
                              f"{changed.dtype} {list(changed.shape)}.")
         return region.put_back(picture, region.cut(picture, size, hidden), changed, hidden)
+
+    def _draw(self, vectors, seeds, temperature, layers=False):
+        temperature = None if temperature is None else as_at_least_0("temperature", temperature)
+        return verbs.draw(self.models, vectors, seeds, temperature=temperature, layers=layers)
 
     def _seen(self, picture, hidden, region):
         """What the model is shown, scaled here so that no more than it sees goes over the wire, and what is observed of

@@ -103,11 +103,20 @@ class LocalModels(Models):
         signatures = self._signatures(model)
         if signature not in signatures:
             raise ValueError(f"{str(self.newest(model))!r} has no signature {signature!r}; export the run again.")
-        try:
-            outputs = signatures[signature](**{name: tf.constant(value) for name, value in inputs.items()})
-        except tf.errors.InvalidArgumentError as error:
-            raise ValueError(f"{model}, {signature}: {error.message}") from None
-        return {name: value.numpy() for name, value in outputs.items()}
+        return answer(signatures[signature], f"{model}, {signature}", inputs)
+
+
+def answer(function, name: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What a signature gives, as arrays by name.
+
+    Raises:
+        ValueError: it refuses the inputs; in its own words, with its name.
+    """
+    try:
+        outputs = function(**{each: tf.constant(value) for each, value in inputs.items()})
+    except tf.errors.InvalidArgumentError as error:
+        raise ValueError(f"{name}: {error.message}") from None
+    return {each: value.numpy() for each, value in outputs.items()}
 
 
 def _converted(name, value):

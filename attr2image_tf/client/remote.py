@@ -14,8 +14,6 @@ ATTEMPTS = 5
 FIRST_PAUSE_SECONDS = 0.2
 
 _DTYPES = {"DT_FLOAT": np.float32, "DT_INT32": np.int32, "DT_INT64": np.int64, "DT_STRING": object}
-
-
 # What a server says of a request that it will never answer. An unknown signature is FAILED_PRECONDITION to TF Serving.
 _REFUSALS = ("INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", 400, 404)
 
@@ -62,7 +60,10 @@ class RestModels(Models):
         path = f"/v1/models/{self._name(model)}:predict"
         whole = self._ask("POST", path, body)
         # Asked for afterwards, so that an unknown signature is refused in the server's words.
-        outputs = self._outputs(model, signature)
+        if not self.has(model, signature):
+            raise ServerError(f"{self.address}: {self._name(model)} answers to {signature!r} but does not list it; "
+                              "it has just loaded a new version, so try again, or it is not TF Serving.")
+        outputs = self._metadata[model][signature]
         with self._expected(path, whole):
             answer = whole["outputs"]
             # A signature of one output answers with its value alone.
@@ -70,9 +71,6 @@ class RestModels(Models):
             return {name: _array(answer[name], _DTYPES[dtype]) for name, dtype in outputs.items()}
 
     def has(self, model, signature):
-        return signature in self._signatures(model)
-
-    def _signatures(self, model):
         if model not in self._metadata:
             path = f"/v1/models/{self._name(model)}/metadata"
             answer = self._ask("GET", path)
@@ -81,14 +79,7 @@ class RestModels(Models):
                 self._metadata[model] = {
                     name: {output: info["dtype"] for output, info in signature["outputs"].items()}
                     for name, signature in answer["metadata"]["signature_def"]["signature_def"].items()}
-        return self._metadata[model]
-
-    def _outputs(self, model, signature):
-        signatures = self._signatures(model)
-        if signature not in signatures:
-            raise ServerError(f"{self.address}: {self._name(model)} answers to {signature!r} but does not list it; "
-                              "it has just loaded a new version, so try again, or it is not TF Serving.")
-        return signatures[signature]
+        return signature in self._metadata[model]
 
     @contextlib.contextmanager
     def _expected(self, path, answer):
@@ -118,7 +109,10 @@ class RestModels(Models):
             return (None, answer.text) if answer.status_code == 503 else (answer, None)
 
         answer = _persistently(attempt, self.address + path, self.attempts)
-        content = _content(answer)
+        try:
+            content = answer.json()
+        except ValueError:
+            content = None
         message = content.get("error") if isinstance(content, dict) else None
         # Without a message of its own the refusal is that of somebody on the way, or of another program.
         if answer.status_code in _REFUSALS and message is not None:
@@ -222,20 +216,8 @@ def _texts(value):
 
 
 def _array(value, dtype):
+    if dtype is object and isinstance(value, list):
+        return np.array([_array(item, dtype) for item in value], object)
     if dtype is not object:
         return np.array(value, dtype)
-    return _bytes_array(value)
-
-
-def _bytes_array(value):
-    if isinstance(value, list):
-        return np.array([_bytes_array(item) for item in value], object)
     return base64.b64decode(value["b64"]) if isinstance(value, dict) else value.encode()
-
-
-def _content(answer):
-    """What an answer holds as JSON, or None."""
-    try:
-        return answer.json()
-    except ValueError:
-        return None

@@ -18,7 +18,6 @@ def draw(models, attributes, seeds, *, temperature: float | None = None, layers:
     """Pictures with the given attributes.
 
     Args:
-        models: Models.
         attributes, seeds: one row per picture; row i of the answer depends only on row i of these.
         temperature: float, at least 0. Factor on the noise; defaults to that of the export.
         layers: whether to return also the layers of the pictures, and their latents.

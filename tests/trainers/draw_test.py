@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from attr2image_tf import data
-from attr2image_tf.client.drawing import requested_rows
+from attr2image_tf.client.checks import requested_rows
 from attr2image_tf.evaluation import pictures, sheets
 from attr2image_tf.run_folder import RunFolder
 from tests import processes

@@ -1,6 +1,5 @@
 """Reads what is hidden in a picture from a text: a box, or a mask file."""
 
-
 import numpy as np
 
 from attr2image_tf.photos import folders

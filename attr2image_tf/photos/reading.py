@@ -59,20 +59,17 @@ def read(path: str | os.PathLike) -> np.ndarray:
     return decode(path.read_bytes, path)
 
 
-def decode(content: Callable[[], bytes], name: str | os.PathLike) -> np.ndarray:
+def decode(content: Callable[[], bytes], name: str | os.PathLike, convert: Callable | None = None) -> np.ndarray:
     """A picture as uint8 [H, W, 3], as `read` gives it, of bytes from wherever they come.
 
     Args:
         content: function that gets them.
         name: of the picture, for complaints.
+        convert: function of what Pillow opened; `as_seen` by default.
 
     Raises:
         PictureError: as `read`.
     """
-    return _decode(content, name, as_seen)
-
-
-def _decode(content, name, convert):
     if _ending(name) in _RAW:
         raise PictureError(f"{os.fspath(name)!r} is a raw file, which cannot be developed here; save it as JPEG, PNG "
                            "or TIFF.")
@@ -82,7 +79,7 @@ def _decode(content, name, convert):
             if picture.width * picture.height > LARGEST_PIXELS:
                 raise PictureError(f"{os.fspath(name)!r} has {picture.width} x {picture.height} pixels; expected at "
                                    f"most {LARGEST_PIXELS // 10**6} megapixels.")
-            return np.asarray(convert(picture))
+            return np.asarray((convert or as_seen)(picture))
     except PictureError:
         raise
     except UnidentifiedImageError:
@@ -110,7 +107,7 @@ def read_hidden(path: str | os.PathLike) -> np.ndarray:
     """
     # Whatever the colour of the brush.
     path = files.as_path(path)
-    return _decode(path.read_bytes, path, as_drawn).max(-1) > 127
+    return decode(path.read_bytes, path, as_drawn).max(-1) > 127
 
 
 def upright(picture: Image.Image) -> Image.Image:
@@ -200,7 +197,7 @@ def as_seen(picture: Image.Image) -> Image.Image:
     seen = in_srgb(picture)
     if not picture.has_transparency_data:
         return seen
-    return Image.composite(seen, Image.new("RGB", picture.size, "white"), _opacity(picture))
+    return Image.composite(seen, Image.new("RGB", picture.size, "white"), picture.convert("RGBA").getchannel("A"))
 
 
 def in_srgb(picture: Image.Image) -> Image.Image:
@@ -230,10 +227,6 @@ def _transform(profile, mode):
     return transform if np.abs(change).max() > _SRGB_WITHIN else None
 
 
-def _opacity(picture):
-    return picture.convert("RGBA").getchannel("A")
-
-
 def as_drawn(picture: Image.Image) -> np.ndarray:
     """A mask file that Pillow opened, as it is meant: uint8 [H, W, 3], `upright`, bright where the shape is.
 
@@ -246,7 +239,7 @@ def as_drawn(picture: Image.Image) -> np.ndarray:
     """
     picture = upright(picture)
     drawn = np.asarray(picture.convert("RGB"))
-    opacity = np.asarray(_opacity(picture)) if picture.has_transparency_data else np.uint8([255])
+    opacity = np.asarray(picture.convert("RGBA"))[..., 3] if picture.has_transparency_data else np.uint8([255])
     if opacity.min() == opacity.max():
         return drawn
     opaque = drawn[opacity > 127]

@@ -21,10 +21,11 @@ _BAND_PIXELS = 1_000_000
 class Region(abc.ABC):
     """What a model sees of a picture: how it is cut out, and the way back. `Square` and `TurnedSquare` are such."""
 
+    @abc.abstractmethod
     def check(self, height: int, width: int):
         """Raises ValueError unless a picture of this size has such a region."""
-        raise NotImplementedError(f"{type(self).__name__} does not define check.")
 
+    @abc.abstractmethod
     def cut(self, picture: np.ndarray, size: int, hidden: np.ndarray | None = None) -> np.ndarray:
         """The region scaled to uint8 [size, size, 3], Lanczos with antialiasing, as the data sets are prepared.
 
@@ -34,19 +35,18 @@ class Region(abc.ABC):
             hidden: bool [H, W], what must not be seen, or None. Pixels that it does not touch then depend on what is
                 visible alone; those that it touches hold something of what is visible there, or black.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not define cut.")
 
+    @abc.abstractmethod
     def touched(self, hidden: np.ndarray, size: int) -> np.ndarray:
         """Which pixels of the small picture any part of a mask falls on: bool [H, W] to bool [size, size]."""
-        raise NotImplementedError(f"{type(self).__name__} does not define touched.")
 
+    @abc.abstractmethod
     def share(self, values: np.ndarray, size: int) -> np.ndarray:
         """The mean of numbers [H, W] over each pixel of the small picture: float32 [size, size]."""
-        raise NotImplementedError(f"{type(self).__name__} does not define share.")
 
+    @abc.abstractmethod
     def as_json(self) -> list | dict:
         """Where the region is, in pixels of the picture."""
-        raise NotImplementedError(f"{type(self).__name__} does not define as_json.")
 
     def observed(self, hidden: np.ndarray, size: int) -> np.ndarray:
         """Which pixels of the small picture a mask leaves visible: bool [H, W] to bool [size, size].
@@ -85,7 +85,7 @@ class Region(abc.ABC):
             difference[self.touched(hidden, len(before))] = 0.0
         result = picture.copy()
         rows, columns = self._place(*picture.shape[:2])
-        grey = is_grey(picture[rows, columns])
+        grey = (picture[rows, columns, :1] == picture[rows, columns]).all()
         height = max(1, _BAND_PIXELS // max(1, columns.stop - columns.start))
         change, replacement = self._enlarger(difference), self._enlarger(after)
         # A band at a time: as floats all of a large photo would take gigabytes.
@@ -98,7 +98,7 @@ class Region(abc.ABC):
             if hidden is not None:
                 inside = hidden[place][..., np.newaxis] & (weight > 0.0)
                 changed = np.where(inside, replacement(place), changed)
-            changed = np.clip(np.rint(changed), 0, 255).astype(np.uint8)
+            changed = as_levels(changed)
             result[place] = as_grey(changed) if grey else changed
         return result
 
@@ -151,7 +151,7 @@ class Square(Region):
         visible = np.float32(~hidden)
         weight = small(visible)
         channels = [small(visible * picture[..., channel]) / np.maximum(weight, 0.1) for channel in range(3)]
-        return np.clip(np.rint(np.stack(channels, -1)), 0, 255).astype(np.uint8)
+        return as_levels(np.stack(channels, -1))
 
     def touched(self, hidden, size):
         return pixels.area_mean(hidden, self._box, (size, size)) > 0
@@ -217,9 +217,9 @@ def in_face(across: np.ndarray, down: np.ndarray) -> np.ndarray:
     return np.clip((1.0 + _FACE_EDGE - distance) / _FACE_EDGE, 0.0, 1.0).astype(np.float32)
 
 
-def is_grey(picture: np.ndarray) -> bool:
-    """Whether all pixels [H, W, 3] are grey."""
-    return bool((picture[..., :1] == picture).all())
+def as_levels(values: np.ndarray) -> np.ndarray:
+    """Numbers as uint8, rounded to nearest; those outside 0 to 255 are clipped."""
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
 def as_grey(picture: np.ndarray) -> np.ndarray:

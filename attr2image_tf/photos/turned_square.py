@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 from PIL import Image
 
-from attr2image_tf.photos.square import Region, Square, faded, in_face, pixel_middles
+from attr2image_tf.photos.square import Region, Square, as_levels, faded, in_face, pixel_middles
 
 # Sides of the picture. Of a larger square most would be invented.
 LARGEST_SIDE = 4
@@ -66,18 +66,17 @@ class TurnedSquare(Region):
             region, picture = self._smaller(size, picture)
             if region != self:
                 return region.cut(picture, size)
-            upright = self._channels(picture, size)
-            return self._upright(size).cut(_uint8(upright), size)
+            return self._upright(size).cut(as_levels(self._channels(picture, size)), size)
         region, shown, share, covered = self._smaller(size, np.where(hidden[..., np.newaxis], np.uint8(0), picture),
                                                       np.where(hidden, np.uint8(0), np.uint8(255)), hidden)
         if region != self:
             visible = np.maximum(share, 1)[..., np.newaxis] / np.float32(255)
-            return region.cut(np.clip(np.rint(shown / visible), 0, 255).astype(np.uint8), size, covered)
+            return region.cut(as_levels(shown / visible), size, covered)
         visible = np.float32(~hidden)
         # Where none of the nearest four pixels is hidden, the weights of the visible ones are at least 0.93 together.
         weight = np.maximum(self._sampled(visible, size, Image.Resampling.BICUBIC), 0.9)
         upright = self._channels(visible[..., np.newaxis] * picture, size) / weight[..., np.newaxis]
-        return self._upright(size).cut(_uint8(upright), size, self._covered(hidden, size))
+        return self._upright(size).cut(as_levels(upright), size, self._covered(hidden, size))
 
     def touched(self, hidden, size):
         region, hidden = self._smaller(size, hidden)
@@ -128,8 +127,7 @@ class TurnedSquare(Region):
         return _transformed(part, (count, count), across, down, start, resampling)
 
     def core(self, place):
-        across, down = self._within(place)
-        return in_face(across, down)
+        return in_face(*self._within(place))
 
     def _place(self, height, width):
         (left, top), (right, bottom) = self._around(self.side / 2)
@@ -201,7 +199,3 @@ def _reduced(values, factor):
         whole = np.pad(values, ((0, -height % factor), (0, -width % factor)))
         return whole.reshape(whole.shape[0] // factor, factor, -1, factor).any((1, 3))
     return np.asarray(Image.fromarray(np.ascontiguousarray(values)).reduce(factor))
-
-
-def _uint8(values):
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)

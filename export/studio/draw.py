@@ -18,7 +18,6 @@ def draw(client, request: dict[str, float], *, count: int, seed: int, varied: bo
     """What the tab shows of a request.
 
     Args:
-        client: Client.
         request: standard deviations by name.
         count, seed, varied, correlated, temperature: as `Client.generate_layers` takes them.
 

@@ -50,5 +50,5 @@ def archive(pictures: Mapping[str, np.ndarray], about: Mapping, name: str) -> st
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("about.json", json.dumps(about, indent=2))
         for title, picture in pictures.items():
-            file.writestr(f"{title}.png", to_png(picture[..., 0] if picture.shape[-1] == 1 else picture))
+            file.writestr(f"{title}.png", to_png(picture))
     return str(path)

@@ -46,8 +46,6 @@ def fill(client, taken: subject.Photo, hidden: np.ndarray, answers: int,
     """Answers one after the other, the likeliest first: the small picture and the whole photo, both uint8.
 
     Args:
-        client: Client.
-        taken: Photo.
         hidden: bool [H, W].
         answers: how many.
         seed: of all but the first.
@@ -71,13 +69,7 @@ def fill(client, taken: subject.Photo, hidden: np.ndarray, answers: int,
 
 
 def build(models: Models, page: gr.Blocks, shared: gr.State):
-    """The tab.
-
-    Args:
-        models: Models.
-        page: that it is part of.
-        shared: the Subject of the tab with photos, or None.
-    """
+    """The tab, part of `page`; `shared` is the Subject of the tab with photos, or None."""
     taken = gr.State()
     with gr.Row():
         with gr.Column(scale=2, min_width=300):

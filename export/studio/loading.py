@@ -13,11 +13,7 @@ from export.studio import attributes
 
 
 class Loading(threading.Thread):
-    """Sends the models one request of each kind that the page makes for photos, so that visitors need not wait.
-
-    Args:
-        client: Client.
-    """
+    """Sends the models one request of each kind that the page makes for photos, so that visitors need not wait."""
 
     def __init__(self, client: Client):
         super().__init__(name="loading", daemon=True)
@@ -51,8 +47,7 @@ class Models:
     """What all tabs and all visitors share.
 
     Attributes:
-        client: Client.
-        loading: Loading, to be started once the page is up.
+        loading: to be started once the page is up.
         layered: whether pictures have a foreground, a gate and a background.
     """
 

@@ -34,12 +34,7 @@ SESSIONS = 100
 
 
 def build(models: Models, title: str) -> gr.Blocks:
-    """The page for some models.
-
-    Args:
-        models: Models.
-        title: name of the models, shown to visitors.
-    """
+    """The page for some models; `title` is their name, shown to visitors."""
     count, size = len(models.client.schema), models.client.image_size
     with gr.Blocks(title="Attribute2Image", analytics_enabled=False, delete_cache=KEEPING) as page:
         gr.HTML("<h1>Attribute2Image</h1><p>Draw pictures from attributes, see the attributes of a photo, change "

@@ -21,7 +21,6 @@ def read_photo(models: Models, taken, progress) -> subject.Photo:
     """The photo that a visitor gave, with the faces in it.
 
     Args:
-        models: Models.
         taken: path of a file, or uint8 [H, W, 3] of a camera.
         progress: function of a share and a text.
 
@@ -60,12 +59,7 @@ def kept(seen: subject.Subject | None) -> subject.Subject:
 
 
 def build(models: Models, shared: gr.State):
-    """The tab.
-
-    Args:
-        models: Models.
-        shared: what the other tabs see, a Subject or None.
-    """
+    """The tab; `shared` is what the other tabs see, a Subject or None."""
     schema = models.client.schema
     first = list(attributes.first_request(schema))
     looked = gr.State("")

@@ -41,7 +41,6 @@ class Subject:
     """One part of a photo, and what was inferred from it.
 
     Attributes:
-        photo: Photo.
         region: one of the photo's regions.
         small: uint8 [size, size, 3], what the model sees.
         found: what was inferred from it.
@@ -77,30 +76,26 @@ def make_photo(pixels: np.ndarray, faces: bool) -> Photo:
         pixels: uint8 [H, W, 3].
         faces: whether the model is one of faces.
     """
-    height, width = pixels.shape[:2]
+    (height, width), smaller, found = pixels.shape[:2], "", []
     if max(height, width) > LARGEST_SIDE:
         scale = LARGEST_SIDE / max(height, width)
         size = max(1, round(width * scale)), max(1, round(height * scale))
         pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
-        made = _photo(pixels, faces)
-        return dataclasses.replace(made, note=f"{made.note} The photo has {width:,} x {height:,} pixels; here, and in "
-                                   f"what can be downloaded, it has {size[0]:,} x {size[1]:,}.")
-    return _photo(pixels, faces)
-
-
-def _photo(pixels, faces):
-    if not faces:
-        return whole_square(pixels, "The model sees the square in the middle.")
-    try:
-        check_installed()
-    except ValueError as error:
-        return whole_square(pixels, f"{error} Until then the model sees the square in the middle: choose a photo in "
-                            "which the face fills it.")
-    found = find_faces(pixels)
+        smaller = (f" The photo has {width:,} x {height:,} pixels; here, and in what can be downloaded, it has "
+                   f"{size[0]:,} x {size[1]:,}.")
+    note = "The model sees the square in the middle."
+    if faces:
+        try:
+            check_installed()
+        except ValueError as error:
+            note = (f"{error} Until then the model sees the square in the middle: choose a photo in which the face "
+                    "fills it.")
+        else:
+            found, note = find_faces(pixels), "No face was found, so the model sees the square in the middle."
     if not found:
-        return whole_square(pixels, "No face was found, so the model sees the square in the middle.")
+        return whole_square(pixels, note + smaller)
     note = "One face was found." if len(found) == 1 else f"{len(found)} faces were found."
-    return Photo(pixels, tuple(face.region for face in found), tuple(tuple(face.box) for face in found), note)
+    return Photo(pixels, tuple(face.region for face in found), tuple(tuple(face.box) for face in found), note + smaller)
 
 
 def look(client: Client, photo: Photo, place: int) -> Subject:
@@ -115,8 +110,6 @@ def edit(client: Client, subject: Subject, changes: dict[str, float],
     """The small picture and the whole photo with attributes changed, both uint8.
 
     Args:
-        client: Client.
-        subject: Subject.
         changes: standard deviations by name; what is asked for as it was found counts for nothing.
         correlated: whether other attributes go along.
     """

@@ -31,13 +31,7 @@ def walk_photo(client, seen: subject.Subject, name: str, amounts: list[float], *
 
 
 def build(models: Models, page: gr.Blocks, shared: gr.State):
-    """The tab.
-
-    Args:
-        models: Models.
-        page: that it is part of.
-        shared: the Subject of the tab with photos, or None.
-    """
+    """The tab, part of `page`; `shared` is the Subject of the tab with photos, or None."""
     client, schema = models.client, models.client.schema
     with gr.Row():
         with gr.Column(scale=2, min_width=300):

@@ -149,8 +149,6 @@ def main(arguments):
         if len(arguments) != 2:
             raise ValueError("expected one argument, the folder of the exports: python -m export.check models")
         check_no_pattern(arguments[1], "folder")
-        if _RUN.value:
-            check_no_pattern(_RUN.value, "run")
         folder = pathlib.Path(arguments[1])
         versions = [(path, model) for model in MODELS if (folder / model).is_dir()
                     for path in sorted((folder / model).iterdir()) if path.name.isdigit()]

@@ -12,11 +12,10 @@ from attr2image_tf.config import WEIGHTS
 from attr2image_tf.errors import check_writable
 from attr2image_tf.inference.optimizer_config import OptimizerConfig
 from attr2image_tf.run_folder import RunFolder
-from trainers.flags import define_path, run
+from trainers.flags import define_path, require, run
 
 _RUN = define_path("run", None, "Folder of the trained run.")
-_OUTPUT = define_path("output", "models",
-                              "Folder that gets generator/<version>/ and latent_optimizer/<version>/.")
+_OUTPUT = define_path("output", "models", "Folder that gets generator/<version>/ and latent_optimizer/<version>/.")
 _EVALUATIONS = flags.DEFINE_integer("evaluations", OptimizerConfig().evaluations, "Most evaluations of the energy in "
                                     "posterior inference; more take longer and find lower energies.", lower_bound=1)
 flags.DEFINE_alias("iterations", "evaluations")  # The name that it had.
@@ -31,8 +30,7 @@ _KEEP = flags.DEFINE_integer("keep", 0, "Number of newest versions to keep of ea
 
 
 def main(values):
-    if not _RUN.value:
-        raise ValueError("--run is missing; name the folder of a trained run.")
+    require(values, "run", "name the folder of a trained run")
     check_writable(_OUTPUT.value, "output")
     RunFolder(_RUN.value).read_config()
     from attr2image_tf.signatures.publishing import export_run, picture_difference

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from attr2image_tf import pixels
 from attr2image_tf.config import LITERT_WEIGHTS as WEIGHTS
-from attr2image_tf.files import check_no_pattern, check_outputs, replacing, write_text
+from attr2image_tf.files import check_outputs, replacing, write_text
 from attr2image_tf.models import AttributeModel
 from attr2image_tf.models.folding import fold
 from attr2image_tf.run_folder import RunFolder
@@ -98,9 +98,7 @@ def export_litert(run: str | os.PathLike, output: str | os.PathLike, *, weights:
         ConfigError: `run` is no run, or has no checkpoint yet.
         ValueError: the run's path has wildcards, or a file of the run would be overwritten.
     """
-    output = pathlib.Path(output)
-    check_no_pattern(run, "run")
-    folder = RunFolder(run)
+    output, folder = pathlib.Path(output), RunFolder(run)
     check_outputs([(repr(str(output)), output.with_suffix(ending)) for ending in (output.suffix, ".json", ".png")],
                   folder.path.iterdir() if folder.path.is_dir() else [])
     model, schema = folder.load_model(), folder.read_schema()

@@ -17,8 +17,7 @@ class BoundLearner(Learner):
     """Trains a model by its lower bound, and updates the observation noise and the Gaussian prior after each epoch.
 
     Args:
-        config: RunConfig.
-        steps: int. Number of steps in the whole run.
+        steps: number of steps in the whole run.
     """
 
     shown = "lower_bound"

@@ -8,17 +8,14 @@ like any other; pictures drawn from it or from its exports have detail, at --out
 run that was stopped or killed.
 """
 
+import dataclasses
+
 from absl import flags
 
 from attr2image_tf.config import PRECISIONS, SCHEDULES, DetailConfig, RunConfig
 from attr2image_tf.run_folder import RunFolder
 from trainers import strategies
-from trainers.flags import (
-    config_from_flags,
-    define_config,
-    load_run_dataset,
-    run,
-)
+from trainers.flags import config_from_flags, define_config, load_run_dataset, run
 from trainers.training_flags import define_loop_flags, define_tuning_flags, open_tuning_runs
 
 define_tuning_flags()
@@ -47,12 +44,10 @@ def detail_config(values, source: RunFolder, fingerprint: str = "") -> RunConfig
     if detail.output_size % before.model.image_size:
         raise ValueError(f"output_size={detail.output_size}: expected a multiple of the size of the run's pictures, "
                          f"{before.model.image_size}.")
-    model = before.model.to_dict() | {"precision": values.precision}
-    return RunConfig(dataset=before.dataset, model=type(before.model).from_dict(model), epochs=values.epochs,
-                     batch_size=values.batch_size, learning_rate=values.learning_rate, schedule=values.schedule, l2=0.0,
-                     clip_norm=1.0, average_decay=values.average_decay, flip=before.flip, sharpness=0.0,
-                     prior_steps=before.prior_steps, sharpening=before.sharpening, detail=detail,
-                     fingerprint=fingerprint)
+    model = dataclasses.replace(before.model, precision=values.precision)
+    return config_from_flags(
+        RunConfig, values, dataset=before.dataset, model=model, l2=0.0, clip_norm=1.0, flip=before.flip, sharpness=0.0,
+        prior_steps=before.prior_steps, sharpening=before.sharpening, detail=detail, fingerprint=fingerprint)
 
 
 def main(values):

@@ -22,7 +22,7 @@ from attr2image_tf import data
 from attr2image_tf.config import ConfigError
 from attr2image_tf.errors import check_writable
 from attr2image_tf.evaluation.config import EvaluationConfig
-from attr2image_tf.files import check_no_pattern, check_outputs, write_text
+from attr2image_tf.files import check_outputs, write_text
 from attr2image_tf.later import keras, tf
 from attr2image_tf.run_folder import RunFolder, changes
 from trainers.flags import (
@@ -62,8 +62,6 @@ def open_runs(values) -> dict[str, RunFolder]:
     paths = ([values.run] if values.run else []) + values.runs
     if not paths:
         raise ValueError("--run is missing; name the folder of a trained run, or several with --runs=A,B,C.")
-    for path in paths:
-        check_no_pattern(path, "run")
     labels = [pathlib.Path(path).resolve().name for path in paths]
     if len(set(labels)) < len(labels):
         raise ValueError(f"--runs: the folders' last names must differ, got {', '.join(labels)}.")
@@ -167,12 +165,7 @@ def introduction(folders, regressors, accuracies, evaluation_data, command) -> l
            "sign accuracy", "pictures"], judges)])]
 
 
-def evaluate(values) -> pathlib.Path:
-    """Measures what the flags name; returns the path of the report.
-
-    Raises:
-        ValueError: something that the flags name cannot be used; nothing has been written then.
-    """
+def main(values):
     folders = open_runs(values)
     if not values.output and len(folders) > 1:
         raise ValueError("--output is missing; with several runs, name a folder for the evaluation.")
@@ -206,7 +199,9 @@ def evaluate(values) -> pathlib.Path:
     accuracies = {pathlib.Path(path).resolve().name: attribute_regressor.load_accuracy(path)
                   for path in values.regressors}
     command = shlex.join(["python", "-m", "trainers.evaluate", *sys.argv[1:]])
-    provenance = {"command": command, "versions": versions(), "settings": config.to_dict(), "judges": {
+    versions = {"attr2image_tf": attr2image_tf.__version__, "tensorflow": tf.__version__, "keras": keras.__version__,
+                "numpy": np.__version__, "python": platform.python_version()}
+    provenance = {"command": command, "versions": versions, "settings": config.to_dict(), "judges": {
         name: accuracy["cosine_similarity"] for name, accuracy in accuracies.items()}}
     references = Workspace(output / "real", provenance)
     workspaces = {label: Workspace(output / label, provenance | {
@@ -216,21 +211,10 @@ def evaluate(values) -> pathlib.Path:
     for place, (label, folder) in enumerate(folders.items(), start=1):
         logging.info("Run %d of %d: %s.", place, len(folders), label)
         experiments.measure_run(context.Context(folder.load_model(), evaluation_data, workspaces[label]), names)
-    return report.write(output, f"Evaluation on {dataset.name}",
-                        introduction(folders, regressors, accuracies, evaluation_data, command), workspaces, references,
-                        {label: folder.read_log() for label, folder in folders.items()},
-                        side_by_side.sheets(evaluation_data, workspaces))
-
-
-def versions() -> dict[str, str]:
-    """Of what computed the estimates."""
-    return {"attr2image_tf": attr2image_tf.__version__, "tensorflow": tf.__version__, "keras": keras.__version__,
-            "numpy": np.__version__, "python": platform.python_version()}
-
-
-def main(values):
-    path = evaluate(values)
-    print(path)
+    print(report.write(output, f"Evaluation on {dataset.name}",
+                       introduction(folders, regressors, accuracies, evaluation_data, command), workspaces, references,
+                       {label: folder.read_log() for label, folder in folders.items()},
+                       side_by_side.sheets(evaluation_data, workspaces)))
 
 
 if __name__ == "__main__":

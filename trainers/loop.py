@@ -32,14 +32,11 @@ class Loop:
     """Trains as `config` says, from the run folder's last checkpoint on.
 
     Args:
-        config: RunConfig.
         reader: BatchReader of the data set.
-        strategy: tf.distribute.Strategy.
-        folder: RunFolder.
-        chief: bool. Whether this process writes.
-        jit_compile: bool. XLA for the training step.
-        steps_per_execution: int, at least 1. Steps between returns to Python.
-        checkpoint_seconds: float. Time between checkpoints; each epoch ends with one too.
+        chief: whether this process writes.
+        jit_compile: XLA for the training step.
+        steps_per_execution: at least 1. Steps between returns to Python.
+        checkpoint_seconds: time between checkpoints; each epoch ends with one too.
         on_epoch: function of (loop, epoch, row of log.csv), called with the averaged weights in place.
         learner: function of the configuration and the steps of the whole run that makes the Learner.
 
@@ -244,7 +241,7 @@ class Loop:
     def _means(self, totals):
         values = dict(zip(self._names, np.asarray(totals, np.float64).tolist(), strict=True))
         count = max(values.pop("count"), 1.0)
-        return {name: value / count for name, value in values.items() if name not in ("log_weight",)}
+        return {name: value / count for name, value in values.items() if name != "log_weight"}
 
     def _term_names(self):
         size = self.reader.dataset.image_size

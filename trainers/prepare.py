@@ -110,8 +110,7 @@ def predict(images: str, output: str, regressor_folder: str, fit: str, without: 
                  len(regressor.schema), f"{written:,}", regressor_folder)
 
 
-def prepare(values) -> str | None:
-    """What the flags ask for; returns the folder of the prepared set, or None where none was asked for."""
+def main(values):
     for name in ("images", "attributes"):
         if not values[name].value:
             raise ValueError(f"--{name} is missing; see python -m trainers.prepare --help.")
@@ -131,7 +130,7 @@ def prepare(values) -> str | None:
         predict(values.images, values.attributes, values.predict_attributes, fit, place)
     if not values.name and not values.dry_run:
         if values.predict_attributes:
-            return None
+            return
         raise ValueError("--name is missing; name the prepared set, for example --name=shoes.")
 
     table = read_table(values.attributes, values.group)
@@ -148,19 +147,13 @@ def prepare(values) -> str | None:
     print(text)
     folder.check_output(found, source, output)
     if values.dry_run:
-        return None
+        return
     sheet = folder_report.contact_sheet(found, image_size=values.image_size, fit=fit, progress=shown)
     print(f"contact sheet: {pixels.save(sheet, place / SHEET)}")
     write_text(place / REPORT, f"{text}\n\n{folder_report.all_problems(found)}")
     folder.prepare_folder(found, table, output, image_size=values.image_size, fit=fit, threads=values.threads,
                           progress=shown, **shares)
-    return str(output)
-
-
-def main(values):
-    output = prepare(values)
-    if output:
-        print(f"Train on it with --dataset=folder:{output}")
+    print(f"Train on it with --dataset=folder:{output}")
 
 
 if __name__ == "__main__":

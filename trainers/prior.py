@@ -21,7 +21,6 @@ def fit_prior(folder: RunFolder, dataset: AttributeDataset, kind: str, config: F
     """Fits a prior to a run's last checkpoint and puts it into the run folder, unless it is there already.
 
     Args:
-        folder: RunFolder.
         dataset: AttributeDataset of the run.
         kind: "standard", "gaussian" or "flow".
         config: FittingConfig; by default as the run has it.
@@ -63,4 +62,3 @@ def fit_prior(folder: RunFolder, dataset: AttributeDataset, kind: str, config: F
         logging.info("Prior fitted in %.0f s: KL(q(z | x, y) || p(z | y)) is %.1f nats per picture of the %s split; "
                      "with N(0, I) it is %.1f.", time.monotonic() - started, divergence, measured, standard)
     prior.save(folder.prior, **about)
-

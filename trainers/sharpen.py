@@ -13,13 +13,7 @@ from absl import flags
 from attr2image_tf.config import SCHEDULES, RunConfig, SharpeningConfig
 from attr2image_tf.run_folder import RunFolder
 from trainers import strategies
-from trainers.flags import (
-    config_from_flags,
-    define_config,
-    define_path,
-    load_run_dataset,
-    run,
-)
+from trainers.flags import config_from_flags, define_config, define_path, load_run_dataset, run
 from trainers.training_flags import define_loop_flags, define_tuning_flags, open_tuning_runs
 
 define_tuning_flags()
@@ -50,10 +44,10 @@ def sharpened_config(values, source: RunFolder) -> RunConfig:
         raise ValueError(f"--run={str(source.path)!r} has detail, which would not fit tuned decoders; name the run it "
                          f"comes from, {before.detail.source!r}.")
     tuning = config_from_flags(SharpeningConfig, values, source=str(source.path), source_step=source.step())
-    return RunConfig(dataset=before.dataset, model=before.model, epochs=values.epochs, batch_size=values.batch_size,
-                     learning_rate=values.learning_rate, schedule=values.schedule, l2=0.0, flip=before.flip,
-                     rotation=before.rotation, crop=before.crop, sharpness=0.0, prior_steps=before.prior_steps,
-                     sharpening=tuning, fingerprint=before.fingerprint)
+    return config_from_flags(
+        RunConfig, values, dataset=before.dataset, model=before.model, l2=0.0, flip=before.flip,
+        rotation=before.rotation, crop=before.crop, sharpness=0.0, prior_steps=before.prior_steps, sharpening=tuning,
+        fingerprint=before.fingerprint)
 
 
 def load_regressor(config: RunConfig, schema):

@@ -40,12 +40,6 @@ define_loop_flags()
 flags.DEFINE_bool("dry_run", False, "Print the configuration, the parameter and data counts, and stop.")
 
 
-def check_values(values):
-    """Raises ConfigError for a value out of its range, before anything is prepared."""
-    model = config_from_flags(ModelConfig, values, attribute_mean=(0.0,), attribute_standard_deviation=(1.0,))
-    config_from_flags(RunConfig, values, model=model)
-
-
 def run_config(values, dataset) -> RunConfig:
     """The configuration of a run from flag values and an open data set.
 
@@ -77,7 +71,9 @@ def describe(loop):
 def main(values):
     if not values.dry_run:
         require(values, "run", "name the folder of the run, for example --run=runs/first")
-    check_values(values)
+    # A value out of its range is told before anything is prepared.
+    config_from_flags(RunConfig, values, model=config_from_flags(
+        ModelConfig, values, attribute_mean=(0.0,), attribute_standard_deviation=(1.0,)))
     if values.run:
         check_writable(values.run, "run")
     from trainers.prior import fit_prior

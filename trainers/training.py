@@ -26,16 +26,7 @@ from trainers.loop import Loop
 
 def make_loop(values, config: RunConfig, dataset: AttributeDataset, strategy: tf.distribute.Strategy,
               folder: RunFolder, *, write: bool = True, learner: Callable = BoundLearner) -> Loop:
-    """The loop that the flags ask for.
-
-    Args:
-        values: flag values.
-        config: RunConfig.
-        dataset: AttributeDataset.
-        strategy: tf.distribute.Strategy.
-        folder: RunFolder, which gets its configuration unless `write` is off.
-        write: bool.
-        learner: see Loop.
+    """The loop that the flags ask for; `folder` gets its configuration unless `write` is off. `learner`: see Loop.
 
     Raises:
         ValueError: a batch that the replicas cannot share, or another process trains in the folder.
@@ -62,35 +53,33 @@ def make_loop(values, config: RunConfig, dataset: AttributeDataset, strategy: tf
                 learner=learner)
 
 
+@contextlib.contextmanager
+def _leaving_on_signals():
+    """SIGTERM and SIGINT end the process with the status that a shell gives, and what is half written is removed."""
+    def leave(number, frame):
+        del frame
+        logging.info("%s: stopping; the same command continues from here.", signal.Signals(number).name)
+        sys.exit(128 + number)
+
+    handlers = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+@_leaving_on_signals()
 def train(loop: Loop, dataset: AttributeDataset, prepare: Callable[[], None] = lambda: None):
     """Runs a loop to its end; then the chief prepares the export, exports, draws a sheet and prints where all is.
 
     Args:
-        loop: Loop.
-        dataset: AttributeDataset.
         prepare: function that does what the run folder lacks for the export; nothing by default.
 
     Raises:
         SystemExit: training diverged, or the cluster lost a worker (status 1); or a signal asked for an end, which the
             same command continues from (128 and the signal's number).
     """
-    with _leaving_on_signals():
-        _train(loop, dataset, prepare)
-
-
-def tune(values, config: RunConfig, dataset: AttributeDataset, strategy: tf.distribute.Strategy, source: RunFolder,
-         folder: RunFolder, learner: Callable):
-    """`train` of what goes on from the run in `source`; arguments are those of `make_loop`.
-
-    Encoders stay as they were, so where they put pictures does too: the prior is that of the run.
-    """
-    loop = make_loop(values, config, dataset, strategy, folder, learner=learner)
-    if loop.chief:
-        folder.take_prior(source)
-    train(loop, dataset)
-
-
-def _train(loop, dataset, prepare):
     if loop.chief:
         loop.on_epoch = Journal(loop.folder, dataset, loop.config)
     try:
@@ -113,20 +102,16 @@ def _train(loop, dataset, prepare):
               f"draws for its attributes:\n{sheet}")
 
 
-@contextlib.contextmanager
-def _leaving_on_signals():
-    """SIGTERM and SIGINT end the process with the status that a shell gives, and what is half written is removed."""
-    def leave(number, frame):
-        del frame
-        logging.info("%s: stopping; the same command continues from here.", signal.Signals(number).name)
-        sys.exit(128 + number)
+def tune(values, config: RunConfig, dataset: AttributeDataset, strategy: tf.distribute.Strategy, source: RunFolder,
+         folder: RunFolder, learner: Callable):
+    """`train` of what goes on from the run in `source`; arguments are those of `make_loop`.
 
-    handlers = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+    Encoders stay as they were, so where they put pictures does too: the prior is that of the run.
+    """
+    loop = make_loop(values, config, dataset, strategy, folder, learner=learner)
+    if loop.chief:
+        folder.take_prior(source)
+    train(loop, dataset)
 
 
 def _export_and_draw(folder, dataset):

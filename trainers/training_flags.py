@@ -5,7 +5,6 @@ import pathlib
 from absl import flags
 
 from attr2image_tf.errors import check_writable
-from attr2image_tf.files import check_no_pattern
 from attr2image_tf.run_folder import RunFolder
 from trainers import strategies
 from trainers.flags import define_path, define_source_flags, define_threads, require
@@ -38,7 +37,6 @@ def open_tuning_runs(values, example: str) -> tuple[RunFolder, RunFolder]:
     """
     require(values, "run", "name the folder of a trained run")
     require(values, "output", f"name the folder of the result, for example --output={example}")
-    check_no_pattern(values.run, "run")
     check_writable(values.output, "output")
     if pathlib.Path(values.output).resolve() == pathlib.Path(values.run).resolve():
         raise ValueError("--output is the same folder as --run; name a new one.")

@@ -466,3 +466,21 @@ def test_broken_masks_end_in_one_sentence(tmp_path):
     with pytest.raises(ValueError, match="masks='painted'; expected none, drawn, predicted"):
         data.load("celeba:painted")
     assert celeba_files.readable("Wearing_Hat") == "Wearing Hat"
+
+
+REAL = os.environ.get("ATTR2IMAGE_DATA")
+
+
+@pytest.mark.nightly
+@pytest.mark.skipif(not REAL or not (pathlib.Path(REAL) / "celeba").is_dir(), reason="ATTR2IMAGE_DATA holds no celeba/")
+def test_real_faces(tmp_path):
+    """Pictures of the official layout: hair is where hair is, in the colour that attributes say; the listed split."""
+    dataset = celeba.open_celeba(image_size=SIZE, source_dir=REAL, prepared_dir=tmp_path)
+    listed = list(celeba_files.read_partition(celeba_files.find_files(REAL)["list_eval_partition.txt"]).values())
+    assert dataset.counts == {split: listed.count(split) for split in SPLITS}
+    assert dataset.schema.names == tuple(map(celeba_files.readable, NAMES)) and dataset.schema.binary.all()
+    examples = read(dataset, "test")
+    hair = np.array([example["image"][2:7, 10:22].mean() for example in examples])
+    blond, black = (np.array([example["attributes"][dataset.schema.index(name)] for example in examples]) == 1
+                    for name in ("Blond Hair", "Black Hair"))
+    assert hair[blond].mean() > hair[black].mean() + 40

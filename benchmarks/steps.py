@@ -1,6 +1,7 @@
 """One training step on a fixed batch of noise, as `trainers.train` takes it, and its arithmetic."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -8,7 +9,6 @@ import tensorflow as tf
 from attr2image_tf import models
 from attr2image_tf.config import ModelConfig, RunConfig
 from attr2image_tf.models.optimizer import Adam, WeightAverage
-from benchmarks.workers import Work
 from trainers import strategies
 
 ATTRIBUTES = 73  # of LFW, which the peer's network has
@@ -28,8 +28,8 @@ def make_batch(config: ModelConfig, rows: int) -> dict[str, tf.Tensor]:
     return {name: tf.constant(value, tf.float32) for name, value in batch.items()}
 
 
-def make_step(batch_size: int, *, jit_compile: bool, strategy: str, **settings) -> Work:
-    """A training step with the optimiser's defaults of RunConfig, and the moving average of the weights.
+def make_step(batch_size: int, *, jit_compile: bool, strategy: str, **settings) -> tuple[Callable[[], object], float]:
+    """A training step with the optimiser's defaults of RunConfig, and the moving average of the weights; its GFLOP.
 
     Args:
         batch_size: int. Rows of all replicas together.
@@ -59,7 +59,7 @@ def make_step(batch_size: int, *, jit_compile: bool, strategy: str, **settings) 
     counted = tf.function(lambda: step(replica_step)).get_concrete_function()
     compiled = tf.function(replica_step, jit_compile=True) if jit_compile else replica_step
     taken = tf.function(lambda: step(compiled))
-    return Work(lambda: taken().numpy(), {"gflop": count_gflop(counted.graph)})
+    return lambda: taken().numpy(), count_gflop(counted.graph)
 
 
 def count_gflop(graph: tf.Graph) -> float:

@@ -25,7 +25,7 @@ from attr2image_tf.files import write_text
 from attr2image_tf.models import CLASSES
 from benchmarks.peer import matrix_product, measure_peer
 from benchmarks.steps import make_config, make_step
-from benchmarks.workers import Work, Worker
+from benchmarks.workers import Worker
 from trainers.flags import define_path, run
 
 _OUTPUT = define_path("output", None, "JSON file for the results.")
@@ -60,10 +60,10 @@ def cases() -> list[Case]:
     return result + [Case(_PRECISIONS.value[0], devices=_MIRRORED.value)] * bool(_MIRRORED.value)
 
 
-def make_peak(precision: str) -> Work:
-    """A product of matrices, whose rate no network here can surpass."""
+def make_peak(precision: str):
+    """A product of matrices, whose rate no network here can surpass, for a Worker."""
     product, gflop = matrix_product(keras.DTypePolicy(precision).compute_dtype)
-    return Work(lambda: product().numpy(), {"gflop": gflop})
+    return lambda: product().numpy(), gflop
 
 
 def measure() -> dict:

@@ -1,7 +1,6 @@
 """Measurements in processes of their own, taken in turn: each has its own peak memory, and a slow hour slows all."""
 
 import contextlib
-import dataclasses
 import multiprocessing
 import os
 import pathlib
@@ -14,25 +13,13 @@ import tensorflow as tf
 from attr2image_tf import runtime
 
 
-@dataclasses.dataclass(frozen=True)
-class Work:
-    """What a worker does again and again.
-
-    Attributes:
-        call: function without arguments that does it and waits for its end.
-        details: numbers by name that the result carries too, such as gflop: multiplications and additions of one call
-            in convolutions and matrix products, in 1e9.
-    """
-
-    call: Callable[[], object]
-    details: dict[str, float] = dataclasses.field(default_factory=dict)
-
-
 class Worker:
-    """A process that makes a Work and measures it whenever asked; use it in a `with` block.
+    """A process that measures some work whenever asked; use it in a `with` block.
 
     Args:
-        make: function of `settings` that returns a Work; of a module, so that the process finds it.
+        make: function of `settings`, of a module, so that the process finds it, to the work: a function without
+            arguments that does it and waits for its end, and its gflop, 1e9 multiplications and additions in
+            convolutions and matrix products.
         devices: int. Logical CPU devices.
         settings: arguments of `make`.
     """
@@ -74,7 +61,7 @@ class Worker:
 
     def result(self) -> dict[str, float]:
         """Of all measurements: seconds and processor_seconds (of all cores, which other processes disturb less) of a
-        call, medians; peak_memory_gib; gpu_memory_gib where there is a GPU; the work's details."""
+        call, medians; gflop; peak_memory_gib; gpu_memory_gib where there is a GPU."""
         medians = {name: statistics.median(each[name] for each in self._rounds)
                    for name in ("seconds", "processor_seconds")}
         return self._rounds[-1] | medians
@@ -88,17 +75,18 @@ def _serve(connection, make, devices, settings):
     if devices > 1:
         tf.config.set_logical_device_configuration(
             tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * devices)
-    work = None
+    call = None
     with contextlib.suppress(EOFError):
         while True:
             repeats = connection.recv()
             try:
-                work = work or make(**settings)
-                times = measure(work.call, repeats)
+                if call is None:
+                    call, gflop = make(**settings)
+                times = measure(call, repeats)
             except (tf.errors.OpError, ValueError) as error:
                 connection.send({"error": f"{settings}: {error}"})
                 return
-            connection.send({**times, **work.details, **_memory()})
+            connection.send({**times, "gflop": gflop, **_memory()})
 
 
 def measure(call: Callable[[], object], repeats: int) -> dict[str, float]:

@@ -340,7 +340,10 @@ class RunConfig(Config):
         if isinstance(values, dict) and values.get("version") == 4:
             values = values | {"version": 5}
             if "fine_tuning" in values:
-                values |= {"sharpness": values.pop("sharpening"), "sharpening": values.pop("fine_tuning")}
+                tuning = values.pop("fine_tuning")
+                # They asked of the regressor what was requested.
+                values |= {"sharpness": values.pop("sharpening"),
+                           "sharpening": tuning and {"expected_attributes": False} | tuning}
         return super().from_dict(values)
 
     def check_dataset(self, fingerprint: str):

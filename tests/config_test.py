@@ -120,6 +120,8 @@ def test_a_run_of_version_4_is_read_by_the_names_of_today():
     assert RunConfig.from_dict(then) == now
     then["fine_tuning"], then["sharpening"] = then["sharpening"], then.pop("sharpness")
     assert RunConfig.from_dict(then) == now
+    del then["fine_tuning"]["expected_attributes"]
+    assert now.sharpening.expected_attributes and not RunConfig.from_dict(then).sharpening.expected_attributes
     for version in (3, 6):
         with pytest.raises(ConfigError, match=f"version={version}: expected 5, or 4 in a file; a newer one needs"):
             RunConfig.from_dict(now.to_dict() | {"version": version})

@@ -39,6 +39,15 @@ class OfficialFile:
     sha256: str | None = None
 
 
+def where_to_get(name: str, folder: str, official: Mapping[str, OfficialFile]) -> str:
+    """The sentence, without its full stop, that ends every complaint about a missing or broken file of a data set."""
+    if name not in official:
+        return "Fetch it again"
+    return (f"Fetch {name} from {official[name].url} (or a copy you trust), put it into FOLDER/{folder}/ beside "
+            f"{', '.join(other for other in official if other != name)}, and pass --data_dir=FOLDER or set "
+            "ATTR2IMAGE_DATA=FOLDER")
+
+
 def find_official(source_dir: str | os.PathLike, folder: str, official: Mapping[str, OfficialFile],
                   where_to_get: Callable[[str], str]) -> dict[str, pathlib.Path]:
     """The official files of a data set below a folder, by name.
@@ -98,6 +107,18 @@ def read_archive(path: str | os.PathLike, hint: str, wanted: Callable[[str], boo
     except (EOFError, tarfile.TarError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path} is truncated or damaged ({error}); expected a complete .tgz, this one has "
                         f"{pathlib.Path(path).stat().st_size:,} bytes. {hint}.") from error
+
+
+def read_text(path: str | os.PathLike, hint: str) -> str:
+    """A text in UTF-8.
+
+    Raises:
+        DataError: it is in another encoding; ends in the hint.
+    """
+    try:
+        return pathlib.Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not a text file ({error}). {hint}.") from error
 
 
 def decode(content: bytes | str | os.PathLike) -> Image.Image:

@@ -16,7 +16,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from attr2image_tf.data.errors import DataError
-from attr2image_tf.data.source_files import check_no_page, decode, decode_mask, small_mask
+from attr2image_tf.data.source_files import check_no_page, decode, decode_mask, read_text, small_mask
 from attr2image_tf.files import as_path
 
 PICTURES = "img_align_celeba"
@@ -151,11 +151,8 @@ def read_attributes(path: pathlib.Path) -> tuple[tuple[str, ...], dict[str, np.n
     Raises:
         DataError: it is not like that; the line is named.
     """
-    lines, names = _headed(path, ATTRIBUTE_COUNT, "attributes")
-    rows = _rows(path, lines, "-?1", ATTRIBUTE_COUNT, f"{ATTRIBUTE_COUNT} times 1 or -1", first=3)
-    attributes = {file: np.array([value == "1" for value in values], np.float32) for file, values in rows}
-    _check_count(path, lines, len(attributes))
-    return names, attributes
+    return _table(path, ATTRIBUTE_COUNT, "attributes", "-?1", f"{ATTRIBUTE_COUNT} times 1 or -1",
+                  lambda values: np.array([value == "1" for value in values], np.float32))
 
 
 def read_landmarks(path: pathlib.Path) -> tuple[tuple[str, ...], set[str]]:
@@ -167,11 +164,8 @@ def read_landmarks(path: pathlib.Path) -> tuple[tuple[str, ...], set[str]]:
     Raises:
         DataError: it is not like that; the line is named.
     """
-    lines, names = _headed(path, LANDMARK_COUNT, "coordinates")
-    rows = _rows(path, lines, _NUMBER, LANDMARK_COUNT, f"{LANDMARK_COUNT} whole numbers", first=3)
-    files = {file for file, _ in rows}
-    _check_count(path, lines, len(files))
-    return names, files
+    names, rows = _table(path, LANDMARK_COUNT, "coordinates", _NUMBER, f"{LANDMARK_COUNT} whole numbers", len)
+    return names, set(rows)
 
 
 def read_identities(path: pathlib.Path) -> set[str]:
@@ -199,14 +193,19 @@ def read_partition(path: pathlib.Path) -> dict[str, str]:
     return partition
 
 
-def _headed(path, count, kind):
-    """The lines of a list and the names in its second line; the rows begin with the third."""
+def _table(path, count, kind, value, expected, convert):
+    """The names in the second line of a list, and by file name what `convert` makes of the values of the rows below it;
+    the first line is their number. `value`, `count` and `expected` as in `_rows`."""
     lines = _lines(path)
     names = tuple(lines[1].split()) if len(lines) > 1 else ()
     if len(names) != count:
         raise DataError(f"{path}, line 2: expected the names of {count} {kind}, found {len(names)}. Fetch it again "
                         f"from {HOME}.")
-    return lines, names
+    rows = {file: convert(values) for file, values in _rows(path, lines, value, count, expected, first=3)}
+    if lines[0].strip() != str(len(rows)):
+        raise DataError(f"{path}, line 1: expected the number of rows, {len(rows)}, found {lines[0][:20]!r}; the file "
+                        f"may be cut off. Fetch it again from {HOME}.")
+    return names, rows
 
 
 def _rows(path: pathlib.Path, lines: Sequence[str], value: str, count: int, expected: str,
@@ -231,12 +230,6 @@ def _rows(path: pathlib.Path, lines: Sequence[str], value: str, count: int, expe
             raise DataError(f"{path}, line {line}: expected a file name and {expected}, found {text[:60]!r}. Fetch it "
                             f"again from {HOME}.")
         yield match[1], match[2].split()
-
-
-def _check_count(path, lines, count):
-    if lines[0].strip() != str(count):
-        raise DataError(f"{path}, line 1: expected the number of rows, {count}, found {lines[0][:20]!r}; the file may "
-                        f"be cut off. Fetch it again from {HOME}.")
 
 
 def celeb_a_builder(source_dir: str | os.PathLike | None, data_dir: str | os.PathLike) -> tfds.core.DatasetBuilder:
@@ -338,8 +331,5 @@ def read_picture(picture: MaskedPicture, image_size: int) -> tuple[np.ndarray, n
 
 
 def _lines(path):
-    try:
-        lines = pathlib.Path(path).read_text(encoding="utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not a text file ({error}). Fetch it again from {HOME}.") from error
+    lines = read_text(path, f"Fetch it again from {HOME}").split("\n")
     return lines[:-1] if lines[-1] == "" else lines

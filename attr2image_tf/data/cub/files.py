@@ -65,9 +65,7 @@ class Index:
 
 def where_to_get(name: str) -> str:
     """The sentence that ends every complaint about a missing or broken file."""
-    return (f"Fetch {name} from {OFFICIAL_FILES[name].url} (or a copy you trust), put it into FOLDER/cub/ beside "
-            f"{', '.join(other for other in OFFICIAL_FILES if other != name)}, and pass --data_dir=FOLDER or set "
-            "ATTR2IMAGE_DATA=FOLDER")
+    return source_files.where_to_get(name, "cub", OFFICIAL_FILES)
 
 
 def find_files(source_dir: str | os.PathLike) -> dict[str, pathlib.Path]:

@@ -15,6 +15,7 @@ import math
 
 import numpy as np
 
+from attr2image_tf import pixels
 from attr2image_tf.data.dataset import SPLITS, AttributeDataset
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.later import tf
@@ -68,8 +69,8 @@ def open_emblems(*, image_size: int = 64, seed: int = 0, train: int = 4000, vali
 
         def render_chunk(draws, attributes, names):
             pictures = render(draws, attributes, image_size)
-            return {"image": _to_uint8(pictures["image"]), "mask": _to_uint8(pictures["mask"]),
-                    "attributes": attributes, "name": names}
+            small = {key: pixels.uint8_from_unit(pictures[key]) for key in ("image", "mask")}
+            return {**small, "attributes": attributes, "name": names}
 
         chunks = tf.data.Dataset.from_tensor_slices((draws, attributes_of(draws), names)).batch(_CHUNK)
         return chunks.map(render_chunk, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
@@ -98,7 +99,7 @@ def render(draws, attributes, image_size: int) -> dict[str, tf.Tensor]:
     Args:
         draws: float32 [B, 40] in [0, 1); the nuisance factors are taken from these.
         attributes: float32 [B, 17]; one-hot groups need not be exact, the largest counts.
-        image_size: int.
+        image_size: height and width in pixels.
 
     Returns:
         image, foreground, background: float32 [B, H, W, 3] in [0, 1]; mask: float32 [B, H, W, 1] in [0, 1]. Both
@@ -200,7 +201,3 @@ def draw_scenes(seed: int, split: str, count: int) -> np.ndarray:
     """Uniform numbers float32 [count, 40]; row i does not depend on `count`."""
     generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, SPLITS.index(split)])))
     return generator.random((count, _DRAWS)).astype(np.float32)
-
-
-def _to_uint8(pictures):
-    return tf.cast(tf.round(pictures * 255.0), tf.uint8)

@@ -57,18 +57,11 @@ OFFICIAL_FILES = {
 
 def where_to_get(name: str) -> str:
     """The sentence that ends every complaint about a missing or broken file."""
-    if name not in OFFICIAL_FILES:
-        return "Fetch it again"
-    return (f"Fetch {name} from {OFFICIAL_FILES[name].url} (or a copy you trust), put it into FOLDER/lfw/ beside "
-            f"{', '.join(other for other in OFFICIAL_FILES if other != name)}, and pass --data_dir=FOLDER or set "
-            "ATTR2IMAGE_DATA=FOLDER")
+    return source_files.where_to_get(name, "lfw", OFFICIAL_FILES)
 
 
 def find_files(source_dir: str | os.PathLike) -> dict[str, pathlib.Path]:
-    """The five official files below a folder.
-
-    Args:
-        source_dir: the folder that holds `lfw/` with the files, or that folder itself.
+    """The five official files below a folder (the one that holds `lfw/`, or that folder itself).
 
     Raises:
         DataError: a file is missing.
@@ -179,8 +172,5 @@ def decode_funneled(content: bytes) -> Image.Image:
     return picture
 
 
-def _lines(path: str | os.PathLike) -> list[str]:
-    try:
-        return pathlib.Path(path).read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not a text file ({error}). {where_to_get(pathlib.Path(path).name)}.") from error
+def _lines(path):
+    return source_files.read_text(path, where_to_get(pathlib.Path(path).name)).splitlines()

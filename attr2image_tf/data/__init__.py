@@ -28,8 +28,9 @@ def load(name: str, *, image_size: int = 64, source_dir: str | os.PathLike | Non
             `trainers.prepare` wrote. The `name` of an open data set opens it again.
         image_size: int, pixels.
         source_dir: the folder that holds `lfw/`, `cub/` and `celeba/` with the official files; the environment
-            variable ATTR2IMAGE_DATA by default.
-        prepared_dir: where prepared data sets are kept; tfds' own folder by default.
+            variable ATTR2IMAGE_DATA by default. If neither is given they are downloaded. Not needed once the set is
+            prepared.
+        prepared_dir: where prepared data sets are kept; tfds' own folder (`~/tensorflow_datasets`) by default.
         seed: int. Of what is drawn (emblems) or split at random.
 
     Raises:

@@ -8,7 +8,7 @@ import os
 import pathlib
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -16,8 +16,10 @@ import tensorflow_datasets as tfds
 from absl import logging
 
 from attr2image_tf import pixels
-from attr2image_tf.data.dataset import SPLITS
+from attr2image_tf.data import foreground
+from attr2image_tf.data.dataset import SPLITS, AttributeDataset
 from attr2image_tf.data.errors import LARGEST_UNDECODABLE_SHARE, DataError, clear_disk_errors
+from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.data.source_files import OfficialFile, problems_text
 from attr2image_tf.files import as_path, lock
 
@@ -59,7 +61,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
 
 class SourceBuilder(Builder, skip_registration=True):
-    """A Builder that reads official files.
+    """A Builder that reads official files, or another prepared set.
 
     Args:
         source_dir: the folder that holds the data set's folder with the files. If None they are downloaded.
@@ -70,6 +72,44 @@ class SourceBuilder(Builder, skip_registration=True):
     def __init__(self, *, source_dir: str | os.PathLike | None = None, **kwargs):
         self.source_dir = source_dir
         super().__init__(**kwargs)
+
+    def finish(self, split: str, names: Sequence[str], attributes: Sequence[np.ndarray],
+               skipped: Mapping[str, list[str]]):
+        """What follows the last picture of a split: the schema, measured on the training split, and what was skipped.
+
+        Args:
+            split: text.
+            names: texts, of the A attributes.
+            attributes: [N, A], of the pictures of the split, in an order that is the same each time.
+            skipped: names by kind, of all splits so far.
+        """
+        if split == "train":
+            self.info.metadata["schema"] = AttributeSchema.measure(names, attributes).to_json()
+        record_skipped(self, skipped)
+
+    def with_predicted_masks(self, base: tfds.core.DatasetBuilder, masks_of: Callable) -> dict:
+        """Examples by split of another prepared set, with masks of the foreground network of its size.
+
+        Args:
+            base: builder of the other set, whose metadata is taken over.
+            masks_of: function of the network and a batch of examples to the entries of the batch that change.
+
+        Raises:
+            DataError: there is no network, or no disk space.
+        """
+        size = self.builder_config.image_size
+        network = foreground.load(foreground.network_dir(size, self.data_dir_root))
+        self.info.metadata.update(dict(base.info.metadata))
+        check_space(self.data_dir, base.info.splits.total_num_examples, size)
+
+        def examples(split):
+            for batch in base.as_dataset(split=split, batch_size=256, read_config=READ).as_numpy_iterator():
+                batch |= masks_of(network, batch)
+                for row, name in enumerate(batch["name"]):
+                    example = {key: values[row] for key, values in batch.items()}
+                    yield name.decode(), example | {key: pixels.to_png(example[key]) for key in ("image", "mask")}
+
+        return {split: examples(split) for split in SPLITS}
 
 
 def prepare(builder: tfds.core.DatasetBuilder, option: str = "--prepared_dir") -> None:
@@ -148,27 +188,31 @@ def check_space(folder: str | os.PathLike, examples: int, image_size: int, optio
                         f"{option}.")
 
 
-def download(dl_manager: tfds.download.DownloadManager, name: str, file: OfficialFile, hint: str) -> pathlib.Path:
-    """Downloads an official file.
+def download(dl_manager: tfds.download.DownloadManager, official: Mapping[str, OfficialFile],
+             where_to_get: Callable[[str], str]) -> dict[str, pathlib.Path]:
+    """Downloads official files; their paths by name.
 
     Args:
         dl_manager: of tfds.
-        name: of the file, for complaints.
-        file: OfficialFile.
-        hint: sentence without its full stop that ends a complaint.
+        official: OfficialFile by name.
+        where_to_get: function of a file's name that returns the sentence for a missing one.
 
     Raises:
-        DataError: it cannot be had, or is not the official file.
+        DataError: a file cannot be had, or is not the official one.
     """
-    try:
-        return pathlib.Path(dl_manager.download(file.url))
-    except tfds.core.download.download_manager.NonMatchingChecksumError as error:
-        raise DataError(f"{name} from {file.url} is not the official file: expected {file.size:,} bytes with SHA-256 "
-                        f"{file.sha256}. {hint}.") from error
-    except Exception as error:  # tfds passes on whatever its HTTP library raises.
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            raise
-        raise DataError(f"{name} cannot be downloaded from {file.url} ({type(error).__name__}). {hint}.") from error
+    paths = {}
+    for name, file in official.items():
+        try:
+            paths[name] = pathlib.Path(dl_manager.download(file.url))
+        except tfds.core.download.download_manager.NonMatchingChecksumError as error:
+            raise DataError(f"{name} from {file.url} is not the official file: expected {file.size:,} bytes with "
+                            f"SHA-256 {file.sha256}. {where_to_get(name)}.") from error
+        except Exception as error:  # tfds passes on whatever its HTTP library raises.
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                raise
+            raise DataError(f"{name} cannot be downloaded from {file.url} ({type(error).__name__}). "
+                            f"{where_to_get(name)}.") from error
+    return paths
 
 
 def registered(files: dict[str, OfficialFile]) -> dict[str, tfds.core.download.checksums.UrlInfo]:
@@ -191,8 +235,9 @@ def held_out(keys: Iterable[str]) -> set[str]:
     return set(ordered[:max(1, round(VALIDATION_SHARE * len(ordered)))])
 
 
-def make_builder(kind: type, config: tfds.core.BuilderConfig, prepared_dir: str | os.PathLike | None, **options):
-    """A builder of a class, with one of its own configurations where the name is known.
+def make_builder(kind: type[SourceBuilder], config: tfds.core.BuilderConfig, prepared_dir: str | os.PathLike | None,
+                 source_dir: str | os.PathLike | None) -> SourceBuilder:
+    """A builder of a class, with one of its own configurations where the name is known; folders as in `data.load`.
 
     Raises:
         ValueError: nobody knows the home folder, where prepared sets are by default.
@@ -203,16 +248,27 @@ def make_builder(kind: type, config: tfds.core.BuilderConfig, prepared_dir: str 
         data_dir = as_path(prepared_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
     except ValueError as error:
         raise ValueError(f"{error} Prepared data sets go to --prepared_dir=FOLDER.") from None
-    return kind(data_dir=data_dir, config=config.name if config.name in known else config, **options)
+    return kind(data_dir=data_dir, config=config.name if config.name in known else config,
+                source_dir=source_dir or os.environ.get("ATTR2IMAGE_DATA") or None)
 
 
-def examples_of(builder: tfds.core.DatasetBuilder):
-    """AttributeDataset's `examples` of a prepared set with image, mask, attributes and name."""
+def opened(builder: tfds.core.DatasetBuilder, name: str, image_size: int, **others) -> AttributeDataset:
+    """A prepared set with its own schema, counts and examples where they are not among its `others` (attributes)."""
+    return AttributeDataset(name=name, image_size=image_size, **{
+        "schema": AttributeSchema.from_json(builder.info.metadata["schema"]),
+        "counts": {split: builder.info.splits[split].num_examples for split in SPLITS},
+        "examples": examples_of(builder)} | others)
+
+
+def examples_of(builder: tfds.core.DatasetBuilder, *others: str):
+    """AttributeDataset's `examples` of a prepared set with image, mask, attributes and name, and other features."""
+    names = ("image", "mask", "attributes", "name", *others)
+
     def examples(split):
         if split not in SPLITS:
             raise ValueError(f"split is {split!r}; expected one of {', '.join(SPLITS)}.")
         dataset = builder.as_dataset(split=split, shuffle_files=False, read_config=READ)
-        return dataset.map(lambda example: {name: example[name] for name in ("image", "mask", "attributes", "name")},
+        return dataset.map(lambda example: {name: example[name] for name in names},
                            num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
     return examples

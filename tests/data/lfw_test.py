@@ -410,7 +410,7 @@ def test_a_disk_that_fills_up_meanwhile(tmp_path, small, monkeypatch):
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(lfw.LfwAttributes, "_write_skipped", full)
+    monkeypatch.setattr(lfw.LfwAttributes, "finish", full)
     with pytest.raises(DataError, match="No space left"):
         prepared_builder(small[0].folder, tmp_path)
     assert leftovers(tmp_path) == []

@@ -21,7 +21,6 @@ from attr2image_tf.data import foreground, preparing, source_files
 from attr2image_tf.data.celeba import files as celeba_files
 from attr2image_tf.data.dataset import SPLITS, AttributeDataset
 from attr2image_tf.data.errors import UNUSABLE, DataError
-from attr2image_tf.data.schema import AttributeSchema
 
 MASKS = ("none", "drawn", "predicted")
 # Of the aligned 178 x 218 picture (PAPER: x 25..170, y 30..210): left, top, right, bottom.
@@ -96,7 +95,7 @@ class CelebaAttributes(preparing.SourceBuilder):
         return builder
 
     def _generate_examples(self, source, split):
-        """Of the aligned pictures; `_drawn_examples` and `_predicted_examples` are the others."""
+        """Of the aligned pictures; `_drawn_examples` are others."""
         size = self.builder_config.image_size
         no_mask, rows = preparing.empty_mask(size), []
         names = list(source.info.features["attributes"])
@@ -118,7 +117,7 @@ class CelebaAttributes(preparing.SourceBuilder):
             rows.append(attributes)
             yield name, {"image": pixels.to_png(np.asarray(image)), "mask": no_mask, "name": name,
                          "attributes": attributes}
-        self._finish(split, names, rows)
+        self.finish(split, [*map(celeba_files.readable, names)], rows, {UNUSABLE: self._unusable})
 
     def _drawn(self):
         if self.source_dir is None:
@@ -146,33 +145,16 @@ class CelebaAttributes(preparing.SourceBuilder):
             rows.append(picture.attributes)
             yield picture.name, {"image": pixels.to_png(image), "mask": pixels.to_png(mask),
                                  "attributes": picture.attributes, "name": picture.name}
-        self._finish(split, names, rows)
+        self.finish(split, [*map(celeba_files.readable, names)], rows, {UNUSABLE: self._unusable})
 
     def _predicted(self):
-        size = self.builder_config.image_size
-        base = _builder(size, "none", self.source_dir, self.data_dir_root)
+        base = _builder(self.builder_config.image_size, "none", self.source_dir, self.data_dir_root)
         if not base.is_prepared():
             preparing.prepare(base)
-        network = foreground.load(foreground.network_dir(size, self.data_dir_root))
-        self.info.metadata.update(dict(base.info.metadata))
         # What the aligned pictures lack is lacking here too.
         shutil.copy(pathlib.Path(base.data_dir) / "skipped.txt", self.data_dir)
-        preparing.check_space(self.data_dir, base.info.splits.total_num_examples, size)
-        return {split: self._predicted_examples(base, split, network) for split in SPLITS}
-
-    def _predicted_examples(self, base, split, network):
-        for batch in base.as_dataset(split=split, batch_size=256, read_config=preparing.READ).as_numpy_iterator():
-            masks = foreground.predict(network, batch["image"])
-            for image, mask, attributes, name in zip(batch["image"], masks, batch["attributes"], batch["name"],
-                                                     strict=True):
-                yield name.decode(), {"image": pixels.to_png(image), "mask": pixels.to_png(mask),
-                                      "attributes": attributes, "name": name}
-
-    def _finish(self, split, names, rows):
-        if split == "train":
-            schema = AttributeSchema.measure([celeba_files.readable(name) for name in names], rows)
-            self.info.metadata["schema"] = schema.to_json()
-        preparing.record_skipped(self, {UNUSABLE: self._unusable})
+        return self.with_predicted_masks(
+            base, lambda network, batch: {"mask": foreground.predict(network, batch["image"])})
 
 
 def open_celeba(*, image_size: int = 64, source_dir: str | os.PathLike | None = None,
@@ -180,10 +162,7 @@ def open_celeba(*, image_size: int = 64, source_dir: str | os.PathLike | None = 
     """CelebA, ready to read; what is not prepared yet is prepared first.
 
     Args:
-        image_size: height and width in pixels.
-        source_dir: the folder that holds `celeba/` with the official files; the environment variable ATTR2IMAGE_DATA by
-            default. If neither is given tfds downloads them. Not needed once the set is prepared.
-        prepared_dir: the folder for prepared sets; tfds' own (`~/tensorflow_datasets`) by default.
+        image_size, source_dir, prepared_dir: as in `data.load`.
         masks: "none"; "drawn" for the pictures and masks of CelebAMask-HQ; "predicted" for masks that the foreground
             network of `trainers.train_foreground` predicts.
 
@@ -195,17 +174,14 @@ def open_celeba(*, image_size: int = 64, source_dir: str | os.PathLike | None = 
     """
     if masks not in MASKS:
         raise ValueError(f"celeba: masks={masks!r}; expected {', '.join(MASKS)}.")
-    source_dir = source_dir or os.environ.get("ATTR2IMAGE_DATA") or None
     builder = _builder(image_size, masks, source_dir, prepared_dir)
     if not builder.is_prepared():
-        _check(image_size, masks, source_dir, builder.data_dir_root)
+        _check(image_size, masks, builder.source_dir, builder.data_dir_root)
         with preparing.only_one(builder):
             if not builder.is_prepared():
                 preparing.prepare(builder)
-    return AttributeDataset(name="celeba" if masks == "none" else f"celeba:{masks}", image_size=image_size,
-                            schema=AttributeSchema.from_json(builder.info.metadata["schema"]),
-                            counts={split: builder.info.splits[split].num_examples for split in SPLITS},
-                            examples=preparing.examples_of(builder), has_masks=masks != "none")
+    return preparing.opened(builder, "celeba" if masks == "none" else f"celeba:{masks}", image_size,
+                            has_masks=masks != "none")
 
 
 def _check(image_size, masks, source_dir, root):
@@ -239,4 +215,4 @@ def _last_line(error):
 
 
 def _builder(image_size, masks, source_dir, prepared_dir):
-    return preparing.make_builder(CelebaAttributes, _config(image_size, masks), prepared_dir, source_dir=source_dir)
+    return preparing.make_builder(CelebaAttributes, _config(image_size, masks), prepared_dir, source_dir)

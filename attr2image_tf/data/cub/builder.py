@@ -21,7 +21,6 @@ from attr2image_tf.data import preparing
 from attr2image_tf.data.cub import files as cub_files
 from attr2image_tf.data.dataset import SPLITS, AttributeDataset
 from attr2image_tf.data.errors import UNUSABLE, DataError
-from attr2image_tf.data.schema import AttributeSchema
 
 ATTRIBUTES = ("image", "class")
 
@@ -76,7 +75,8 @@ class CubAttributes(preparing.SourceBuilder):
             "species": tfds.features.Text(), "name": tfds.features.Text()}
 
     def _split_generators(self, dl_manager):
-        files = official_files(self.source_dir, dl_manager)
+        files = (cub_files.find_files(self.source_dir) if self.source_dir is not None else
+                 preparing.download(dl_manager, cub_files.OFFICIAL_FILES, cub_files.where_to_get))
         per_image = self.builder_config.attributes == "image"
         index = cub_files.read_index(files[cub_files.PICTURES], per_image)
         self._skipped = collections.defaultdict(list)
@@ -117,15 +117,12 @@ class CubAttributes(preparing.SourceBuilder):
                 image, mask = cub_files.crop(content, masks[name], size)
             except ValueError as error:
                 self._skipped[UNUSABLE].leave_out(name, error, files[cub_files.PICTURES],
-                                                            f"{cub_files.where_to_get(cub_files.PICTURES)}.")
+                                                  f"{cub_files.where_to_get(cub_files.PICTURES)}.")
                 continue
             written.append(name)
             yield name, {"image": pixels.to_png(image), "mask": pixels.to_png(mask),
                          "attributes": attributes[name], "species": species[name], "name": name}
-        if split == "train":
-            schema = AttributeSchema.measure(self._names, [attributes[name] for name in sorted(written)])
-            self.info.metadata["schema"] = schema.to_json()
-        preparing.record_skipped(self, self._skipped)
+        self.finish(split, self._names, [attributes[name] for name in sorted(written)], self._skipped)
 
 
 def open_cub(*, image_size: int = 64, source_dir: str | os.PathLike | None = None,
@@ -133,10 +130,7 @@ def open_cub(*, image_size: int = 64, source_dir: str | os.PathLike | None = Non
     """CUB, ready to read; what is not prepared yet is prepared first.
 
     Args:
-        image_size: height and width in pixels.
-        source_dir: the folder that holds `cub/` with the official files; the environment variable ATTR2IMAGE_DATA by
-            default. If neither is given the files are downloaded. Not needed once the set is prepared.
-        prepared_dir: the folder for prepared sets; tfds' own (`~/tensorflow_datasets`) by default.
+        image_size, source_dir, prepared_dir: as in `data.load`.
         attributes: "image" for the labels of each picture, "class" for the shares of its species. Where the archive
             has no labels of pictures, the shares are taken, which is logged and seen in the name of the data set.
 
@@ -148,11 +142,9 @@ def open_cub(*, image_size: int = 64, source_dir: str | os.PathLike | None = Non
     """
     if attributes not in ATTRIBUTES:
         raise ValueError(f"cub: attributes={attributes!r}; expected {' or '.join(ATTRIBUTES)}.")
-    source_dir = source_dir or os.environ.get("ATTR2IMAGE_DATA") or None
     builder = _prepared(image_size, attributes, source_dir, prepared_dir)
     attributes = builder.builder_config.attributes
     border = (bordered_size(image_size) - image_size) // 2
-
     bordered = preparing.examples_of(builder)
 
     def examples(split):
@@ -162,10 +154,7 @@ def open_cub(*, image_size: int = 64, source_dir: str | os.PathLike | None = Non
         inner = slice(border, border + image_size)
         return {**example, "image": example["image"][inner, inner], "mask": example["mask"][inner, inner]}
 
-    return AttributeDataset(name=f"cub:{attributes}", image_size=image_size,
-                            schema=AttributeSchema.from_json(builder.info.metadata["schema"]),
-                            counts={split: builder.info.splits[split].num_examples for split in SPLITS},
-                            examples=examples, bordered=bordered)
+    return preparing.opened(builder, f"cub:{attributes}", image_size, examples=examples, bordered=bordered)
 
 
 def _prepared(image_size, attributes, source_dir, prepared_dir):
@@ -176,8 +165,8 @@ def _prepared(image_size, attributes, source_dir, prepared_dir):
     if by_class.is_prepared() and not by_class.info.metadata["image_labels"]:
         _log_fallback(by_class)
         return by_class
-    if source_dir is not None:
-        cub_files.find_files(source_dir)  # Complains before any folder is made.
+    if wanted.source_dir is not None:
+        cub_files.find_files(wanted.source_dir)  # Complains before any folder is made.
     with preparing.only_one(wanted):
         try:
             if not wanted.is_prepared():
@@ -195,13 +184,5 @@ def _log_fallback(by_class):
                  "delete %s first.", cub_files.IMAGE_LABELS, by_class.data_dir)
 
 
-def official_files(source_dir, dl_manager):
-    """Paths of the official files by name: below a folder, or downloaded."""
-    if source_dir is not None:
-        return cub_files.find_files(source_dir)
-    return {name: preparing.download(dl_manager, name, file, cub_files.where_to_get(name))
-            for name, file in cub_files.OFFICIAL_FILES.items()}
-
-
 def _builder(image_size, attributes, source_dir, prepared_dir):
-    return preparing.make_builder(CubAttributes, _config(image_size, attributes), prepared_dir, source_dir=source_dir)
+    return preparing.make_builder(CubAttributes, _config(image_size, attributes), prepared_dir, source_dir)

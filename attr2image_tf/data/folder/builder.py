@@ -107,8 +107,6 @@ def make_source(found: CheckedFolder, table: Table, chunks: Chunks, problems: Ma
     """Splits the pictures, fills missing values with the mean of the training split and measures the schema.
 
     Args:
-        found: CheckedFolder.
-        table: Table.
         chunks: Chunks; need not be made yet.
         problems: what is wrong with pictures that turned out to be unusable, by name.
         validation_share: of the groups (of the pictures, where there are none); at least one is taken.
@@ -256,11 +254,8 @@ def open_folder(path: str | os.PathLike, *, image_size: int = 64) -> AttributeDa
         raise DataError(f"{path} is prepared for --image_size={' or '.join(map(str, sizes))}, not {image_size}; use "
                         "that size, or run trainers.prepare again with the other.")
     builder = tfds.builder_from_directory(place / FolderPictures.name / str(image_size) / "1.0.0")
-    metadata = builder.info.metadata
     # The bytes of all pictures as PNG: others after any change of what is seen, the same where the same is prepared
     # again, on another machine too.
     sizes = ", ".join(str(builder.info.splits[split].num_bytes) for split in SPLITS)
-    return AttributeDataset(name=f"folder:{path}", image_size=image_size,
-                            schema=AttributeSchema.from_json(metadata["schema"]), has_masks=metadata["has_masks"],
-                            counts={split: builder.info.splits[split].num_examples for split in SPLITS},
-                            prepared=sizes, examples=preparing.examples_of(builder))
+    return preparing.opened(builder, f"folder:{path}", image_size, has_masks=builder.info.metadata["has_masks"],
+                            prepared=sizes)

@@ -25,7 +25,6 @@ from attr2image_tf.data import foreground, preparing
 from attr2image_tf.data.dataset import SPLITS, AttributeDataset
 from attr2image_tf.data.errors import UNUSABLE, DataError
 from attr2image_tf.data.lfw import files as lfw_files
-from attr2image_tf.data.schema import AttributeSchema
 
 MASK_SOURCES = ("none", "drawn", "predicted")
 NO_MASK, DRAWN, PREDICTED = range(3)
@@ -76,12 +75,9 @@ class LfwAttributes(preparing.SourceBuilder):
 
     def _split_generators(self, dl_manager):
         if self.builder_config.predicted_masks:
-            return self._predicted_split_generators()
-        if self.source_dir is not None:
-            files = lfw_files.find_files(self.source_dir)
-        else:
-            files = {name: preparing.download(dl_manager, name, file, lfw_files.where_to_get(name))
-                     for name, file in lfw_files.OFFICIAL_FILES.items()}
+            return self._predicted()
+        files = (lfw_files.find_files(self.source_dir) if self.source_dir is not None else
+                 preparing.download(dl_manager, lfw_files.OFFICIAL_FILES, lfw_files.where_to_get))
         size = self.builder_config.image_size
         rows, scores = lfw_files.read_scores(files[lfw_files.SCORES])
         people = _split_people(files)
@@ -131,7 +127,7 @@ class LfwAttributes(preparing.SourceBuilder):
                 image = lfw_files.decode_picture(content, self.builder_config.image_size)
             except ValueError as error:
                 self._skipped[UNUSABLE].leave_out(name, error, pictures,
-                                                            f"{lfw_files.where_to_get(lfw_files.PICTURES)}.")
+                                                  f"{lfw_files.where_to_get(lfw_files.PICTURES)}.")
                 continue
             self.info.metadata["drawn"][split] += name in masks
             written.append(name)
@@ -140,38 +136,20 @@ class LfwAttributes(preparing.SourceBuilder):
                 "mask_source": DRAWN if name in masks else NO_MASK, "attributes": scores[name],
                 "person": _person(name), "name": name,
             }
-        if split == "train":
-            schema = AttributeSchema.measure(lfw_files.ATTRIBUTE_NAMES, [scores[name] for name in sorted(written)])
-            self.info.metadata["schema"] = schema.to_json()
-        self._write_skipped()
+        self.finish(split, lfw_files.ATTRIBUTE_NAMES, [scores[name] for name in sorted(written)], self._skipped)
 
-    def _predicted_split_generators(self):
+    def _predicted(self):
         base = _builder(self.builder_config.image_size, False, self.source_dir, self.data_dir_root)
         if not base.is_prepared():
             raise DataError(f"{base.data_dir} is missing; predicted masks are made from it. Run python -m "
                             "trainers.train_foreground.")
-        network = foreground.load(foreground.network_dir(self.builder_config.image_size, self.data_dir_root))
-        self.info.metadata.update(dict(base.info.metadata))
-        preparing.check_space(self.data_dir, base.info.splits.total_num_examples, self.builder_config.image_size)
-        return {split: self._predict_examples(base, split, network) for split in SPLITS}
 
-    def _predict_examples(self, base, split, network):
-        for batch in base.as_dataset(split=split, batch_size=256, read_config=preparing.READ).as_numpy_iterator():
-            sources, masks = batch["mask_source"].copy(), batch["mask"].copy()
-            missing = sources == NO_MASK
-            if missing.any():
-                masks[missing] = foreground.predict(network, batch["image"][missing])
-            sources[missing] = PREDICTED
-            for index, name in enumerate(batch["name"]):
-                yield name.decode(), {
-                    "image": pixels.to_png(batch["image"][index]),
-                    "mask": pixels.to_png(masks[index]),
-                    "mask_source": int(sources[index]), "attributes": batch["attributes"][index],
-                    "person": batch["person"][index], "name": name,
-                }
+        def masks_of(network, batch):
+            missing, masks = batch["mask_source"] == NO_MASK, batch["mask"].copy()
+            masks[missing] = foreground.predict(network, batch["image"][missing])
+            return {"mask": masks, "mask_source": np.where(missing, PREDICTED, batch["mask_source"])}
 
-    def _write_skipped(self):
-        preparing.record_skipped(self, self._skipped)
+        return self.with_predicted_masks(base, masks_of)
 
 
 def open_lfw(*, image_size: int = 64, source_dir: str | os.PathLike | None = None,
@@ -179,10 +157,7 @@ def open_lfw(*, image_size: int = 64, source_dir: str | os.PathLike | None = Non
     """LFW, ready to read; what is not prepared yet is prepared first (`prepare_lfw`).
 
     Args:
-        image_size: height and width in pixels.
-        source_dir: the folder that holds `lfw/` with the official files; the environment variable ATTR2IMAGE_DATA by
-            default. If neither is given the files are downloaded. Not needed once the set is prepared.
-        prepared_dir: the folder for prepared sets; tfds' own (`~/tensorflow_datasets`) by default.
+        image_size, source_dir, prepared_dir: as in `data.load`.
         masks: "any" for every picture, with a drawn or predicted mask; "drawn" for the pictures whose mask was drawn by
             people (all of them are training people: the test split is then empty).
 
@@ -198,20 +173,15 @@ def open_lfw(*, image_size: int = 64, source_dir: str | os.PathLike | None = Non
     prepare_lfw(image_size=image_size, source_dir=source_dir, prepared_dir=prepared_dir,
                 predicted_masks=masks == "any")
     builder = _builder(image_size, masks == "any", source_dir, prepared_dir)
-    metadata = builder.info.metadata
-    counts = (metadata["drawn"] if masks == "drawn"
-              else {split: builder.info.splits[split].num_examples for split in SPLITS})
+    everything = preparing.examples_of(builder, "mask_source")
 
     def examples(split):
-        if split not in SPLITS:
-            raise ValueError(f"split is {split!r}; expected one of {', '.join(SPLITS)}.")
-        dataset = builder.as_dataset(split=split, shuffle_files=False, read_config=preparing.READ)
-        if masks == "drawn":
-            dataset = dataset.filter(lambda example: example["mask_source"] == DRAWN)
-        return dataset.map(_element, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        dataset = everything(split).map(lambda example: {**example, "mask_source": tf.cast(example["mask_source"],
+                                                                                           tf.int32)})
+        return dataset.filter(lambda example: example["mask_source"] == DRAWN) if masks == "drawn" else dataset
 
-    return AttributeDataset(name="lfw", image_size=image_size, schema=AttributeSchema.from_json(metadata["schema"]),
-                            counts=dict(counts), examples=examples)
+    counts = {"counts": dict(builder.info.metadata["drawn"])} if masks == "drawn" else {}
+    return preparing.opened(builder, "lfw", image_size, examples=examples, **counts)
 
 
 def prepare_lfw(*, image_size: int = 64, source_dir: str | os.PathLike | None = None,
@@ -223,20 +193,19 @@ def prepare_lfw(*, image_size: int = 64, source_dir: str | os.PathLike | None = 
     process that prepares the same thing waits for the first.
 
     Args:
-        image_size, source_dir, prepared_dir: as in `open_lfw`.
+        image_size, source_dir, prepared_dir: as in `data.load`.
         predicted_masks: False stops after the base set.
         settings: how the foreground network is trained.
 
     Raises:
         DataError: a file is missing or broken, or there is no disk space.
     """
-    source_dir = source_dir or os.environ.get("ATTR2IMAGE_DATA") or None
     base = _builder(image_size, False, source_dir, prepared_dir)
     predicted = _builder(image_size, True, source_dir, prepared_dir)
     if (predicted if predicted_masks else base).is_prepared():
         return
-    if source_dir is not None and not base.is_prepared():
-        lfw_files.find_files(source_dir)  # Complains before any folder is made.
+    if base.source_dir is not None and not base.is_prepared():
+        lfw_files.find_files(base.source_dir)  # Complains before any folder is made.
     folder = network_dir(image_size, prepared_dir)
     with preparing.only_one(base):
         if not base.is_prepared():
@@ -315,14 +284,8 @@ def network_dir(image_size: int = 64, prepared_dir: str | os.PathLike | None = N
     return foreground.network_dir(image_size, _builder(image_size, False, None, prepared_dir).data_dir_root)
 
 
-def _element(example):
-    return {"image": example["image"], "mask": example["mask"], "attributes": example["attributes"],
-            "name": example["name"], "mask_source": tf.cast(example["mask_source"], tf.int32)}
-
-
 def _builder(image_size, predicted_masks, source_dir, prepared_dir):
-    return preparing.make_builder(LfwAttributes, _config(image_size, predicted_masks), prepared_dir,
-                                  source_dir=source_dir)
+    return preparing.make_builder(LfwAttributes, _config(image_size, predicted_masks), prepared_dir, source_dir)
 
 
 def _split_people(files):

@@ -22,9 +22,7 @@ class BatchReader:
     the epoch and the place in it, so a run that was killed continues with exactly the batch that would have come next.
 
     Args:
-        dataset: AttributeDataset.
         batch_size: int. Examples per step over all replicas.
-        seed: int.
         augmentation: AugmentationConfig of training; with a crop, of pictures that have a border.
 
     Raises:
@@ -59,17 +57,14 @@ class BatchReader:
             context: from `strategy.distribute_datasets_from_function`; every worker gets its own rows of each global
                 batch.
         """
-        workers = context.num_input_pipelines if context else 1
-        worker = context.input_pipeline_id if context else 0
         replicas = context.num_replicas_in_sync if context else 1
         if self.batch_size % replicas:
             raise ValueError(f"batch_size={self.batch_size} cannot be divided evenly among {replicas} replicas; use a "
                              "multiple.")
-        share = self.batch_size // workers
-        order = self._examples.shuffle(self._window, seed=_mix(self.seed, epoch), reshuffle_each_iteration=False)
+        mixed = (self.seed * 1_000_003 + epoch * 7919 + 1) % 2**31
+        order = self._examples.shuffle(self._window, seed=mixed, reshuffle_each_iteration=False)
         order = order.take(self.steps_per_epoch * self.batch_size).enumerate().skip(first_step * self.batch_size)
-        if workers > 1:
-            order = order.filter(lambda place, _: (place % self.batch_size) // share == worker)
+        order = self._of_worker(order, context)
         seed = tf.constant([self.seed, epoch], tf.int32)
 
         def prepared(place, example):
@@ -86,27 +81,24 @@ class BatchReader:
 
     def evaluation(self, split: str, context: tf.distribute.InputContext | None = None):
         """A whole split once, in its order, unaugmented; the last batch is filled up with rows of weight 0."""
-        workers = context.num_input_pipelines if context else 1
-        worker = context.input_pipeline_id if context else 0
-        replicas = context.num_replicas_in_sync if context else 1
         # A cropped training split is seldom read whole and uncropped, and would be held twice.
         held = split == "validation" or split == "train" and self._examples is self._splits["train"]
         examples = (self._splits[split] if held else self.dataset.examples(split)).map(_ready, tf.data.AUTOTUNE)
         filling = -self.dataset.counts[split] % self.batch_size
         nothing = tf.data.Dataset.from_tensors(
             tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), examples.element_spec))
-        rows = examples.concatenate(nothing.repeat(filling))
-        if workers > 1:
-            share = self.batch_size // workers
-            rows = rows.enumerate().filter(lambda place, _: (place % self.batch_size) // share == worker)
-            rows = rows.map(lambda _, row: row)
-        return rows.batch(self.batch_size // replicas, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+        rows = self._of_worker(examples.concatenate(nothing.repeat(filling)).enumerate(), context)
+        share = self.batch_size // (context.num_replicas_in_sync if context else 1)
+        return rows.map(lambda _, row: row).batch(share, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+
+    def _of_worker(self, rows, context):
+        """Of numbered rows those that are a worker's own in each global batch."""
+        if context is None or context.num_input_pipelines == 1:
+            return rows
+        share = self.batch_size // context.num_input_pipelines
+        return rows.filter(lambda place, _: (place % self.batch_size) // share == context.input_pipeline_id)
 
 
 def _ready(example):
     return {"image": model_range_from_uint8(example["image"]), "mask": tf.cast(example["mask"], tf.float32) / 255.0,
             "attributes": example["attributes"], "weight": tf.constant(1.0)}
-
-
-def _mix(seed, epoch):
-    return (seed * 1_000_003 + epoch * 7919 + 1) % 2**31

@@ -204,7 +204,6 @@ class AttributeSchema:
         Args:
             requests: as in `vector`.
             count: int, at least 0.
-            seed: int.
 
         Raises:
             ValueError: an unknown or repeated attribute, or an amount that is none.

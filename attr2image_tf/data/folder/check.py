@@ -76,7 +76,6 @@ def check_folder(images: str | os.PathLike, table: Table, masks: str | os.PathLi
 
     Args:
         images: the folder of pictures; folders within it are searched too.
-        table: Table.
         masks: the folder of masks, if there are any. Pictures without one are then not used.
         without: folders that are not searched, such as the one that gets the prepared set.
         threads: int; 0 for one a core.
@@ -152,7 +151,7 @@ class _Finder:
             for known, key in zip(self._by, self._keys(same(name)), strict=True):
                 known[key].append(name)
 
-    def find(self, key, ways=(0, 1, 2, 3)):
+    def find(self, key, ways):
         """The names that a key may mean: none, one or several."""
         key = self.same(key)
         for way in ways:
@@ -195,7 +194,6 @@ def rows_of_pictures(table: Table, names: Iterable[str], folder_name: str) -> di
     or without its ending, and failing that in upper or lower case.
 
     Args:
-        table: Table.
         names: of pictures, their paths below a folder, with "/" between.
         folder_name: the folder's own name, with which paths in the table may begin.
 

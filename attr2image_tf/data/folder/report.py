@@ -29,8 +29,7 @@ def contact_sheet(found: CheckedFolder, *, image_size: int, fit: str, progress=l
     """Pictures as they will be trained on, evenly spaced; below each, where there are masks, its foreground on grey.
 
     Args:
-        found: CheckedFolder.
-        image_size: pixels.
+        image_size: height and width of a picture in pixels.
         fit: one of FITS (`chunks.make_small`).
         progress: as in `check_folder`.
 

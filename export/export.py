@@ -14,32 +14,31 @@ from attr2image_tf.inference.optimizer_config import OptimizerConfig
 from attr2image_tf.run_folder import RunFolder
 from trainers.flags import define_path, require, run
 
-_RUN = define_path("run", None, "Folder of the trained run.")
-_OUTPUT = define_path("output", "models", "Folder that gets generator/<version>/ and latent_optimizer/<version>/.")
-_EVALUATIONS = flags.DEFINE_integer("evaluations", OptimizerConfig().evaluations, "Most evaluations of the energy in "
-                                    "posterior inference; more take longer and find lower energies.", lower_bound=1)
+define_path("run", None, "Folder of the trained run.")
+define_path("output", "models", "Folder that gets generator/<version>/ and latent_optimizer/<version>/.")
+flags.DEFINE_integer("evaluations", OptimizerConfig().evaluations, "Most evaluations of the energy in posterior "
+                     "inference; more take longer and find lower energies.", lower_bound=1)
 flags.DEFINE_alias("iterations", "evaluations")  # The name that it had.
-_WEIGHTS = flags.DEFINE_enum("weights", "float32", WEIGHTS, "Precision of stored kernels. 16 bits halve disk "
-                             "and memory; the change in pictures is printed.")
-_TEMPERATURE = flags.DEFINE_float("temperature", 1.0, "Factor on the noise that pictures are drawn from; below 1 they "
-                                  "are more typical and more alike. (The signature `sample` takes any.)",
-                                  lower_bound=0.0)
-_REGRESSOR = define_path("regressor", None, "Folder of an attribute regressor that reads attributes that are not "
-                         "given; without it they are inferred less accurately.")
-_KEEP = flags.DEFINE_integer("keep", 0, "Number of newest versions to keep of each model; 0 keeps all.", lower_bound=0)
+flags.DEFINE_enum("weights", "float32", WEIGHTS, "Precision of stored kernels. 16 bits halve disk and memory; the "
+                  "change in pictures is printed.")
+flags.DEFINE_float("temperature", 1.0, "Factor on the noise that pictures are drawn from; below 1 they are more "
+                   "typical and more alike. (The signature `sample` takes any.)", lower_bound=0.0)
+define_path("regressor", None, "Folder of an attribute regressor that reads attributes that are not given; without it "
+            "they are inferred less accurately.")
+flags.DEFINE_integer("keep", 0, "Number of newest versions to keep of each model; 0 keeps all.", lower_bound=0)
 
 
 def main(values):
     require(values, "run", "name the folder of a trained run")
-    check_writable(_OUTPUT.value, "output")
-    RunFolder(_RUN.value).read_config()
+    check_writable(values.output, "output")
+    RunFolder(values.run).read_config()
     from attr2image_tf.signatures.publishing import export_run, picture_difference
-    versions = export_run(_RUN.value, _OUTPUT.value, keep=_KEEP.value, weights=_WEIGHTS.value,
-                          temperature=_TEMPERATURE.value, regressor=_REGRESSOR.value,
-                          inference=OptimizerConfig(evaluations=_EVALUATIONS.value))
+    versions = export_run(values.run, values.output, keep=values.keep, weights=values.weights,
+                          temperature=values.temperature, regressor=values.regressor,
+                          inference=OptimizerConfig(evaluations=values.evaluations))
     print(*versions.values(), sep="\n")
-    if _WEIGHTS.value != "float32":
-        mean, largest = picture_difference(_RUN.value, versions["generator"], temperature=_TEMPERATURE.value)
+    if values.weights != "float32":
+        mean, largest = picture_difference(values.run, versions["generator"], temperature=values.temperature)
         print(f"pictures differ from the run's by {mean:.2f} of 255 levels on average, by {largest:.1f} at most")
 
 

@@ -25,19 +25,19 @@ from attr2image_tf.photos import folders
 from trainers.flags import config_from_flags, define_config, define_path, define_threads, require, run
 
 define_config(bulk.BulkConfig, skip=("attributes", "set", "hide", "seed"))
-_ATTRIBUTES = flags.DEFINE_string("attributes", None, 'Attributes of all pictures: a request such as '
-                                  '"Male=-1,Senior=max", with all others at the mean. Default: those of the input.')
-_SET = flags.DEFINE_string("set", None, 'Attributes that --task=edit sets: "Smiling=+2,Eyeglasses=max".')
-_HIDE = flags.DEFINE_string("hide", None, "Part that --task=complete fills in: left,top,right,bottom of a box in "
-                            "pixels, or a mask picture of the same size, white where hidden.")
-_SEED = flags.DEFINE_integer("seed", None, "Seed of the completion that --task=complete samples. Default: none, the "
-                             "likeliest completion.")
-_MODELS = define_path("models", "models", "Folder of the exported models; for --task=score, of a regressor "
-                      "(trainers.train_regressor).")
-_INPUT = flags.DEFINE_multi_string("input", [], "A folder of pictures, a glob, a .csv or .parquet list of paths (and "
-                                   "attributes), or TFRecords of a prepared set; for --task=generate a CSV file with "
-                                   "the columns request, seed and optionally count and name. Repeat for several.")
-_OUTPUT = define_path("output", None, "Output folder; all workers must be able to reach it.")
+flags.DEFINE_string("attributes", None, 'Attributes of all pictures: a request such as "Male=-1,Senior=max", with all '
+                    'others at the mean. Default: those of the input.')
+flags.DEFINE_string("set", None, 'Attributes that --task=edit sets: "Smiling=+2,Eyeglasses=max".')
+flags.DEFINE_string("hide", None, "Part that --task=complete fills in: left,top,right,bottom of a box in pixels, or a "
+                    "mask picture of the same size, white where hidden.")
+flags.DEFINE_integer("seed", None, "Seed of the completion that --task=complete samples. Default: none, the likeliest "
+                     "completion.")
+define_path("models", "models", "Folder of the exported models; for --task=score, of a regressor "
+            "(trainers.train_regressor).")
+flags.DEFINE_multi_string("input", [], "A folder of pictures, a glob, a .csv or .parquet list of paths (and "
+                          "attributes), or TFRecords of a prepared set; for --task=generate a CSV file with the "
+                          "columns request, seed and optionally count and name. Repeat for several.")
+define_path("output", None, "Output folder; all workers must be able to reach it.")
 define_threads()
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -68,7 +68,7 @@ def progress(plan: bulk.Plan):
 def main(values, others):
     require(values, "output", "name a folder for the results")
     require(values, "input", "name a folder of pictures, a glob or a list")
-    hide = _HIDE.value
+    hide = values.hide
     if hide and folders.is_picture(hide):
         # Workers may have another working directory.
         hide = str(as_path(hide).absolute())
@@ -81,7 +81,7 @@ def main(values, others):
         raise ValueError('bulk work needs Apache Beam, which is not installed here; pip install ".[bulk]" brings '
                          "it.") from None
     options = pipeline.parse_options(others)
-    plan = bulk.begin(config, _MODELS.value, _INPUT.value, _OUTPUT.value, pipeline.BeamFiles(options))
+    plan = bulk.begin(config, values.models, values.input, values.output, pipeline.BeamFiles(options))
     missing = plan.missing()
     logging.info("%s: %s inputs in %s shards, %s of them still to do.", config.task, f"{plan.count:,}",
                  f"{plan.shards:,}", f"{len(missing):,}")

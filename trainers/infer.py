@@ -27,59 +27,57 @@ from trainers.infer_flags import NoFaceError, find_pictures, known_attributes, p
 from trainers.jobs import batches, read_jobs, solve
 from trainers.results import Results, name_results
 
-_MODELS = define_path("models", "models", "Folder of the exported models.")
-_IMAGES = define_paths("images", "A picture, or a folder of pictures with its subfolders.")
-_REGION = flags.DEFINE_list("region", [], "Part of the photo the model sees: face for every detected face (pip install "
-                            '"attr2image-tf[photos]"), or left,top,side of a square in pixels. Default: the central '
-                            "square.")
-_FACE = flags.DEFINE_integer("face", None, "Use only this face; 1 is the best (large and central). Default: all faces.",
-                             lower_bound=1)
-_ATTRIBUTES = flags.DEFINE_string(
-    "attributes", None, 'Attributes of the pictures: a request such as "Male=-1,Senior=max", with all others at the '
-    "mean, or a CSV file as for trainers.prepare. Default: inferred.")
-_HIDE = flags.DEFINE_string("hide", None, "Part to fill in: left,top,right,bottom of a box in pixels, or a mask "
-                          "picture of the same size, white where hidden (in a cut-out, where it is opaque).")
-_SAMPLES = flags.DEFINE_integer("samples", 0, "Number of sampled completions besides the likeliest.", lower_bound=0)
-_SET = flags.DEFINE_string("set", None, 'Attributes to set: "Smiling=+2,Eyeglasses=max"; amounts are standard '
-                           "deviations from the training mean, min, mean or max.")
-_CORRELATED = flags.DEFINE_bool("correlated", False, "Also move correlated attributes, as in the training data.")
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of the samples.", lower_bound=0, upper_bound=2**31 - 1)
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Pictures computed together.", lower_bound=1)
-_OUTPUT = define_path("output", None, "Folder for the results.")
-_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Overwrite existing files that this command did not write.")
+define_path("models", "models", "Folder of the exported models.")
+define_paths("images", "A picture, or a folder of pictures with its subfolders.")
+flags.DEFINE_list("region", [], 'Part of the photo the model sees: face for every detected face (pip install '
+                  '"attr2image-tf[photos]"), or left,top,side of a square in pixels. Default: the central square.')
+flags.DEFINE_integer("face", None, "Use only this face; 1 is the best (large and central). Default: all faces.",
+                     lower_bound=1)
+flags.DEFINE_string("attributes", None, 'Attributes of the pictures: a request such as "Male=-1,Senior=max", with all '
+                    'others at the mean, or a CSV file as for trainers.prepare. Default: inferred.')
+flags.DEFINE_string("hide", None, "Part to fill in: left,top,right,bottom of a box in pixels, or a mask picture of the "
+                    "same size, white where hidden (in a cut-out, where it is opaque).")
+flags.DEFINE_integer("samples", 0, "Number of sampled completions besides the likeliest.", lower_bound=0)
+flags.DEFINE_string("set", None, 'Attributes to set: "Smiling=+2,Eyeglasses=max"; amounts are standard deviations from '
+                    'the training mean, min, mean or max.')
+flags.DEFINE_bool("correlated", False, "Also move correlated attributes, as in the training data.")
+flags.DEFINE_integer("seed", 0, "Seed of the samples.", lower_bound=0, upper_bound=2**31 - 1)
+flags.DEFINE_integer("batch_size", 16, "Pictures computed together.", lower_bound=1)
+define_path("output", None, "Folder for the results.")
+flags.DEFINE_bool("overwrite", False, "Overwrite existing files that this command did not write.")
 
 
 def main(values):
     require(values, "output", "name a folder for the results")
-    output = as_path(_OUTPUT.value)
+    output = as_path(values.output)
     check_writable(output, "output")
-    searches = find_pictures(_IMAGES.value, output)
-    tables = [each for each in (_HIDE.value, _ATTRIBUTES.value) if each and as_path(each).is_file()]
-    parts = parse_region(_REGION.value, _FACE.value)
-    numbered = _REGION.value == ["face"] and _FACE.value is None
+    searches = find_pictures(values.images, output)
+    tables = [each for each in (values.hide, values.attributes) if each and as_path(each).is_file()]
+    parts = parse_region(values.region, values.face)
+    numbered = values.region == ["face"] and values.face is None
     pictures = name_results(searches, output, tables, numbered=numbered)
-    files = Results(output, list(pictures), numbered=numbered, overwrite=_OVERWRITE.value)
-    hidden = parse_hidden(_HIDE.value)
-    if _SAMPLES.value and not _HIDE.value:
-        raise ValueError(f"samples={_SAMPLES.value}: sampled completions need --hide; name the part to fill in.")
-    models = LocalModels(_MODELS.value)
+    files = Results(output, list(pictures), numbered=numbered, overwrite=values.overwrite)
+    hidden = parse_hidden(values.hide)
+    if values.samples and not values.hide:
+        raise ValueError(f"samples={values.samples}: sampled completions need --hide; name the part to fill in.")
+    models = LocalModels(values.models)
     schema, size = models.describe("latent_optimizer")
-    known = known_attributes(_ATTRIBUTES.value, schema, searches)
-    if _SET.value:
-        schema.request(_SET.value)
-        warn_of_unseen(schema, _SET.value)
+    known = known_attributes(values.attributes, schema, searches)
+    if values.set:
+        schema.request(values.set)
+        warn_of_unseen(schema, values.set)
     output.mkdir(parents=True, exist_ok=True)
-    asked = {"hide": _HIDE.value, "set": _SET.value, "correlated": _CORRELATED.value, "seed": _SEED.value}
+    asked = {"hide": values.hide, "set": values.set, "correlated": values.correlated, "seed": values.seed}
 
     def change(attributes):
-        return schema.request(_SET.value, base=attributes, correlated=_CORRELATED.value)
+        return schema.request(values.set, base=attributes, correlated=values.correlated)
 
     for line in summary({OTHERS: [name for search in searches for name in search.others]}):
         logging.warning("%s", line)
     started, done, left_out = time.monotonic(), set(), []
     jobs = read_jobs(pictures, size, parts, hidden, known, left_out)
-    for batch, left in batches(pictures, jobs, _BATCH_SIZE.value):
-        results = solve(models, batch, change if _SET.value else None, _SAMPLES.value, _SEED.value)
+    for batch, left in batches(pictures, jobs, values.batch_size):
+        results = solve(models, batch, change if values.set else None, values.samples, values.seed)
         for job, result in zip(batch, results, strict=True):
             files.write(job, result, schema, asked, hidden)
         files.write_sheet()

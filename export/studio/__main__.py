@@ -17,45 +17,32 @@ from absl import flags, logging
 
 from attr2image_tf.client import ServerError, connect
 from attr2image_tf.files import as_path
-from export.studio.starting import (
-    ENVIRONMENT,
-    check_address,
-    import_page,
-    is_loopback,
-    keep_from_proxies,
-    temporary_folder,
-    title,
-    users,
-)
+from export.studio import starting
 from trainers.flags import define_path, run
 
-_MODELS = flags.DEFINE_string("models", "pretrained:faces-64", "A folder of exported models, those that come with the "
-                              "package, or the address of a TF Serving server, such as http://localhost:8501 or "
-                              "grpc://localhost:8500.")
-_HOST = flags.DEFINE_string("host", "127.0.0.1", "Address to listen on; 0.0.0.0 listens on all of the machine's "
-                            "addresses, so that others can reach the page.")
-_PORT = flags.DEFINE_integer("port", None, "Port to listen on. Default: the first free one from 7860.",
-                             lower_bound=1, upper_bound=65535)
-_AUTH = flags.DEFINE_string("auth", None, "USER:PASSWORD that the page asks for. Other users of this machine can see "
-                            "it in the list of processes: prefer --auth_file, or the environment variable "
-                            "ATTR2IMAGE_STUDIO_AUTH.")
-_AUTH_FILE = define_path("auth_file", None, "File with lines USER:PASSWORD that the page accepts.")
-_MEGABYTES = flags.DEFINE_integer("megabytes", 20, "Largest upload, in megabytes.", lower_bound=1)
-_ROOT_PATH = flags.DEFINE_string("root_path", None, "Prefix that a proxy puts before the page's paths, such as "
-                                 "/studio.")
-_SHARE = flags.DEFINE_bool("share", False, "Publish the page through Gradio's servers; all traffic then passes through "
-                           "them.")
+flags.DEFINE_string("models", "pretrained:faces-64", "A folder of exported models, those that come with the package, "
+                    "or the address of a TF Serving server, such as http://localhost:8501 or grpc://localhost:8500.")
+flags.DEFINE_string("host", "127.0.0.1", "Address to listen on; 0.0.0.0 listens on all of the machine's addresses, so "
+                    "that others can reach the page.")
+flags.DEFINE_integer("port", None, "Port to listen on. Default: the first free one from 7860.", lower_bound=1,
+                     upper_bound=65535)
+flags.DEFINE_string("auth", None, "USER:PASSWORD that the page asks for. Other users of this machine can see it in the "
+                    "list of processes: prefer --auth_file, or the environment variable ATTR2IMAGE_STUDIO_AUTH.")
+define_path("auth_file", None, "File with lines USER:PASSWORD that the page accepts.")
+flags.DEFINE_integer("megabytes", 20, "Largest upload, in megabytes.", lower_bound=1)
+flags.DEFINE_string("root_path", None, "Prefix that a proxy puts before the page's paths, such as /studio.")
+flags.DEFINE_bool("share", False, "Publish the page through Gradio's servers; all traffic then passes through them.")
 
 
 def main(values):
-    auth = users(_AUTH.value, _AUTH_FILE.value, os.environ.get(ENVIRONMENT))
-    check_address(_HOST.value, _PORT.value)
+    auth = starting.users(values.auth, values.auth_file, os.environ.get(starting.ENVIRONMENT))
+    starting.check_address(values.host, values.port)
     # Whoever ends it, by Ctrl+C or as a service, wants its files removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     status = 0
     try:
-        with temporary_folder():
-            serve(auth)
+        with starting.temporary_folder():
+            serve(values, auth)
     except KeyboardInterrupt:
         status = 128 + signal.SIGINT
     except ServerError as error:
@@ -68,21 +55,21 @@ def main(values):
     os._exit(status)
 
 
-def serve(auth):
+def serve(values, auth):
     """Serves the page until Ctrl+C."""
-    keep_from_proxies(_HOST.value)
-    page = import_page()
-    folder = as_path(_MODELS.value)
-    models = str(folder) if folder.is_dir() else _MODELS.value
+    starting.keep_from_proxies(values.host)
+    page = starting.import_page()
+    folder = as_path(values.models)
+    models = str(folder) if folder.is_dir() else values.models
     opened = page.Models.open(connect(models))
-    if not is_loopback(_HOST.value) and auth is None:
+    if not starting.is_loopback(values.host) and auth is None:
         logging.warning("With --host=%s anyone who can reach this machine can use the page; use --auth_file to ask for "
-                        "a password.", _HOST.value)
+                        "a password.", values.host)
     # It tells of every request that Gradio makes to itself.
     standard_logging.getLogger("httpx").setLevel(standard_logging.WARNING)
-    blocks = page.build(opened, title(models))
-    address = page.launch(blocks, host=_HOST.value, port=_PORT.value, megabytes=_MEGABYTES.value, auth=auth,
-                          share=_SHARE.value, root_path=_ROOT_PATH.value)
+    blocks = page.build(opened, starting.title(models))
+    address = page.launch(blocks, host=values.host, port=values.port, megabytes=values.megabytes, auth=auth,
+                          share=values.share, root_path=values.root_path)
     # Not before: what cannot be served does not wait for it.
     opened.loading.start()
     logging.info("Loading the models; drawing works at once, photos within a minute.")

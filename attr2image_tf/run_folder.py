@@ -125,7 +125,7 @@ class RunFolder:
                 prior cannot be read.
         """
         config = self.read_config()
-        latest = self._checkpoint()
+        latest = self._newest_checkpoint()
         from attr2image_tf import models
         from attr2image_tf.models.optimizer import WeightAverage
         model = models.create(dataclasses.replace(config.model, precision=precision))
@@ -161,7 +161,7 @@ class RunFolder:
         Raises:
             ConfigError: no checkpoint yet, or none that is whole.
         """
-        return _step(self._checkpoint())
+        return _step(self._newest_checkpoint())
 
     def load_prior(self) -> tuple[LatentPrior, dict]:
         """What `LatentPrior.save` wrote into the folder, with the facts about it.
@@ -196,7 +196,7 @@ class RunFolder:
         Raises:
             ConfigError: none is whole; or there is none, and the log says that there was one.
         """
-        latest = self._newest_checkpoint()
+        latest = self._newest_checkpoint(needed=False)
         if latest is None and self.read_log():
             raise ConfigError(f"run={str(self.path)!r}: {self.log.name} has epochs, and there is no checkpoint in "
                               f"{str(self.checkpoints)!r}; put it back, or train again in a new folder.")
@@ -214,19 +214,14 @@ class RunFolder:
                 all_model_checkpoint_timestamps=[float(place + 1) for place in range(len(paths))])
         return tf.train.CheckpointManager(checkpoint, str(self.checkpoints), max_to_keep=keep)
 
-    def _checkpoint(self):
-        latest = self._newest_checkpoint()
-        if not latest:
-            raise ConfigError(f"run={str(self.path)!r} has no checkpoint yet; let it train for a while.")
-        return latest
-
     def _steps(self):
         """Steps of which there is a file, from the first to the last."""
         names = (re.fullmatch(r"ckpt-(\d+)\.(index|data-.*)", path.name) for path in self.checkpoints.glob("ckpt-*"))
         return sorted({int(name.group(1)) for name in names if name})
 
-    def _newest_checkpoint(self):
-        """The path of the newest whole checkpoint without its endings, or None where there never was one.
+    def _newest_checkpoint(self, needed=True):
+        """The path of the newest whole checkpoint without its endings; where there never was one, and none is needed,
+        None.
 
         TensorFlow's list of them is not asked: it may be lost, and it knows nothing of a file that is cut.
         """
@@ -242,6 +237,8 @@ class RunFolder:
         if any(self.checkpoints.glob("ckpt-*.index")):
             raise ConfigError(f"run={str(self.path)!r} has no checkpoint that is whole: {'; '.join(problems)}. Put a "
                               "copy back, or train again in a new folder.")
+        if needed:
+            raise ConfigError(f"run={str(self.path)!r} has no checkpoint yet; let it train for a while.")
         return None
 
     def append_log(self, row: dict):

@@ -14,6 +14,7 @@ writes new.csv with the attributes that a trained regressor (`trainers.train_reg
 
 import csv
 import io
+import itertools
 import pathlib
 import time
 
@@ -27,7 +28,7 @@ from attr2image_tf.data.folder.table import read_table
 from attr2image_tf.errors import check_writable
 from attr2image_tf.files import as_path, check_outputs, write_text
 from attr2image_tf.photos import folders
-from trainers.flags import define_path, run
+from trainers.flags import define_path, require, run
 
 SHEET, REPORT = "contact_sheet.png", "report.txt"
 
@@ -81,26 +82,20 @@ def predict(images: str, output: str, regressor_folder: str, fit: str, without: 
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["file", *regressor.schema.names])
-    batch, written = [], 0
 
-    def flush():
-        if batch:
-            attributes, _ = regressor(np.stack([image for _, image in batch]))
-            table.writerows([name, *(f"{value:.4f}" for value in row)]
-                            for (name, _), row in zip(batch, attributes, strict=True))
-            batch.clear()
+    def readable():
+        for name, file in shown(files.items(), len(files), "Predicting"):
+            try:
+                yield name, folder_chunks.make_small(file, None, regressor.config.image_size, fit)[0]
+            except ValueError as error:
+                logging.warning("%s %s; it gets no row.", name, error)
 
-    for name, file in shown(files.items(), len(files), "Predicting"):
-        try:
-            image, _ = folder_chunks.make_small(file, None, regressor.config.image_size, fit)
-        except ValueError as error:
-            logging.warning("%s %s; it gets no row.", name, error)
-            continue
-        batch.append((name, image))
-        written += 1
-        if len(batch) == 64:
-            flush()
-    flush()
+    pictures, written = readable(), 0
+    while batch := list(itertools.islice(pictures, 64)):
+        attributes, _ = regressor(np.stack([image for _, image in batch]))
+        table.writerows([name, *(f"{value:.4f}" for value in row)]
+                        for (name, _), row in zip(batch, attributes, strict=True))
+        written += len(batch)
     if not written:
         raise ValueError(f"images={images!r} has no readable picture; expected files such as "
                          f"{folders.COMMON_ENDINGS}, found {len(files)} of them and {len(others)} others.")
@@ -112,8 +107,7 @@ def predict(images: str, output: str, regressor_folder: str, fit: str, without: 
 
 def main(values):
     for name in ("images", "attributes"):
-        if not values[name].value:
-            raise ValueError(f"--{name} is missing; see python -m trainers.prepare --help.")
+        require(values, name, "see python -m trainers.prepare --help")
     if values.image_size % 32:
         raise ValueError(f"image_size={values.image_size}: expected a multiple of 32.")
     fit = values.fit or ("mask" if values.masks else "middle")

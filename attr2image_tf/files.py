@@ -49,11 +49,6 @@ def shortened(name: str, room: int = 0) -> str:
     return stem.encode()[:most - len(mark.encode())].decode(errors="ignore") + mark
 
 
-def _end(name):
-    """The last part of a name, at most 64 bytes."""
-    return name.encode()[-64:].decode(errors="ignore")
-
-
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """A hidden path beside `path`, of the same endings, to write a file to; it takes the place of `path` at the end.
@@ -63,7 +58,8 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The name is no longer than the file's own may be; its end says of which kind it is.
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=f"-{_end(path.name)}")
+    end = path.name.encode()[-64:].decode(errors="ignore")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=f"-{end}")
     os.close(handle)
     beside = pathlib.Path(name)
     try:

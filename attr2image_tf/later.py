@@ -8,11 +8,7 @@ import typing
 
 
 class _Later:
-    """A module that is imported when an attribute of it is asked for.
-
-    Args:
-        name: text, of the module.
-    """
+    """A module that is imported when an attribute of it is asked for."""
 
     def __init__(self, name: str):
         self._name = name

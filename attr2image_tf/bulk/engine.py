@@ -18,7 +18,6 @@ class Engine:
     """A task over its models; calls of several threads do not disturb each other.
 
     Args:
-        config: BulkConfig.
         models: LocalModels, or an AttributeRegressor if the task uses one.
 
     Attributes:

@@ -50,11 +50,9 @@ def find_items(config: BulkConfig, specs: Sequence[str], schema: AttributeSchema
     and perhaps count and name.
 
     Args:
-        config: BulkConfig.
         specs: texts of --input.
         schema: of the attributes that are asked for, or that lists and prepared sets bring.
         output: the folder of the results, which is not searched.
-        files: Files.
 
     Raises:
         ValueError: nothing is there, two results have one name, some pictures have attributes and others have none, the

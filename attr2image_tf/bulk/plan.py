@@ -60,9 +60,6 @@ class Plan:
     def shard_path(self, number: int) -> pathlib.Path:
         return self.output / SHARDS / f"{self.label(number)}.parquet"
 
-    def unreadable_path(self, number: int) -> pathlib.Path:
-        return self.output / UNREADABLE / f"{self.label(number)}.csv"
-
     def label(self, number: int) -> str:
         """A shard's number and that of all, for names of files."""
         return f"{number:05d}-of-{self.shards:05d}"
@@ -138,7 +135,6 @@ def begin(config: BulkConfig, models: str | os.PathLike, inputs: Sequence[str], 
     """The plan of a run, new or found in its output folder; everything is checked before any work.
 
     Args:
-        config: BulkConfig.
         models: folder of the exports, or for `score` of a regressor.
         inputs: texts as `find_items` takes them.
         output: the folder of the results, on a file system that all workers see.

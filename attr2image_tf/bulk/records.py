@@ -15,10 +15,6 @@ _LARGEST_BYTES = 2**30
 def scan(path: str, files) -> Iterator[tuple[int, tf.train.Example]]:
     """Places and contents of all records of a file.
 
-    Args:
-        path: of the file.
-        files: Files.
-
     Raises:
         ValueError: the file ends within a record, or holds something else.
     """

@@ -69,7 +69,7 @@ def do_shard(output: str | os.PathLike, number: int, *, engine: Engine | None = 
                     _add(columns, plan, pictures, [item for item, _ in batch], *engine.run([each for _, each in batch]))
                 progress(Done(len(batch) + len(unusable), len(batch), len(unusable),
                               seconds + time.monotonic() - before))
-        _write_unreadable(plan.unreadable_path(number), failed)
+        _write_unreadable(plan.output / plans.UNREADABLE / f"{plan.label(number)}.csv", failed)
         # Last, since its presence says that the shard is done.
         with replacing(plan.shard_path(number)) as beside:
             pq.write_table(_table(config, engine.schema.names, columns), beside)

@@ -17,6 +17,7 @@ from attr2image_tf import pixels
 from attr2image_tf.config import ConfigError
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.evaluation.config import LEVELS, RegressorConfig
+from attr2image_tf.evaluation.pictures import in_batches
 from attr2image_tf.files import as_path, replacing
 
 _BATCH = 64
@@ -88,14 +89,8 @@ class AttributeRegressor:
         if images.shape[1:] != (size, size, 3) or not len(images) or images.dtype not in (np.uint8, np.float32):
             raise ValueError(f"images {images.dtype} {list(images.shape)}: expected at least one uint8 or float32 "
                              f"picture, [N, {size}, {size}, 3].")
-        attributes, features = [], []
-        for start in range(0, len(images), _BATCH):
-            batch = images[start:start + _BATCH]
-            ready = (pixels.model_range_from_uint8(batch) if batch.dtype == np.uint8
-                     else pixels.model_range_from_unit(batch))
-            for parts, new in zip((attributes, features), self._infer(ready), strict=True):
-                parts.append(new.numpy())
-        return np.concatenate(attributes), np.concatenate(features)
+        ready = pixels.model_range_from_uint8 if images.dtype == np.uint8 else pixels.model_range_from_unit
+        return in_batches(lambda rows: self._infer(ready(images[rows])), len(images), _BATCH)
 
     def check_fits(self, path: str, schema: AttributeSchema, image_size: int):
         """Raises ConfigError, which names the path, unless this is of these attributes and pictures of this size."""
@@ -124,13 +119,8 @@ def save(network: keras.Model, folder: str | os.PathLike):
 
 
 def measure_errors(regressor: AttributeRegressor, images, attributes) -> np.ndarray:
-    """The mean products of a regressor's errors, float64 [A, A].
-
-    Args:
-        regressor: AttributeRegressor.
-        images: uint8 [N, H, W, 3], not of its training.
-        attributes: float32 [N, A], the true ones.
-    """
+    """The mean products of a regressor's errors, float64 [A, A], on images uint8 [N, H, W, 3], not of its training,
+    whose true attributes are float32 [N, A]."""
     errors = np.float64(regressor(images)[0]) - attributes
     return errors.T @ errors / len(errors)
 

@@ -14,7 +14,7 @@ from attr2image_tf.evaluation import metrics
 from attr2image_tf.evaluation.attribute_regressor import AttributeRegressor
 from attr2image_tf.evaluation.config import EvaluationConfig
 from attr2image_tf.evaluation.face_network import FaceNetwork
-from attr2image_tf.evaluation.pictures import Pictures
+from attr2image_tf.evaluation.pictures import Pictures, in_batches
 from attr2image_tf.evaluation.workspace import Workspace
 from attr2image_tf.inference.latent_optimizer import LatentOptimizer, OptimizerConfig
 from attr2image_tf.inference.model_optimizer import model_optimizer
@@ -54,6 +54,10 @@ class EvaluationData:
     def regress(self, images: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Attributes [N, A] and features [N, F] of pictures uint8 [N, H, W, 3], by regressor."""
         return {name: regressor(images) for name, regressor in self.regressors.items()}
+
+    def estimate(self, values, people) -> dict:
+        """`estimate` of values [N] of these people, by the configuration's seed."""
+        return estimate(values, people, self.config.seed)
 
     @functools.cached_property
     def regressed_test(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -96,14 +100,11 @@ class Context:
         self._decode = tf.function(model.decode, input_signature=[latents, attributes])
         self._encode = tf.function(lambda *inputs: model.encode(*inputs).mean(),
                                    input_signature=[images, masks, attributes])
-        self._optimizer = None
 
-    @property
+    @functools.cached_property
     def optimizer(self) -> LatentOptimizer:
         """Posterior inference with the model's own observation variance (eq. 9), from its encoder's guess."""
-        if self._optimizer is None:
-            self._optimizer = model_optimizer(self.model, OptimizerConfig(evaluations=self.config.iterations))
-        return self._optimizer
+        return model_optimizer(self.model, OptimizerConfig(evaluations=self.config.iterations))
 
     def generate(self, attributes, seeds) -> np.ndarray:
         """Pictures uint8 [N, H, W, 3] for attributes float32 [N, A] and seeds int32 [N, 2]; with detail at the size
@@ -120,11 +121,11 @@ class Context:
 
     def encode(self, pictures: Pictures) -> np.ndarray:
         """The mean of q(z | x, y), float32 [N, Z]."""
-        means = []
-        for start in range(0, len(pictures), self.config.batch_size):
-            batch = self.batch(pictures[start:start + self.config.batch_size])
-            means.append(self._encode(batch["image"], batch["mask"], batch["attributes"]).numpy())
-        return np.concatenate(means)
+        def encoded(rows):
+            batch = self.batch(pictures[rows])
+            return self._encode(batch["image"], batch["mask"], batch["attributes"])
+
+        return in_batches(encoded, len(pictures), self.config.batch_size)
 
     def samples(self) -> np.ndarray:
         """One picture for the attributes of each test picture, uint8 [N, H, W, 3]; drawn once, then read from disk."""
@@ -149,14 +150,8 @@ class Context:
                 "mask": tf.cast(pictures.masks, tf.float32) / 255.0, "attributes": tf.constant(pictures.attributes),
                 "weight": tf.ones([len(pictures)])}
 
-    def estimate(self, values, people) -> dict:
-        """The mean of values [N], its interval by bootstrap over people, their number, and all of them."""
-        return estimate(values, people, self.config.seed)
-
     def _batched(self, function, count):
-        size = self.config.batch_size
-        return np.concatenate([pixels.uint8_from_model_range(function(slice(start, start + size))).numpy()
-                               for start in range(0, count, size)])
+        return in_batches(lambda rows: pixels.uint8_from_model_range(function(rows)), count, self.config.batch_size)
 
 
 def estimate(values, people, seed: int = 0) -> dict:

@@ -95,7 +95,7 @@ def swap(context: Context):
     estimates = {
         "largest change": {name: number(rows[name].max(), len(chosen)) for name in ("foreground_layer", "gate")},
         "mean squared change of pixels in [0, 1]": {
-            name: context.estimate(rows[name], people)
+            name: context.data.estimate(rows[name], people)
             for name in ("where_the_gate_is_closed", "where_the_gate_is_open")}}
     return estimates, {"one z_F a row, one z_B a column": _swap_sheet(context, drawn, attributes, size)}
 

@@ -6,9 +6,10 @@ import tensorflow as tf
 
 from attr2image_tf import pixels
 from attr2image_tf.detail import editing
-from attr2image_tf.evaluation.context import Context, EvaluationData, estimate, evenly_spaced, number
+from attr2image_tf.evaluation.context import Context, EvaluationData, evenly_spaced, number
 from attr2image_tf.evaluation.face_network import FaceNetwork
 from attr2image_tf.evaluation.faithfulness import standardise
+from attr2image_tf.evaluation.pictures import in_batches
 from attr2image_tf.evaluation.two_sample import tell_apart
 from attr2image_tf.inference.editing import carry_over
 from attr2image_tf.models.base import reduced
@@ -45,28 +46,25 @@ def edits(context: Context):
         estimates[title] = found = {}
         if faces is not None:
             distance = np.linalg.norm(faces - network(images, data.face_box), axis=-1)
-            found["distance_of_the_person"] = estimate(distance, photos.people, data.config.seed)
-        found["told_from_photos"] = estimate(*tell_apart(images, photos.images, photos.people, photos.people,
-                                                         seed=data.config.seed), data.config.seed)
+            found["distance_of_the_person"] = data.estimate(distance, photos.people)
+        found["told_from_photos"] = _told(data, images, photos.people, photos)
         if title == "reconstruction":
             continue
-        found["pixels_left_alone"] = estimate((images == photos.images).all(-1).mean((1, 2)), photos.people,
-                                              data.config.seed)
+        found["pixels_left_alone"] = data.estimate((images == photos.images).all(-1).mean((1, 2)), photos.people)
         attribute, amount = edited[title]
         changed, place = _moved(schema, photos.attributes, attribute, amount), schema.index(attribute)
         if amount is None:
             turned[title] = _answers(schema, changed, seen[""], seen[title], place)
-            found |= {f"{measure}, judge {name}": estimate(values, photos.people, data.config.seed)
+            found |= {f"{measure}, judge {name}": data.estimate(values, photos.people)
                       for measure, values in turned[title].items()}
         asked = standardise(changed, schema) - standardise(photos.attributes, schema)
         moved = standardise(seen[title], schema) - before
-        found[f"response, judge {name}"] = estimate(moved[:, place] / asked[:, place], photos.people, data.config.seed)
+        found[f"response, judge {name}"] = data.estimate(moved[:, place] / asked[:, place], photos.people)
         others = np.delete(moved - asked, place, axis=1)
-        found[f"others_off, judge {name}"] = estimate(np.sqrt(np.square(others).mean(1)), photos.people,
-                                                      data.config.seed)
+        found[f"others_off, judge {name}"] = data.estimate(np.sqrt(np.square(others).mean(1)), photos.people)
     if turned:
-        estimates[ALL_TURNED] = {f"{measure}, judge {name}": estimate(
-            np.mean([each[measure] for each in turned.values()], 0), photos.people, data.config.seed)
+        estimates[ALL_TURNED] = {f"{measure}, judge {name}": data.estimate(
+            np.mean([each[measure] for each in turned.values()], 0), photos.people)
             for measure in next(iter(turned.values()))}
     shown = evenly_spaced(len(photos), _SHOWN)
     table = [photos.images[shown], *(images[shown] for images in drawn.values())]
@@ -81,25 +79,24 @@ def real_edits(data: EvaluationData):
         apart = np.linalg.norm(faces - faces[::-1], axis=-1)[photos.people != photos.people[::-1]]
         found["distance_of_the_person"] = number(apart.mean(), len(apart))
     train = data.train[evenly_spaced(len(data.train), len(photos))]
-    found["told_from_photos"] = estimate(*tell_apart(train.images, photos.images, train.people, photos.people,
-                                                     seed=data.config.seed), data.config.seed)
+    found["told_from_photos"] = _told(data, train.images, train.people, photos)
     return {"another photo": found}, {}
 
 
 def two_samples(context: Context):
     """How well samples are told from the real test pictures."""
-    return _two_samples(context.data, context.samples(), context.data.test.people), {}
+    data = context.data
+    return {"told from photos": {"accuracy": _told(data, context.samples(), data.test.people, data.test)}}, {}
 
 
 def real_two_samples(data: EvaluationData):
     """The same for training pictures: what a perfect model could reach."""
     train = data.train[evenly_spaced(len(data.train), len(data.test))]
-    return _two_samples(data, train.images, train.people), {}
+    return {"told from photos": {"accuracy": _told(data, train.images, train.people, data.test)}}, {}
 
 
-def _two_samples(data, images, people):
-    told = tell_apart(images, data.test.images, people, data.test.people, seed=data.config.seed)
-    return {"told from photos": {"accuracy": estimate(*told, data.config.seed)}}
+def _told(data, images, people, photos):
+    return data.estimate(*tell_apart(images, photos.images, people, photos.people, seed=data.config.seed))
 
 
 def _photos(data, size):
@@ -139,9 +136,8 @@ def _yes(schema, attributes):
 
 def _small(context, images):
     """Pictures uint8 at the size that judges know."""
-    return np.concatenate([pixels.uint8_from_model_range(reduced(
-        context.model, pixels.model_range_from_uint8(images[start:start + 256]))).numpy()
-        for start in range(0, len(images), 256)])
+    return in_batches(lambda rows: pixels.uint8_from_model_range(reduced(
+        context.model, pixels.model_range_from_uint8(images[rows]))), len(images), 256)
 
 
 def _edits(context, photos, edited, start):

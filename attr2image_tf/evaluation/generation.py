@@ -8,9 +8,10 @@ import numpy as np
 
 from attr2image_tf import pixels
 from attr2image_tf.evaluation import metrics, sheets
-from attr2image_tf.evaluation.context import Context, EvaluationData, estimate, evenly_spaced, number
+from attr2image_tf.evaluation.context import Context, EvaluationData, evenly_spaced, number
 from attr2image_tf.evaluation.faithfulness import BY_ATTRIBUTE, compare, standardise
 from attr2image_tf.evaluation.inception import Inception
+from attr2image_tf.evaluation.pictures import in_batches
 
 DIVERSITY_REQUESTS = 50
 DIVERSITY_DRAWS = 8
@@ -42,12 +43,12 @@ def _faithfulness(data, regressed):
     for name, (attributes, _) in regressed.items():
         compared = compare(data.test.attributes, attributes, data.schema)
         estimates[f"judge {name}"] = {
-            part: estimate(getattr(compared, part), people, data.config.seed)
+            part: data.estimate(getattr(compared, part), people)
             for part in ("cosine_similarity", "raw_cosine_similarity", "squared_error")}
         estimates[f"judge {name}"] |= {part: number(getattr(compared, part).mean(), count)
                                        for part in BY_ATTRIBUTE}
         swapped = compare(others, attributes, data.schema).cosine_similarity
-        estimates[f"judge {name}"]["cosine_similarity_to_another_request"] = estimate(swapped, people, data.config.seed)
+        estimates[f"judge {name}"]["cosine_similarity_to_another_request"] = data.estimate(swapped, people)
         estimates[f"judge {name}"]["by_attribute"] = compared.by_attribute(data.schema)
     return estimates
 
@@ -71,8 +72,8 @@ def real_diversity(data: EvaluationData):
 def _diversity(data, images, people, draws):
     values = {"pixels": images.reshape(len(images), -1) / 255.0}
     values |= {f"features of judge {name}": features for name, (_, features) in data.regress(images).items()}
-    return {name: estimate([metrics.mean_pairwise_distance(group) for group in np.split(rows, len(rows) // draws)],
-                           people, data.config.seed) for name, rows in values.items()}
+    return {name: data.estimate([metrics.mean_pairwise_distance(group) for group in np.split(rows, len(rows) // draws)],
+                                people) for name, rows in values.items()}
 
 
 def sharpness(context: Context):
@@ -94,11 +95,10 @@ def real_sharpness(data: EvaluationData):
 
 
 def _sharpness(data, images):
-    parts = np.array_split(images, -(-len(images) // 256))
-    gradients = np.concatenate([metrics.root_mean_squared_gradient(part / 255.0) for part in parts])
-    power = np.concatenate([metrics.power_by_frequency(part / 255.0)[1] for part in parts])
-    return {"gradient": estimate(gradients, data.test.people, data.config.seed),
-            "power_above_half_nyquist": estimate(power, data.test.people, data.config.seed)}
+    values = in_batches(lambda rows: {
+        "gradient": metrics.root_mean_squared_gradient(images[rows] / 255.0),
+        "power_above_half_nyquist": metrics.power_by_frequency(images[rows] / 255.0)[1]}, len(images), 256)
+    return {name: data.estimate(each, data.test.people) for name, each in values.items()}
 
 
 def distances(context: Context):
@@ -161,7 +161,7 @@ def _nearest(data, images, people):
     estimates, neighbours = {}, {}
     for space, (queries, references) in spaces.items():
         places, lengths = metrics.nearest(queries, references, NEIGHBOURS)
-        estimates[space] = {"distance_to_the_nearest": estimate(lengths[:, 0], people, data.config.seed),
+        estimates[space] = {"distance_to_the_nearest": data.estimate(lengths[:, 0], people),
                             "smallest_distance": number(lengths.min(), len(images))}
         neighbours[f"nearest training pictures by {space}"] = places
     return estimates, neighbours

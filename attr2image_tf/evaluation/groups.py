@@ -3,7 +3,7 @@
 import numpy as np
 
 from attr2image_tf.evaluation import metrics
-from attr2image_tf.evaluation.context import Context, EvaluationData, estimate
+from attr2image_tf.evaluation.context import Context, EvaluationData
 from attr2image_tf.evaluation.faithfulness import compare
 
 # Names of LFW and, where they differ, of CelebA. Scores are those of the data sets, in the words of their makers.
@@ -37,7 +37,7 @@ def _by_group(data, regressed, values):
         with_it = data.test.attributes[:, place] > thresholds[place]
         for title, rows in ((name, with_it), (f"not {name}", ~with_it)):
             if rows.sum() >= _LEAST:
-                estimates[title] = {measure: estimate(each[rows], data.test.people[rows], data.config.seed)
+                estimates[title] = {measure: data.estimate(each[rows], data.test.people[rows])
                                     for measure, each in values.items()}
             else:
                 estimates[title] = {"pictures": {"left_out": f"{rows.sum()} test pictures, fewer than {_LEAST}"}}

@@ -3,7 +3,7 @@
 import numpy as np
 
 from attr2image_tf.evaluation import metrics
-from attr2image_tf.evaluation.context import Context, EvaluationData, estimate, evenly_spaced, number
+from attr2image_tf.evaluation.context import Context, EvaluationData, evenly_spaced, number
 from attr2image_tf.evaluation.face_network import FaceNetwork
 
 # The network takes a tenth of a second a picture.
@@ -39,7 +39,7 @@ def _of_sample(data, samples, real, people):
     # `nearest` gives root mean squared differences.
     lengths = metrics.nearest(samples, data.known_faces, 1)[1][:, 0] * np.sqrt(samples.shape[1])
     return {"kernel_distance_to_test_pictures": _kernel_distance(samples, real),
-            "distance_to_the_nearest_training_face": estimate(lengths, people, data.config.seed),
+            "distance_to_the_nearest_training_face": data.estimate(lengths, people),
             "smallest_distance": number(lengths.min(), len(samples))}
 
 

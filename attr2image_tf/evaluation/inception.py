@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from attr2image_tf.evaluation.pictures import in_batches
+
 _SIZE = 299
 _BATCH = 16
 
@@ -36,8 +38,8 @@ class Inception:
             return cls(None, f"the weights of InceptionV3 could not be had: {error}")
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        features = []
-        for start in range(0, len(images), _BATCH):
-            large = tf.image.resize(tf.cast(images[start:start + _BATCH], tf.float32), [_SIZE, _SIZE], "bicubic")
-            features.append(self._infer(keras.applications.inception_v3.preprocess_input(large)).numpy())
-        return np.concatenate(features)
+        def features(rows):
+            large = tf.image.resize(tf.cast(images[rows], tf.float32), [_SIZE, _SIZE], "bicubic")
+            return self._infer(keras.applications.inception_v3.preprocess_input(large))
+
+        return in_batches(features, len(images), _BATCH)

@@ -10,7 +10,7 @@ from attr2image_tf.data.scenes import Factor
 from attr2image_tf.evaluation import disentanglement_scores as scores
 from attr2image_tf.evaluation import metrics
 from attr2image_tf.evaluation.context import Context, evenly_spaced, number
-from attr2image_tf.evaluation.pictures import Pictures
+from attr2image_tf.evaluation.pictures import Pictures, in_batches
 
 FITTED = 2000
 TESTED = 1000
@@ -29,8 +29,8 @@ def disentanglement(context: Context):
     if context.model.layered:
         size = context.model.config.foreground_latent_size
         halves = {"z_F": slice(None, size), "z_B": slice(size, None)}
-    train, test = (_encode_scenes(context, context.config.seed + stream, count)
-                   for stream, count in ((1, FITTED), (2, TESTED)))
+    train, test = ((draws, _encode(context, draws)) for draws in (
+        context.data.scenes.draw(context.config.seed + stream, count) for stream, count in ((1, FITTED), (2, TESTED))))
     rows = [_FactorScores.measure(factor, halves, train, test, context.config.seed) for factor in factors]
     hidden = [row for row in rows if not row.factor.attribute]
     deviations = train[1].std(0)
@@ -96,27 +96,21 @@ def _factor_vae(context, factors, deviations):
     return scores.factor_vae_score(codes.std(1), fixed, deviations)
 
 
-def _encode_scenes(context, seed, count):
-    draws = context.data.scenes.draw(seed, count)
-    return draws, _encode(context, draws)
-
-
 def _encode(context, draws):
     """The mean of q(z | x, y), float32 [N, Z], of the scenes with these numbers [N, D]."""
-    return np.concatenate([context.encode(_render(context, draws[start:start + 500])[0])
-                           for start in range(0, len(draws), 500)])
+    return in_batches(lambda rows: context.encode(_render(context, draws[rows])[0]), len(draws), 500)
 
 
 def _render(context, draws, attributes=None):
     """Pictures of scenes of numbers [N, D] and attributes [N, A], by default their own, and all layers uint8."""
     scenes, size = context.data.scenes, context.model.config.image_size
     attributes = scenes.attributes(draws) if attributes is None else attributes
-    parts = {}
-    for start in range(0, len(draws), RENDERED):
-        rows = slice(start, start + RENDERED)
-        for name, layer in scenes.render(tf.constant(draws[rows]), tf.constant(attributes[rows]), size).items():
-            parts.setdefault(name, []).append(pixels.uint8_from_unit(layer).numpy())
-    layers = {name: np.concatenate(part) for name, part in parts.items()}
+
+    def rendered(rows):
+        layers = scenes.render(tf.constant(draws[rows]), tf.constant(attributes[rows]), size)
+        return {name: pixels.uint8_from_unit(layer) for name, layer in layers.items()}
+
+    layers = in_batches(rendered, len(draws), RENDERED)
     names = np.array([str(i) for i in range(len(draws))])
     return Pictures(layers["image"], layers["mask"], attributes, names, names), layers
 
@@ -136,7 +130,7 @@ def exchange(context: Context):
     names = pictures.people
 
     def errors(drawn, wanted, region=None):
-        return context.estimate(metrics.pixel_error(drawn, wanted, region), names)
+        return context.data.estimate(metrics.pixel_error(drawn, wanted, region), names)
 
     estimates = {
         "squared error": {
@@ -158,12 +152,8 @@ def exchange(context: Context):
 
 def _decoded(context, latents, attributes):
     """`decode`'s layers, all in [0, 1]."""
-    parts = {}
-    for start in range(0, len(latents), context.config.batch_size):
-        rows = slice(start, start + context.config.batch_size)
-        for name, layer in context.layers(latents[rows], attributes[rows]).items():
-            parts.setdefault(name, []).append(layer)
-    layers = {name: np.concatenate(part) for name, part in parts.items()}
+    layers = in_batches(lambda rows: context.layers(latents[rows], attributes[rows]), len(latents),
+                        context.config.batch_size)
     return {name: layer if name.startswith("gate") else pixels.unit_from_model_range(layer).numpy()
             for name, layer in layers.items()}
 
@@ -189,8 +179,8 @@ def changes(context: Context):
         drawn = (after - before).reshape(EDITED, -1)
         size = np.maximum((true * true).sum(1), 1e-9)
         slope = (true * drawn).sum(1) / size
-        responses[name] = context.estimate(slope, pictures.people)
-        elsewhere[name] = context.estimate(np.square(drawn - slope[:, None] * true).sum(1) / size, pictures.people)
+        responses[name] = context.data.estimate(slope, pictures.people)
+        elsewhere[name] = context.data.estimate(np.square(drawn - slope[:, None] * true).sum(1) / size, pictures.people)
         place = len(sheet) * 7 % EDITED
         sheet.append([pictures.images[place], before[place], wanted.images[place], after[place]])
     return {"response": {"mean": number(np.mean([each["value"] for each in responses.values()]), EDITED)} | responses,

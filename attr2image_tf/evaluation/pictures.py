@@ -1,10 +1,11 @@
-"""Pictures: a split of a data set as arrays, which is what experiments work on."""
+"""Pictures: a split of a data set as arrays, which is what experiments work on, a batch at a time."""
 
 import dataclasses
 
 import numpy as np
 
 from attr2image_tf.data.dataset import AttributeDataset
+from attr2image_tf.later import tf
 
 # How the person follows from a picture's name, by data set.
 PEOPLE = {"lfw": lambda name: name.rpartition("_")[0]}
@@ -35,6 +36,15 @@ class Pictures:
     def __getitem__(self, rows) -> "Pictures":
         """Some of them, by a slice or an array of places."""
         return Pictures(*(getattr(self, field.name)[rows] for field in dataclasses.fields(self)))
+
+
+def in_batches(compute, count: int, size: int):
+    """What `compute`, a function of a slice, gives for `count` rows, at most `size` of them at once.
+
+    That is an array with a row for each, or a tuple or dictionary of arrays; they come back joined.
+    """
+    parts = [compute(slice(start, start + size)) for start in range(0, count, size)]
+    return tf.nest.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
 
 
 def read(dataset: AttributeDataset, split: str, limit: int = 0) -> Pictures:

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from attr2image_tf import pixels
 from attr2image_tf.evaluation import metrics
-from attr2image_tf.evaluation.context import Context, EvaluationData, estimate, evenly_spaced
+from attr2image_tf.evaluation.context import Context, EvaluationData, evenly_spaced
 from attr2image_tf.inference.completion import fill_in
 
 INSIDE, ANYWHERE = "inside the foreground", "anywhere"
@@ -43,23 +43,19 @@ def bounds(context: Context):
 
     rows = context.workspace.rows("bounds", len(test), config.batch_size, compute)
     dimensions = int(np.prod(test.images.shape[1:]))
-    estimates = {"terms": {name.removeprefix("mean_"): context.estimate(values, test.people)
+    estimates = {"terms": {name.removeprefix("mean_"): context.data.estimate(values, test.people)
                            for name, values in rows.items() if name.startswith("mean_")
                            and name.removeprefix("mean_") not in _NO_NATS}}
     for title, name in (("bound of all that is observed, nats", "log_weights"),
                         ("bound of all that is observed with N(0, I), nats", "log_weights_as_trained"),
                         ("bound of the picture alone, nats", "log_weights_of_picture")):
-        estimates[title] = {f"k_{draws}": context.estimate(_bound(rows[name], draws), test.people)
-                            for draws in (1, 10, 100)}
+        nats = {draws: metrics.importance_weighted_bound(rows[name].T, draws) for draws in (1, 10, 100)}
+        estimates[title] = {f"k_{draws}": context.data.estimate(bound, test.people) for draws, bound in nats.items()}
+    # The last of them are of the picture alone.
     estimates["bound of the picture alone, bits a value"] = {
-        f"k_{draws}": context.estimate(metrics.bits_per_dimension(_bound(rows["log_weights_of_picture"], draws),
-                                                                  dimensions), test.people)
-        for draws in (1, 10, 100)}
+        f"k_{draws}": context.data.estimate(metrics.bits_per_dimension(bound, dimensions), test.people)
+        for draws, bound in nats.items()}
     return estimates, {}
-
-
-def _bound(log_weights, draws):
-    return metrics.importance_weighted_bound(log_weights.T, draws)
 
 
 def reconstruction(context: Context):
@@ -80,7 +76,7 @@ def reconstruction(context: Context):
     estimates = {}
     for title, name in (("by posterior inference", "inferred"), ("by the encoder's mean", "encoded")):
         estimates[title] = _errors(context.data, test, rows[name])
-    estimates["by posterior inference"]["evaluations"] = context.estimate(rows["evaluations"], test.people)
+    estimates["by posterior inference"]["evaluations"] = context.data.estimate(rows["evaluations"], test.people)
     shown = evenly_spaced(len(test), _SHOWN)
     table = [test.images[shown], rows["inferred"][shown], rows["encoded"][shown]]
     return estimates, {"reconstructions": pixels.grid(table, row_labels=["real", "inferred", "encoded"])}
@@ -103,8 +99,7 @@ def _errors(data, test, images):
     values |= {"ssim_whole": metrics.structural_similarity(real, drawn),
                "ssim_foreground": metrics.structural_similarity(real, drawn, masks)}
     # Pictures without any mask have no foreground to measure.
-    return {name: estimate(each, test.people, data.config.seed) for name, each in values.items()
-            if not np.isnan(each).all()}
+    return {name: data.estimate(each, test.people) for name, each in values.items() if not np.isnan(each).all()}
 
 
 def completion(context: Context):
@@ -121,7 +116,7 @@ def completion(context: Context):
             return {"images": pixels.uint8_from_model_range(completed["images"][:, 0]).numpy()}
         return context.workspace.rows(name, len(test), config.batch_size, compute)["images"]
 
-    return _completion(context.data, complete, sheet=True)
+    return _completion(context.data, complete)
 
 
 def real_completion(data: EvaluationData):
@@ -135,10 +130,10 @@ def real_completion(data: EvaluationData):
         return pixels.uint8_from_model_range(
             fill_in(images, tf.repeat(mean, len(test), 0), tf.constant(observed))).numpy()
 
-    return _completion(data, complete, sheet=False)
+    return _completion(data, complete)[0], {}
 
 
-def _completion(data, complete, sheet):
+def _completion(data, complete):
     config = data.config
     test = data.test[evenly_spaced(len(data.test), config.completed)]
     estimates, pictures, shown = {}, {}, evenly_spaced(len(test), _SHOWN)
@@ -150,14 +145,14 @@ def _completion(data, complete, sheet):
             real, drawn = test.images / np.float32(255), completed / np.float32(255)
             errors = metrics.pixel_error(real, drawn, hidden)
             estimates[f"{size} x {size} pixels {place}"] = {
-                name: estimate(values, test.people, config.seed) for name, values in (
+                name: data.estimate(values, test.people) for name, values in (
                     ("squared_error_hidden", errors), ("psnr_hidden", metrics.peak_signal_to_noise(errors)),
                     ("ssim_hidden", metrics.structural_similarity(real, drawn, hidden)))}
             grey = test.images * (1 - hidden) + 128 * hidden
             table += [grey[shown].astype(np.uint8), completed[shown]]
             labels += ["hidden", f"{size} px"]
         pictures[f"completion {place}"] = pixels.grid(table, row_labels=labels)
-    return estimates, pictures if sheet else {}
+    return estimates, pictures
 
 
 def places(data: EvaluationData) -> tuple[str, ...]:

@@ -27,14 +27,7 @@ def reconstructions(model: AttributeModel, batch) -> np.ndarray:
 
 
 def layers(model: AttributeModel, attributes, seeds, *, temperature: float = 1.0) -> np.ndarray:
-    """Samples in rows: the picture and the layers it is composed of.
-
-    Args:
-        model: AttributeModel.
-        attributes: float32 [B, A].
-        seeds: int32 [B, 2].
-        temperature: see the module.
-    """
+    """Samples for attributes float32 [B, A] and seeds int32 [B, 2] in rows: the picture and the layers that make it."""
     columns = _visible(model.generate(tf.constant(attributes), tf.constant(seeds), temperature))
     rows = [[column[row] for column in columns.values()] for row in range(len(attributes))]
     return pixels.grid(rows, column_labels=list(columns))
@@ -49,7 +42,7 @@ def beside_references(generate, images, attributes, *, count: int, seed: int) ->
         images: uint8 [N, H, W, 3], none of which the model has seen.
         attributes: float32 [N, A].
         count: int. Pictures drawn for each; a column shares its noise.
-        seed: int.
+        seed: int. Of the noise.
     """
     rows = []
     for image, vector in zip(images, attributes, strict=True):
@@ -88,11 +81,9 @@ def samples(model: AttributeModel, requests: Mapping[str, np.ndarray], *, count:
     """One row a request, `count` pictures each; all pictures of a column share their noise.
 
     Args:
-        model: AttributeModel.
         requests: by row label attributes float32 [A], or [count, A] to give each picture its own.
         count: int. Pictures a row.
-        seed: int.
-        temperature: see the module.
+        seed: int. Of the noise.
     """
     rows = [_unit(model.generate(tf.constant(np.broadcast_to(attributes, (count, len(attributes.T))), tf.float32),
                                  seed_rows(seed, count), temperature)["images"]) for attributes in requests.values()]
@@ -106,7 +97,6 @@ def progression(model: AttributeModel, schema: AttributeSchema, names: Sequence[
     Fixed is the noise that the prior maps to latents: what the prior knows of an attribute moves along with it.
 
     Args:
-        model: AttributeModel.
         schema: AttributeSchema of the model's data set.
         names: attributes, one strip each.
         steps: int, at least 2. Pictures a strip.
@@ -114,7 +104,6 @@ def progression(model: AttributeModel, schema: AttributeSchema, names: Sequence[
         base: float32 [A], the other attributes; the training mean by default.
         correlated: bool. Whether the others move to their conditional mean given the moved one
             (`AttributeSchema.vector`) instead of staying as they are.
-        temperature: see the module.
     """
     seeds = tf.tile(seed_rows(seed, 1), [steps, 1])
     rows = []

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from attr2image_tf.evaluation.pictures import in_batches
+
 # Steps at most, and passes over the pictures at most; pictures of each kind in a batch.
 _STEPS, _PASSES, _BATCH, _RATE = 500, 60, 32, 2e-3
 _CHANNELS = (24, 48, 96, 96)
@@ -58,8 +60,7 @@ def _train(images, labels, seed):
         mirrored = random.random(2 * _BATCH) < 0.5
         step(tf.constant(np.where(mirrored[:, np.newaxis, np.newaxis, np.newaxis], batch[:, :, ::-1], batch)), told)
     judge = tf.function(lambda batch: network(_scaled(batch))[:, 0], reduce_retracing=True)
-    return lambda pictures: np.concatenate([judge(tf.constant(pictures[start:start + 256])).numpy()
-                                            for start in range(0, len(pictures), 256)])
+    return lambda pictures: in_batches(lambda rows: judge(tf.constant(pictures[rows])), len(pictures), 256)
 
 
 def _build(shape, seed):

@@ -35,7 +35,7 @@ class Renderer:
     """A context whose model draws scenes as the data set does: latents are the scene's numbers."""
 
     def __init__(self, context, stream):
-        self.data, self.config, self.estimate = context.data, context.config, context.estimate
+        self.data, self.config = context.data, context.config
         self.draws = SCENES.draw(context.config.seed + stream, known_factors.EDITED)
         self.image_size = context.model.config.image_size
         # z_F says which scene is in front, z_B which one is behind.

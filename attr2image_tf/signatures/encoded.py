@@ -1,5 +1,6 @@
 """Encoded pictures inside the exported graphs: PNG or JPEG in, PNG out."""
 
+from attr2image_tf import pixels
 from attr2image_tf.later import tf
 
 # Above this a file of a few kilobytes can unfold into gigabytes; below that there is nothing to see.
@@ -37,8 +38,7 @@ def decode(encoded, size: int, channels: int, name: str, whole: bool = False):
 
 def encode(images):
     """PNG string [B] of pictures float32 [B, H, W, 3] in [0, 1]."""
-    levels = tf.cast(tf.round(tf.clip_by_value(images, 0.0, 1.0) * 255.0), tf.uint8)
-    return tf.map_fn(tf.io.encode_png, levels, fn_output_signature=tf.string)
+    return tf.map_fn(tf.io.encode_png, pixels.uint8_from_unit(images), fn_output_signature=tf.string)
 
 
 def _decode(content, channels, name):
@@ -48,7 +48,8 @@ def _decode(content, channels, name):
     known = tf.debugging.Assert(is_png | is_jpeg, [f"{name}: expected the bytes of a PNG or JPEG picture, got",
                                                    tf.strings.length(content), "others"])
     with tf.control_dependencies([known]):
-        height, width = tf.cond(is_png, lambda: _png_size(content), lambda: _jpeg_size(content))
+        height, width = tf.unstack(tf.cond(is_png, lambda: _png_size(content),
+                                           lambda: tf.image.extract_jpeg_shape(content)[:2]))
     large = tf.cast(height, tf.int64) * tf.cast(width, tf.int64) <= LARGEST_PIXELS
     small = tf.minimum(height, width) >= SMALLEST_SIDE
     fits = tf.debugging.Assert(large & small, [
@@ -60,16 +61,8 @@ def _decode(content, channels, name):
 
 
 def _png_size(content):
+    """Height and width, int32 [2]."""
     # Width and height are two big-endian numbers in the first chunk.
     octets = tf.reshape(tf.cast(tf.io.decode_raw(tf.strings.substr(content, 16, 8), tf.uint8), tf.int64), [2, 4])
-    width, height = tf.unstack(tf.reduce_sum(octets * tf.constant([1 << 24, 1 << 16, 1 << 8, 1], tf.int64), -1))
-    return _clipped(height), _clipped(width)
-
-
-def _jpeg_size(content):
-    shape = tf.image.extract_jpeg_shape(content)
-    return shape[0], shape[1]
-
-
-def _clipped(number):
-    return tf.cast(tf.minimum(number, 2**31 - 1), tf.int32)
+    width_height = tf.reduce_sum(octets * tf.constant([1 << 24, 1 << 16, 1 << 8, 1], tf.int64), -1)
+    return tf.cast(tf.minimum(width_height[::-1], 2**31 - 1), tf.int32)

@@ -38,9 +38,8 @@ class Generator(tf.Module):
     detail and its size, and so must the input of `encode`; only the output of `decode` has no detail.
 
     Args:
-        model: AttributeModel, its weights final.
-        schema: AttributeSchema of its data set.
-        temperature: float, at least 0. That of generate and generate_bytes.
+        model: its weights are final.
+        temperature: at least 0. That of generate and generate_bytes.
     """
 
     def __init__(self, model: AttributeModel, schema: AttributeSchema, temperature: float = 1.0):
@@ -57,14 +56,9 @@ class Generator(tf.Module):
 
     def trace(self, name: str) -> tf.types.experimental.ConcreteFunction:
         """The concrete function of one signature."""
-        model, count, size = self._model.value, len(self._schema.value), self._model.value.picture_size
-        specs = {"attributes": ((count,), tf.float32), "seed": ((2,), tf.int32), "temperature": ((), tf.float32),
-                 "latents": ((model.latent_size,), tf.float32), "images": ((size, size, 3), tf.float32),
-                 "masks": ((size, size, 1), tf.float32), "request": ((), tf.int32)}
         inputs = {"sample": "attributes seed temperature", "decode": "latents attributes",
-                  "encode": "images masks attributes", "describe": "request"}.get(name, "attributes seed").split()
-        tensors = [tf.TensorSpec([None, *specs[each][0]], specs[each][1], each) for each in inputs]
-        return tf.function(getattr(self, name), autograph=False).get_concrete_function(*tensors)
+                  "encode": "images masks attributes", "describe": "request"}.get(name, "attributes seed")
+        return traced(getattr(self, name), inputs, self._model.value)
 
     def track(self, functions):
         """Keeps the variables that functions read, so that they are saved with this module.
@@ -92,7 +86,8 @@ class Generator(tf.Module):
 
     def decode(self, latents, attributes):
         with tf.control_dependencies(_checks(latents=latents, attributes=attributes)):
-            return _public(self._sized(self._model.value.decode(tf.identity(latents), attributes)))
+            layers, detail = self._model.value.decode(tf.identity(latents), attributes), self._model.value.detail
+            return _public(layers if detail is None else {name: detail.enlarge(layers[name]) for name in layers})
 
     def encode(self, images, masks, attributes):
         checks = _checks(images=images, masks=masks, attributes=attributes)
@@ -101,10 +96,6 @@ class Generator(tf.Module):
             images = pixels.model_range_from_unit(tf.identity(images))
             posterior = model.encode(reduced(model, images), reduced(model, masks, 0.0), attributes)
         return {"latents_mean": posterior.mean(), "latents_log_variance": 2.0 * tf.math.log(posterior.stddev())}
-
-    def _sized(self, layers):
-        detail = self._model.value.detail
-        return layers if detail is None else {name: detail.enlarge(layer) for name, layer in layers.items()}
 
     def describe(self, request):
         return repeated(self.about(), request)
@@ -118,6 +109,17 @@ class Generator(tf.Module):
                 "maximum": schema.maximum, "standard_deviation": schema.standard_deviation,
                 "covariance": schema.covariance, "image_size": [self._model.value.picture_size], "latent_sizes": sizes,
                 "maximum_batch": [MAXIMUM_BATCH], "temperature": [self._temperature]}
+
+
+def traced(function, inputs: str, model: AttributeModel) -> tf.types.experimental.ConcreteFunction:
+    """The concrete function of a signature of a model, from the names of its inputs with blanks between."""
+    size, count = model.picture_size, model.config.attribute_count
+    picture, plane, vector = (size, size, 3), (size, size, 1), (count,)
+    rows = {"attributes": vector, "new_attributes": vector, "latents": (model.latent_size,), "seed": (2,),
+            "images": picture, "masks": plane, "observed": plane}
+    types = {"seed": tf.int32, "request": tf.int32, "image_bytes": tf.string, "observed_bytes": tf.string}
+    return tf.function(function, autograph=False).get_concrete_function(**{
+        name: tf.TensorSpec([None, *rows.get(name, ())], types.get(name, tf.float32), name) for name in inputs.split()})
 
 
 def repeated(one: dict, request):

@@ -16,7 +16,7 @@ from attr2image_tf.inference.model_optimizer import model_optimizer
 from attr2image_tf.models import AttributeModel
 from attr2image_tf.models.base import reduced
 from attr2image_tf.signatures import encoded
-from attr2image_tf.signatures.generator import Generator, Hidden, repeated
+from attr2image_tf.signatures.generator import Generator, Hidden, repeated, traced
 from attr2image_tf.signatures.request_checks import check_each, check_finite, check_rows, check_unit_range
 
 _SUMMARY = ("latents", "images", "energy", "reconstruction_energy", "prior_energy", "iterations", "evaluations",
@@ -60,7 +60,6 @@ class LatentOptimizerModule(tf.Module):
     Args:
         model: AttributeModel, its weights final.
         schema: AttributeSchema of its data set.
-        config: OptimizerConfig.
         regressor: AttributeRegressor with measured errors that reads attributes that are not given; or None.
     """
 
@@ -99,18 +98,8 @@ class LatentOptimizerModule(tf.Module):
                 inputs = self.arguments[plain].replace("images", "image_bytes").replace("observed", "observed_bytes")
             else:
                 function, inputs = getattr(self, name), self.arguments[name]
-            specs = self._specs()
-            tensors = {each: tf.TensorSpec([None, *specs[each][0]], specs[each][1], each) for each in inputs.split()}
-            self._traced.value[name] = tf.function(function, autograph=False).get_concrete_function(**tensors)
+            self._traced.value[name] = traced(function, inputs, self._model.value)
         return self._traced.value[name]
-
-    def _specs(self):
-        """Shape of a row and type of each input, by name."""
-        size, count = self._size, self._optimizer.attribute_size
-        return {"images": ((size, size, 3), tf.float32), "observed": ((size, size, 1), tf.float32),
-                "attributes": ((count,), tf.float32), "new_attributes": ((count,), tf.float32),
-                "latents": ((self._optimizer.latent_size,), tf.float32), "seed": ((2,), tf.int32),
-                "request": ((), tf.int32), "image_bytes": ((), tf.string), "observed_bytes": ((), tf.string)}
 
     def _of_bytes(self, function):
         """A function of encoded pictures from one of numbers."""
@@ -125,14 +114,17 @@ class LatentOptimizerModule(tf.Module):
 
     def _codec(self, name):
         """What decodes image_bytes or observed_bytes, or encodes images_bytes; traced once for all signatures."""
+        def decode(content):
+            with tf.control_dependencies(check_rows(MAXIMUM_BATCH, **{name: content})):
+                content = tf.identity(content)
+            whole = name == "observed_bytes"
+            return encoded.decode(content, self._size, 1 if whole else 3, name, whole)
+
         if name not in self._codecs.value:
-            strings = [tf.TensorSpec([None], tf.string)]
-            self._codecs.value[name] = {
-                "image_bytes": lambda: tf.function(lambda content: self._scaled(content, 3, name), strings),
-                "observed_bytes": lambda: tf.function(lambda content: self._scaled(content, 1, name, whole=True),
-                                                      strings),
-                "images_bytes": lambda: tf.function(
-                    encoded.encode, [tf.TensorSpec([None, self._size, self._size, 3], tf.float32)])}[name]()
+            encodes = name == "images_bytes"
+            self._codecs.value[name] = tf.function(encoded.encode if encodes else decode, [
+                tf.TensorSpec([None, self._size, self._size, 3], tf.float32) if encodes else
+                tf.TensorSpec([None], tf.string)])
         return self._codecs.value[name]
 
     def infer(self, images, attributes, observed):
@@ -249,10 +241,6 @@ class LatentOptimizerModule(tf.Module):
             checks[name] = tf.function(function, autograph=False).get_concrete_function(
                 **{each: tf.TensorSpec(tensor.shape, tensor.dtype, each) for each, tensor in tensors.items()})
         return checks[name](**tensors)
-
-    def _scaled(self, content, channels, name, whole=False):
-        with tf.control_dependencies(check_rows(MAXIMUM_BATCH, **{name: content})):
-            return encoded.decode(tf.identity(content), self._size, channels, name, whole)
 
 
 def check_pictures(images, observed):

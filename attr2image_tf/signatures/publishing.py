@@ -19,6 +19,7 @@ from attr2image_tf.files import as_path, check_no_pattern, folder_beside
 from attr2image_tf.inference.latent_optimizer import OptimizerConfig
 from attr2image_tf.models import AttributeModel
 from attr2image_tf.models.folding import fold
+from attr2image_tf.randomness import seed_rows
 from attr2image_tf.run_folder import RunFolder
 from attr2image_tf.signatures import serving
 from attr2image_tf.signatures.generator import Generator
@@ -28,11 +29,10 @@ from attr2image_tf.signatures.latent_optimizer import LatentOptimizerModule
 STORAGE = dict(zip(WEIGHTS, (None, tf.float16, tf.bfloat16), strict=True))
 
 
-def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
-               inference: OptimizerConfig = OptimizerConfig(), keep: int = 0,
-               weights: str = "float32", temperature: float = 1.0,
-               regressor: str | os.PathLike | None = None,
-               significant_bits: int | None = None) -> dict[str, pathlib.Path]:
+def export_run(run: str | os.PathLike, output: str | os.PathLike, *, inference: OptimizerConfig = OptimizerConfig(),
+               keep: int = 0, weights: str = "float32", temperature: float = 1.0,
+               regressor: str | os.PathLike | None = None, significant_bits: int | None = None
+               ) -> dict[str, pathlib.Path]:
     """Exports the generator and the latent optimiser of a run, with warm-up records and the server's configuration.
 
     Args:
@@ -55,10 +55,8 @@ def export_run(run: str | os.PathLike, output: str | os.PathLike, *,
             its errors were not measured.
         ValueError: TensorFlow would take one of the paths for a pattern.
     """
-    run, output = as_path(run), as_path(output)
-    check_no_pattern(run, "run")
+    folder, output = RunFolder(run), as_path(output)
     check_no_pattern(output, "output")
-    folder = RunFolder(run)
     schema = folder.read_schema()
 
     reader = regressor and load_reader(regressor, schema, folder.read_config().model.image_size)
@@ -131,7 +129,7 @@ def picture_difference(run: str | os.PathLike, version: str | os.PathLike, *, sa
     """Mean and largest difference, in levels of 255, between pictures of an exported generator and its run's model."""
     folder = RunFolder(run)
     attributes = tf.constant(folder.read_schema().draw({}, samples))
-    seed = tf.stack([tf.zeros(samples, tf.int32), tf.range(samples)], -1)
+    seed = tf.constant(seed_rows(0, samples))
     exported = tf.saved_model.load(os.fspath(version))
     expected = pixels.unit_from_model_range(folder.load_model().generate(attributes, seed, temperature)["images"])
     found = exported.signatures["generate"](attributes=attributes, seed=seed)["images"]
@@ -155,7 +153,6 @@ def publish(module: tf.Module, signatures, base: pathlib.Path, *, finish=None) -
     It is written beside its place, under a name that no server takes for a version, and renamed into it.
 
     Args:
-        module: tf.Module.
         signatures: ConcreteFunction by name.
         base: the model's folder.
         finish: function of the folder, called before it gets its place, for what else belongs into it.

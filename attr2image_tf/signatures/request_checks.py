@@ -11,14 +11,14 @@ def check_rows(limit: int, **tensors):
     broadcast.
     """
     first, rows = next((name, tf.shape(tensor)[0]) for name, tensor in tensors.items())
-    checks = [_assert((rows >= 1) & (rows <= limit), f"{first}: expected from 1 to {limit} rows, got", rows)]
+    checks = [((rows >= 1) & (rows <= limit), f"{first}: expected from 1 to {limit} rows, got", rows)]
     for name, tensor in tensors.items():
         expected = list(tensor.shape[1:])
-        checks.append(_assert(tf.reduce_all(tf.equal(tf.shape(tensor)[1:], tf.constant(expected, tf.int32))),
-                              f"{name}: expected rows of shape {expected}, got", tf.shape(tensor)))
-        checks.append(_assert(tf.equal(tf.shape(tensor)[0], rows),
-                              f"{name}: expected as many rows as {first}, got", tf.shape(tensor)[0]))
-    return checks
+        checks += [(tf.reduce_all(tf.equal(tf.shape(tensor)[1:], tf.constant(expected, tf.int32))),
+                    f"{name}: expected rows of shape {expected}, got", tf.shape(tensor)),
+                   (tf.equal(tf.shape(tensor)[0], rows), f"{name}: expected as many rows as {first}, got",
+                    tf.shape(tensor)[0])]
+    return [tf.debugging.Assert(condition, [message, value]) for condition, message, value in checks]
 
 
 def check_finite(**tensors):
@@ -36,8 +36,4 @@ def check_unit_range(**tensors):
 def check_each(right, message):
     """An assertion that all of bool [B, ...] is true; the message tells the first rows in which it is not."""
     wrong = tf.where(~tf.reduce_all(right, tf.range(1, tf.rank(right))))
-    return _assert(tf.reduce_all(right), f"{message}; rows", wrong[:3, 0])
-
-
-def _assert(condition, message, value):
-    return tf.debugging.Assert(condition, [message, value])
+    return tf.debugging.Assert(tf.reduce_all(right), [f"{message}; rows", wrong[:3, 0]])

@@ -21,7 +21,6 @@ def plausible_rows(generate, schema: AttributeSchema) -> dict[str, np.ndarray]:
 
     Args:
         generate: function of attributes [1, A] and seed int32 [1, 2] to images [1, H, W, 3] and latents [1, Z].
-        schema: AttributeSchema.
     """
     mean = schema.mean.astype(np.float32)
     drawn = generate(tf.constant(mean[np.newaxis]), tf.zeros([1, 2], tf.int32))
@@ -30,26 +29,22 @@ def plausible_rows(generate, schema: AttributeSchema) -> dict[str, np.ndarray]:
             "images": np.clip(drawn["images"][0].numpy(), 0.0, 1.0), "latents": drawn["latents"][0].numpy()}
 
 
-def example_inputs(function, rows: int, *, vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Inputs that a signature accepts: a batch of plausible values for each of its names.
+def example_inputs(function, vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Inputs that a signature accepts: one row of plausible values for each of its names.
 
     Args:
         function: ConcreteFunction of a signature.
-        rows: int, at least 1.
         vectors: float32 arrays by name, the rows of inputs for which not any numbers will do, of `plausible_rows`;
             "images" serves for image_bytes too.
     """
-    random = np.random.default_rng(0)
-    specs = {spec.name: spec for spec in tf.nest.flatten(function.structured_input_signature)}
-    size = len(vectors["images"])
-    inputs = {}
-    for name, spec in specs.items():
-        shape = [rows, *spec.shape[1:]]
+    random, inputs, size = np.random.default_rng(0), {}, len(vectors["images"])
+    for spec in tf.nest.flatten(function.structured_input_signature):
+        name, shape = spec.name, [1, *spec.shape[1:]]
         if name in vectors:
-            inputs[name] = np.stack([vectors[name]] * rows)
+            inputs[name] = vectors[name][np.newaxis]
         elif name.endswith("_bytes"):
-            pictures = np.ones((rows, size, size, 1)) if name == "observed_bytes" else [vectors["images"]] * rows
-            inputs[name] = encoded.encode(tf.constant(pictures, tf.float32)).numpy()
+            picture = np.ones((size, size, 1)) if name == "observed_bytes" else vectors["images"]
+            inputs[name] = encoded.encode(tf.constant(picture[np.newaxis], tf.float32)).numpy()
         elif name == "observed":
             inputs[name] = np.ones(shape, np.float32)
             inputs[name][:, : size // 2, : size // 2] = 0.0
@@ -80,7 +75,7 @@ def write_warmup(path: pathlib.Path, name: str, functions, vectors):
             log = prediction_log_pb2.PredictionLog()
             request = log.predict_log.request
             request.model_spec.name, request.model_spec.signature_name = name, signature
-            for key, value in example_inputs(function, 1, vectors=vectors).items():
+            for key, value in example_inputs(function, vectors).items():
                 request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
             writer.write(log.SerializeToString())
 
@@ -99,12 +94,11 @@ def read_warmup(path: str | os.PathLike) -> list[tuple[str, dict[str, np.ndarray
     return records
 
 
-def write_server_files(models: pathlib.Path, *, threads: int = 2):
+def write_server_files(models: pathlib.Path):
     """Writes models.config, which serves the newest version of both models, and batching.config.
 
     Args:
         models: the folder of the exports; the server sees it as /models.
-        threads: batches computed at a time; one a core. Every operation uses all cores, more only wait for each other.
     """
     entries = "".join(
         f'  config {{\n    name: "{name}"\n    base_path: "/models/{name}"\n    model_platform: "tensorflow"\n'
@@ -112,8 +106,9 @@ def write_server_files(models: pathlib.Path, *, threads: int = 2):
     write_text(models / "models.config", f"model_config_list {{\n{entries}}}\n")
     # More than 8 rows at once give no more a second (docs/notebook/serving.md), and all of them wait for the slowest
     # descent. So larger requests, up to the 64 rows that both models take, are split. No allowed_batch_sizes: padding
-    # to them would compute rows that nobody asked for.
+    # to them would compute rows that nobody asked for. Two batches at a time: every operation uses all cores, and more
+    # would only wait for each other.
     write_text(models / "batching.config",
                "max_batch_size { value: 64 }\nenable_large_batch_splitting { value: true }\n"
                "max_execution_batch_size { value: 8 }\nbatch_timeout_micros { value: 2000 }\n"
-               "max_enqueued_batches { value: 100 }\n" f"num_batch_threads {{ value: {threads} }}\n")
+               "max_enqueued_batches { value: 100 }\nnum_batch_threads { value: 2 }\n")

@@ -139,7 +139,7 @@ class ModelConfig(Config):
             weights and without dropout, which would blur the pictures.
         observation_standard_deviation: its (initial) value, above 0, in units of pixels in [-1, 1].
         shared_observation_noise: whether p(x | .) and p(x_F | .) of DisCVAE share one standard deviation, as in the
-            paper.
+            paper and in runs of version 1.
         gate_weight: alpha, the weight of log p(g | y, z_F) in the objective; 0.3 in the authors' release.
         kl_warmup_steps: steps over which the weight of the KL terms rises linearly from 0 to 1; 0 switches it off.
         prior: p(z | y) that pictures are drawn from, fitted after training: "standard" is N(0, I) (the paper),
@@ -190,6 +190,13 @@ class ModelConfig(Config):
     def channels(self, count: int) -> int:
         """The paper's `count` of channels or units, scaled by `width`; at least 1."""
         return max(1, round(count * self.width))
+
+
+# What runs did whose files name no version.
+_VERSION_1 = {"version": 1, "sharpness": 1.0}
+_VERSION_1_MODEL = {"shared_observation_noise": True, "prior": "standard"}
+# And those before version 5.
+_VERSION_4_TUNING = {"expected_attributes": False}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -287,6 +294,19 @@ class DetailConfig(Config):
         self.require(0 <= self.attribute_dropout < 1, "attribute_dropout", "at least 0 and below 1")
 
 
+def _renamed(values: dict) -> dict:
+    """What a run's file says, by today's names."""
+    values = dict(values)
+    if "weight_decay" in values:
+        values["l2"] = values.pop("weight_decay")
+    if isinstance(values.get("sharpening"), (int, float)):
+        # It was the augmentation's, and what is called so now was "fine_tuning".
+        values["sharpness"] = values.pop("sharpening")
+    if "fine_tuning" in values:
+        values["sharpening"] = values.pop("fine_tuning")
+    return values
+
+
 @dataclasses.dataclass(frozen=True)
 class RunConfig(Config):
     """Everything that the result of a training run depends on, saved as config.json in the run folder.
@@ -312,8 +332,10 @@ class RunConfig(Config):
         sharpening: how the decoders of another run were tuned (`trainers.sharpen`); None in a run trained from the
             start.
         detail: the second stage, trained on the pictures of another run (`trainers.detail`); None without one.
-        fingerprint: fingerprint of the data set (`AttributeDataset.fingerprint`); "" in runs of version 4.
-        version: version of this format. Files of version 4 are read as those of 5.
+        fingerprint: fingerprint of the data set (`AttributeDataset.fingerprint`); "" in runs before version 5.
+        version: version of this format. 1, whose files do not say so, had one standard deviation for both likelihoods
+            of DisCVAE, no fitted prior, and a blur in `sharpness` that made it two thirds as strong; 2 had no sharpened
+            runs; 3 no schedule; 4 no `expected_attributes`, `fingerprint` and `detail`.
     """
 
     dataset: str
@@ -337,13 +359,13 @@ class RunConfig(Config):
 
     @classmethod
     def from_dict(cls, values: dict):
-        if isinstance(values, dict) and values.get("version") == 4:
-            values = values | {"version": 5}
-            if "fine_tuning" in values:
-                tuning = values.pop("fine_tuning")
-                # They asked of the regressor what was requested.
-                values |= {"sharpness": values.pop("sharpening"),
-                           "sharpening": tuning and {"expected_attributes": False} | tuning}
+        if isinstance(values, dict):
+            values = _renamed(values)
+        if isinstance(values, dict) and isinstance(values.get("model"), dict) and "version" not in values:
+            model = _VERSION_1_MODEL | values["model"]
+            values = _VERSION_1 | values | {"model": model}
+        if isinstance(values, dict) and isinstance(values.get("sharpening"), dict) and values.get("version") != 5:
+            values = values | {"sharpening": _VERSION_4_TUNING | values["sharpening"]}
         return super().from_dict(values)
 
     def check_dataset(self, fingerprint: str):
@@ -360,10 +382,25 @@ class RunConfig(Config):
             return "trainers.detail"
         return "trainers.train" if self.sharpening is None else "trainers.sharpen"
 
+    def continuing(self, before: "RunConfig") -> "RunConfig":
+        """This configuration as one that continues a run of `before`: an older version's ways in place of today's
+        defaults."""
+        def inherit(new, old, names):
+            defaults = {field.name: field.default for field in dataclasses.fields(new)}
+            inherited = {name: getattr(old, name) for name in names if getattr(new, name) == defaults[name]}
+            return dataclasses.replace(new, **inherited)
+
+        if before.version > 1:
+            tuning = self.sharpening
+            if before.version < 5 and tuning is not None and before.sharpening is not None:
+                tuning = inherit(tuning, before.sharpening, _VERSION_4_TUNING)
+            return dataclasses.replace(self, sharpening=tuning, version=before.version)
+        return inherit(dataclasses.replace(self, model=inherit(self.model, before.model, _VERSION_1_MODEL)), before,
+                       _VERSION_1)
+
     def __post_init__(self):
         super().__post_init__()
-        self.require(self.version == 5, "version",
-                     "5, or 4 in a file; a newer one needs a newer version of this package")
+        self.require(1 <= self.version <= 5, "version", "1 to 5; a newer one needs a newer version of this package")
         self.require_least(1, "epochs", "batch_size")
         self.require(self.learning_rate > 0, "learning_rate", "above 0")
         self.require_least(0, "l2", "clip_norm", "rotation", "sharpness", "prior_steps")

@@ -63,7 +63,7 @@ class RunFolder:
                               "ends, or name a new folder.")
 
     def check(self, config: RunConfig) -> RunConfig:
-        """The configuration to go on with: `config`, with the fingerprint of the folder's run where it has none.
+        """The configuration to continue with: `config`, or what it means for a run of an older version in the folder.
 
         Raises:
             ConfigError: the folder is neither new nor holds a run of `config` (of as many epochs or fewer).
@@ -77,6 +77,7 @@ class RunFolder:
         if before.main != config.main:
             raise ConfigError(f"run={str(self.path)!r} holds a run of {before.main}; continue it with that, or name "
                               "a new folder.")
+        config = config.continuing(before)
         old, new = (_flat(each.to_dict()) for each in (before, config))
         if new["epochs"] > old["epochs"]:
             del new["epochs"]
@@ -88,7 +89,7 @@ class RunFolder:
             if name in new and old.get(name) and new[name] and as_path(old[name]).resolve() == as_path(
                     new[name]).resolve():
                 del new[name]
-        # Other pictures of the same name are refused above; not all runs know what theirs were.
+        # Other pictures of the same name are refused above; older runs do not know what theirs were.
         del new["fingerprint"]
         config = dataclasses.replace(config, fingerprint=config.fingerprint or before.fingerprint)
         if changed := changes(old, new):

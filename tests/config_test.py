@@ -93,6 +93,18 @@ def test_a_change_is_as_large_as_it_says():
         dataclasses.replace(tuning, largest_change=0.25)
 
 
+def test_a_sharpened_run_of_version_4_asks_as_it_did(run):
+    tuning = SharpeningConfig(source="run", source_step=1, attribute_weight=0.0, change_weight=0.0)
+    new = dataclasses.replace(run, sharpening=tuning)
+    assert new.sharpening.expected_attributes
+    values = new.to_dict() | {"version": 4}
+    del values["sharpening"]["expected_attributes"], values["fingerprint"]
+    old = RunConfig.from_dict(values)
+    assert not old.sharpening.expected_attributes
+    # The same command as then, and the file of the run that went on.
+    assert new.continuing(old) == old == RunConfig.from_json(old.to_json())
+
+
 def test_configurations_are_frozen(run):
     with pytest.raises(dataclasses.FrozenInstanceError):
         run.epochs = 5
@@ -112,16 +124,24 @@ def test_files_that_hold_no_configuration_are_refused(text, message):
         RunConfig.from_json(text)
 
 
-def test_a_run_of_version_4_is_read_by_the_names_of_today():
+def test_a_run_of_version_1_keeps_what_it_was():
+    model = ModelConfig(attribute_mean=(0.0,), attribute_standard_deviation=(1.0,)).to_dict()
+    new = RunConfig(dataset="emblems", model=ModelConfig.from_dict(model)).to_dict()
+    for key in ("shared_observation_noise", "prior"):
+        del model[key]
+    old = {key: value for key, value in new.items() if key not in ("version", "l2")} | {
+        "weight_decay": 0.5, "model": model}
+    read = RunConfig.from_dict(old)
+    assert (read.version, read.l2, read.model.shared_observation_noise, read.model.prior) == (1, 0.5, True, "standard")
+    # Written and read again it is the same run.
+    assert RunConfig.from_json(read.to_json()) == read
+    with pytest.raises(ConfigError, match="version=6: expected 1 to 5; a newer one needs a newer version"):
+        RunConfig.from_dict(new | {"version": 6})
+
+
+def test_names_of_before_are_read():
     now = RunConfig(dataset="emblems", model=ModelConfig(**MODEL), sharpness=0.5,
                     sharpening=SharpeningConfig("run", 3, "judge"))
-    then = now.to_dict() | {"version": 4}
-    del then["fingerprint"], then["detail"]
-    assert RunConfig.from_dict(then) == now
+    then = now.to_dict()
     then["fine_tuning"], then["sharpening"] = then["sharpening"], then.pop("sharpness")
     assert RunConfig.from_dict(then) == now
-    del then["fine_tuning"]["expected_attributes"]
-    assert now.sharpening.expected_attributes and not RunConfig.from_dict(then).sharpening.expected_attributes
-    for version in (3, 6):
-        with pytest.raises(ConfigError, match=f"version={version}: expected 5, or 4 in a file; a newer one needs"):
-            RunConfig.from_dict(now.to_dict() | {"version": version})

@@ -63,14 +63,36 @@ def test_a_file_in_the_place_of_a_folder_is_reported(tmp_path, place):
         check_writable(tmp_path / "link", "output")
 
 
-def test_a_run_of_version_4_goes_on(tmp_path):
+def test_a_run_of_version_1_goes_on_as_it_began(tmp_path):
     new = RunConfig(dataset="emblems", model=ModelConfig(attribute_mean=(0.0,), attribute_standard_deviation=(1.0,)))
+    old = new.to_dict()
+    for values, names in ((old, ("version", "sharpness", "prior_steps")),
+                          (old["model"], ("prior", "shared_observation_noise"))):
+        for name in names:
+            del values[name]
     folder = RunFolder(tmp_path / "run")
     folder.path.mkdir()
-    (folder.path / "config.json").write_text(json.dumps(new.to_dict() | {"version": 4}))
-    assert folder.check(new) == new
-    with pytest.raises(ConfigError, match=r"sharpness: 1.5 before, 0.5 now"):
-        folder.check(dataclasses.replace(new, sharpness=0.5))
+    (folder.path / "config.json").write_text(json.dumps(old))
+    # The same command as then.
+    config = folder.check(new)
+    assert config == folder.read_config()
+    assert (config.version, config.sharpness, config.model.prior) == (1, 1.0, "standard")
+    # What is asked for is not passed over.
+    with pytest.raises(ConfigError, match=r"prior: 'standard' before, 'gaussian' now"):
+        folder.check(dataclasses.replace(new, model=dataclasses.replace(new.model, prior="gaussian")))
+
+
+def test_a_run_of_version_2_goes_on_as_it_began(tmp_path):
+    new = RunConfig(dataset="emblems", model=ModelConfig(attribute_mean=(0.0,), attribute_standard_deviation=(1.0,)))
+    old = new.to_dict() | {"version": 2, "sharpness": 0.5}
+    del old["sharpening"]
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    (folder.path / "config.json").write_text(json.dumps(old))
+    assert folder.check(dataclasses.replace(new, sharpness=0.5)) == folder.read_config()
+    # Today's defaults are what a new command means: this version had them all.
+    with pytest.raises(ConfigError, match=r"sharpness: 0.5 before, 1.5 now"):
+        folder.check(new)
 
 
 @pytest.mark.slow

@@ -298,7 +298,7 @@ def test_unknown_kinds_of_attributes_are_refused():
 REAL = os.environ.get("ATTR2IMAGE_DATA")
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.skipif(not REAL or not (pathlib.Path(REAL) / "cub").is_dir(), reason="ATTR2IMAGE_DATA holds no cub/")
 def test_real_birds(tmp_path):
     """Pictures of the official layout: birds in the middle, black birds dark, the listed split."""

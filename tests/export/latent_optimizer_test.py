@@ -96,6 +96,7 @@ def test_names_types_and_shapes(functions):
         assert input_specs(function) and all(spec.shape[0] is None for spec in input_specs(function).values())
 
 
+@pytest.mark.nightly
 def test_a_process_with_tensorflow_alone_gets_what_the_library_gives(module, functions, optimizer, request_values,
                                                                      tmp_path):
     names = ("serving_default", "infer_attributes", "complete_sample", "edit")

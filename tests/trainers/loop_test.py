@@ -91,6 +91,7 @@ def test_two_mirrored_devices_equal_one(tmp_path, reference):
     assert_same_run(run, reference, 2e-3)
 
 
+@pytest.mark.nightly
 def test_two_devices_equal_one_with_the_optimiser_that_ships(tmp_path):
     """But for the biases before batch normalisation, whose gradients are rounding alone, and what takes them away."""
     runs = [tmp_path / "one", tmp_path / "two"]

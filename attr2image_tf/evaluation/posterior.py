@@ -49,13 +49,17 @@ def bounds(context: Context):
     for title, name in (("bound of all that is observed, nats", "log_weights"),
                         ("bound of all that is observed with N(0, I), nats", "log_weights_as_trained"),
                         ("bound of the picture alone, nats", "log_weights_of_picture")):
-        nats = {draws: metrics.importance_weighted_bound(rows[name].T, draws) for draws in (1, 10, 100)}
-        estimates[title] = {f"k_{draws}": context.data.estimate(bound, test.people) for draws, bound in nats.items()}
-    # The last of them are of the picture alone.
+        estimates[title] = {f"k_{draws}": context.data.estimate(_bound(rows[name], draws), test.people)
+                            for draws in (1, 10, 100)}
     estimates["bound of the picture alone, bits a value"] = {
-        f"k_{draws}": context.data.estimate(metrics.bits_per_dimension(bound, dimensions), test.people)
-        for draws, bound in nats.items()}
+        f"k_{draws}": context.data.estimate(metrics.bits_per_dimension(_bound(rows["log_weights_of_picture"], draws),
+                                                                       dimensions), test.people)
+        for draws in (1, 10, 100)}
     return estimates, {}
+
+
+def _bound(log_weights, draws):
+    return metrics.importance_weighted_bound(log_weights.T, draws)
 
 
 def reconstruction(context: Context):

@@ -70,8 +70,6 @@ class Sharpener(Learner):
         super().__init__(model)
         self.config, self.tuning, self.regressor = config, config.sharpening, regressor
         tuned = model.decoders if self.tuning.background else model.decoders[:1]
-        # Those of the decoders, whose names in the configuration end otherwise.
-        self._term_weights = {name: getattr(self.tuning, f"{name.removesuffix('loss')}weight") for name in TERMS[:7]}
         self._before = None
         if self.tuning.background and model.layered:
             self._before = type(model)(config.model)
@@ -131,7 +129,7 @@ class Sharpener(Learner):
             terms = self._decoder_terms(batch, reconstructed, judged)
             terms |= self._regressor_terms(pictures.sampled, requests, moved)
             terms["hidden_background_loss"] = 0.5 * tf.add_n(tf.split(self._hidden_change(latents, layers), 2, 0))
-            loss = sum(tf.reduce_sum(terms[name]) * weight for name, weight in self._term_weights.items())
+            loss = sum(tf.reduce_sum(terms[name]) * weight for name, weight in self._term_weights().items())
             loss *= self._optimizer.loss_scale / everything
             hinge, penalty = self._discriminator_terms(judged), self._penalty(batch["image"], attributes)
             discriminator_loss = tf.reduce_sum(hinge + penalty) / everything
@@ -149,6 +147,13 @@ class Sharpener(Learner):
         return ("losses of reconstruction {train_reconstruction_loss:.3f}, features {train_feature_loss:.3f}, "
                 "attributes {train_attribute_loss:.3f} and change {train_change_loss:.3f}; the discriminator says "
                 "{train_real_logit:+.2f} of real pictures, {train_drawn_logit:+.2f} of samples").format(**row)
+
+    def _term_weights(self):
+        tuning = self.tuning
+        return {"reconstruction_loss": tuning.reconstruction_weight, "patch_loss": tuning.patch_weight,
+                "global_loss": tuning.global_weight, "feature_loss": tuning.feature_weight,
+                "attribute_loss": tuning.attribute_weight, "change_loss": tuning.change_weight,
+                "hidden_background_loss": tuning.hidden_background_weight}
 
     def _raw(self, attributes):
         """Standardised attributes in the data set's units, as `decode` takes them."""

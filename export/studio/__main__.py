@@ -61,7 +61,7 @@ def serve(values, auth):
     page = starting.import_page()
     folder = as_path(values.models)
     models = str(folder) if folder.is_dir() else values.models
-    opened = page.Models.open(connect(models))
+    opened = page.Shared.open(connect(models))
     if not starting.is_loopback(values.host) and auth is None:
         logging.warning("With --host=%s anyone who can reach this machine can use the page; use --auth_file to ask for "
                         "a password.", values.host)

@@ -3,9 +3,9 @@
 import gradio as gr
 
 from attr2image_tf import pixels
-from export.studio import attributes, controls, files
+from export.studio import attributes, controls, downloads
 from export.studio.errors import in_words
-from export.studio.loading import Models
+from export.studio.loading import Shared
 
 MOST_PICTURES = 16
 # Layers are for the eye: of more pictures a sheet would be too small to see anything.
@@ -31,12 +31,12 @@ def draw(client, request: dict[str, float], *, count: int, seed: int, varied: bo
     sheet = pixels.grid(rows, row_labels=[_LAYERS[name] for name in layers]) if len(rows) > 1 else None
     about = {"attributes": request, "seed": seed, "varied": varied, "correlated": correlated,
              "temperature": temperature}
-    archive = files.archive({f"{place + 1:02}_{_LAYERS[name]}": picture for name, pictures in layers.items()
+    archive = downloads.archive({f"{place + 1:02}_{_LAYERS[name]}": picture for name, pictures in layers.items()
                              for place, picture in enumerate(pictures)}, about, "drawn.zip")
-    return [files.enlarged(picture) for picture in layers["images"]], sheet, archive
+    return [downloads.enlarged(picture) for picture in layers["images"]], sheet, archive
 
 
-def build(models: Models, page: gr.Blocks):
+def build(models: Shared, page: gr.Blocks):
     """The tab."""
     schema = models.client.schema
     first = attributes.first_request(schema)

@@ -8,9 +8,9 @@ from PIL import Image
 
 from attr2image_tf import photos
 from attr2image_tf.client.checks import as_whole
-from export.studio import attributes, controls, files, photo, subject
+from export.studio import attributes, controls, downloads, photo, subject
 from export.studio.errors import in_words
-from export.studio.loading import Models
+from export.studio.loading import Shared
 
 MOST_ANSWERS = 6
 # Of what is brushed over; the photo itself is filled in at its own size.
@@ -68,7 +68,7 @@ def fill(client, taken: subject.Photo, hidden: np.ndarray, answers: int,
         yield filled, region.put_back(taken.pixels, small, filled, hidden, taken.others(region))
 
 
-def build(models: Models, page: gr.Blocks, shared: gr.State):
+def build(models: Shared, page: gr.Blocks, shared: gr.State):
     """The tab, part of `page`; `shared` is the Subject of the tab with photos, or None."""
     taken = gr.State()
     with gr.Row():
@@ -123,8 +123,8 @@ def build(models: Models, page: gr.Blocks, shared: gr.State):
         for filled, changed in fill(models.client, taken, hidden, answers, seed):
             number = len(small) + 1
             title = "likeliest" if number == 1 else f"another, {number - 1}"
-            small.append((files.enlarged(filled), title))
-            large.append((files.jpeg(changed, f"photo_filled_{number}.jpg"), title))
+            small.append((downloads.enlarged(filled), title))
+            large.append((downloads.jpeg(changed, f"photo_filled_{number}.jpg"), title))
             progress(number / answers, desc=f"{number} of {answers}")
             yield gr.Gallery(small, visible=True), gr.Gallery(large, visible=True)
 

@@ -43,7 +43,7 @@ class Loading(threading.Thread):
 
 
 @dataclasses.dataclass(frozen=True)
-class Models:
+class Shared:
     """What all tabs and all visitors share.
 
     Attributes:
@@ -56,7 +56,7 @@ class Models:
     layered: bool
 
     @classmethod
-    def open(cls, client: Client) -> "Models":
+    def open(cls, client: Client) -> "Shared":
         """Draws a first picture."""
         return cls(client, Loading(client), "gates" in client.generate_layers(temperature=1.0))
 

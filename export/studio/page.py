@@ -7,7 +7,7 @@ import gradio as gr
 
 from export.studio import draw, fill, photo, walk
 from export.studio.errors import FORGOTTEN
-from export.studio.loading import Models
+from export.studio.loading import Shared
 
 CSS = """
 .pictures .grid-wrap { height: auto; max-height: none; min-height: 0; overflow: visible; }
@@ -33,7 +33,7 @@ QUEUE = 32
 SESSIONS = 100
 
 
-def build(models: Models, title: str) -> gr.Blocks:
+def build(models: Shared, title: str) -> gr.Blocks:
     """The page for some models; `title` is their name, shown to visitors."""
     count, size = len(models.client.schema), models.client.image_size
     with gr.Blocks(title="Attribute2Image", analytics_enabled=False, delete_cache=KEEPING) as page:

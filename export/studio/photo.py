@@ -4,9 +4,9 @@ import uuid
 
 import gradio as gr
 
-from export.studio import attributes, controls, files, subject
+from export.studio import attributes, controls, downloads, subject
 from export.studio.errors import FORGOTTEN, in_words
-from export.studio.loading import Models
+from export.studio.loading import Shared
 
 STEPS = """
 ### Three steps
@@ -17,7 +17,7 @@ STEPS = """
 """
 
 
-def read_photo(models: Models, taken, progress) -> subject.Photo:
+def read_photo(models: Shared, taken, progress) -> subject.Photo:
     """The photo that a visitor gave, with the faces in it.
 
     Args:
@@ -34,13 +34,13 @@ def read_photo(models: Models, taken, progress) -> subject.Photo:
     return subject.make_photo(pixels, models.faces)
 
 
-def draw_photo(models: Models, seed: int) -> subject.Photo:
+def draw_photo(models: Shared, seed: int) -> subject.Photo:
     """A picture that the model draws, in place of a photo."""
     drawn = models.client.generate(attributes.first_request(models.client.schema), seed=seed)
-    return subject.whole_square(files.enlarged(drawn[0]), "The model drew this one.")
+    return subject.whole_square(downloads.enlarged(drawn[0]), "The model drew this one.")
 
 
-def wait(models: Models, progress):
+def wait(models: Shared, progress):
     """Waits until the models are loaded, and says so."""
     if models.loading.is_alive():
         progress(0.2, desc="The models are still being loaded; the first photo waits for them")
@@ -58,7 +58,7 @@ def kept(seen: subject.Subject | None) -> subject.Subject:
     return seen
 
 
-def build(models: Models, shared: gr.State):
+def build(models: Shared, shared: gr.State):
     """The tab; `shared` is what the other tabs see, a Subject or None."""
     schema = models.client.schema
     first = list(attributes.first_request(schema))
@@ -94,13 +94,13 @@ def build(models: Models, shared: gr.State):
         """All outputs, once a part of the photo has been looked at."""
         progress(0.5, desc="Finding what is behind it")
         seen = subject.look(models.client, photo, place)
-        small = files.enlarged(seen.small)
+        small = downloads.enlarged(seen.small)
         count = len(photo.regions)
         names = [(f"Face {number + 1}", number) for number in range(count)]
         return [seen, uuid.uuid4().hex, controls.sentence(photo.note),
                 gr.Image(subject.marked(photo, place), visible=True),
                 gr.Radio(names, value=place, visible=count > 1), gr.Column(visible=False), gr.Column(visible=True),
-                small, small, files.jpeg(photo.pixels, "photo.jpg"), attributes.chart(schema, seen.found.vector)]
+                small, small, downloads.jpeg(photo.pixels, "photo.jpg"), attributes.chart(schema, seen.found.vector)]
 
     @in_words
     def open_photo(progress=gr.Progress(), taken=None):
@@ -122,7 +122,7 @@ def build(models: Models, shared: gr.State):
         seen, correlated, names, *amounts = values
         progress(0.3, desc="Changing")
         small, photo = subject.edit(models.client, kept(seen), dict(zip(names, amounts, strict=True)), correlated)
-        return files.enlarged(small), files.jpeg(photo, "photo_changed.jpg")
+        return downloads.enlarged(small), downloads.jpeg(photo, "photo_changed.jpg")
 
     outputs = [shared, looked, note, whole, face, steps, results, before, after, result, chart]
     common = {"outputs": outputs, "concurrency_id": controls.PHOTOS, "api_visibility": "private"}

@@ -4,9 +4,9 @@ import gradio as gr
 import numpy as np
 
 from attr2image_tf import pixels
-from export.studio import attributes, controls, files, subject
+from export.studio import attributes, controls, downloads, subject
 from export.studio.errors import in_words
-from export.studio.loading import Models
+from export.studio.loading import Shared
 
 MOST_PICTURES = 12
 # Frames of the animation from one picture of the strip to the next.
@@ -30,7 +30,7 @@ def walk_photo(client, seen: subject.Subject, name: str, amounts: list[float], *
     return [client.edit(seen.small, {name: amount}, found=seen.found, correlated=correlated) for amount in amounts]
 
 
-def build(models: Models, page: gr.Blocks, shared: gr.State):
+def build(models: Shared, page: gr.Blocks, shared: gr.State):
     """The tab, part of `page`; `shared` is the Subject of the tab with photos, or None."""
     client, schema = models.client, models.client.schema
     with gr.Row():
@@ -68,7 +68,7 @@ def build(models: Models, page: gr.Blocks, shared: gr.State):
             frames = walk_photo(client, seen, name, amounts, correlated=correlated)
         labels = [f"{amount:+.1f}" for amount in amounts[::BETWEEN]]
         return (pixels.grid([frames[::BETWEEN]], column_labels=labels, scale=max(1, 128 // client.image_size)),
-                files.animation([files.enlarged(frame) for frame in frames], "walk.webp"))
+                downloads.animation([downloads.enlarged(frame) for frame in frames], "walk.webp"))
 
     common = {"fn": answer, "inputs": [name, source, steps, seed, correlated, temperature, shared],
               "outputs": [strip, animated], "concurrency_id": controls.DRAWING, "api_visibility": "private"}

@@ -18,7 +18,7 @@ from attr2image_tf.client import Client, ServerError
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.photos.reading import PictureError
 from attr2image_tf.photos.square import Square
-from export.studio import attributes, files, starting, subject
+from export.studio import attributes, downloads, starting, subject
 from tests import processes
 from tests.export import tiny_models
 
@@ -87,7 +87,7 @@ def test_the_chart_has_the_largest_deviations_first_and_names_as_text():
 def test_drawing_gives_pictures_their_layers_and_all_of_it_as_a_file(client):
     arguments = {"seed": 3, "varied": True, "correlated": False, "temperature": 0.8}
     pictures, sheet, archive = draw.draw(client, {"Smiling": 1.0}, count=3, **arguments)
-    assert [picture.shape for picture in pictures] == [(files.SHOWN, files.SHOWN, 3)] * 3
+    assert [picture.shape for picture in pictures] == [(downloads.SHOWN, downloads.SHOWN, 3)] * 3
     assert sheet.shape[0] > 4 * SIZE and sheet.shape[1] > 3 * SIZE
     expected = client.generate({"Smiling": 1.0}, count=3, **arguments)
     with zipfile.ZipFile(archive) as file:
@@ -219,7 +219,7 @@ def test_a_walk_goes_from_the_least_to_the_most_of_training(client, seen):
     for frames in (walk.walk_drawn(client, "Senior", amounts, seed=1, correlated=False, temperature=1.0),
                    walk.walk_photo(client, seen, "Senior", amounts, correlated=False)):
         assert len(frames) == len(amounts) and (frames[0] != frames[-1]).any()
-        with Image.open(files.animation(frames, "walk.webp")) as animated:
+        with Image.open(downloads.animation(frames, "walk.webp")) as animated:
             assert animated.n_frames == 2 * len(frames) - 2 and animated.info["loop"] == 0
 
 

@@ -39,9 +39,13 @@ def make_loop(values, config: RunConfig, dataset: AttributeDataset, strategy: tf
     if config.batch_size % strategy.num_replicas_in_sync:
         raise ValueError(f"batch_size={config.batch_size} cannot be divided evenly among "
                          f"{strategy.num_replicas_in_sync} replicas; use a multiple.")
-    if config.model.precision == "mixed_bfloat16" and runtime.has_bfloat16() is False:
+    native = runtime.has_bfloat16()
+    if config.model.precision == "mixed_bfloat16" and native is False:
         logging.warning("This processor has no bfloat16 instructions, so training takes many times as long as in "
                         "float32; train without --precision.")
+    elif config.model.precision == "float32" and native:
+        logging.info("This machine computes in bfloat16 too: --precision=mixed_bfloat16 trains faster. On processors a "
+                     "step takes 0.6 of the time at full and half width, 0.8 at a quarter.")
     chief = strategies.is_chief() and write
     if chief:
         folder.lock()

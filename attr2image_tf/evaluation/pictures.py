@@ -1,6 +1,7 @@
 """Pictures: a split of a data set as arrays, which is what experiments work on, a batch at a time."""
 
 import dataclasses
+import re
 
 import numpy as np
 
@@ -8,7 +9,9 @@ from attr2image_tf.data.dataset import AttributeDataset
 from attr2image_tf.later import tf
 
 # How the person follows from a picture's name, by data set.
-PEOPLE = {"lfw": lambda name: name.rpartition("_")[0]}
+PEOPLE = {"lfw": lambda name: name.rpartition("_")[0],
+          # Not told by the names of a set prepared without files, nor of CelebAMask-HQ.
+          "celeba": lambda name: name.partition("_")[0] if re.fullmatch(r"\d+_\d+", name) else name}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,5 +60,5 @@ def read(dataset: AttributeDataset, split: str, limit: int = 0) -> Pictures:
             for column, values in columns.items():
                 values.append(example[column])
     names = [name.decode() for name in columns.pop("name")]
-    person = PEOPLE.get(dataset.name, str)
+    person = PEOPLE.get(dataset.name.partition(":")[0], str)
     return Pictures(*map(np.stack, columns.values()), np.array(names), np.array([person(name) for name in names]))

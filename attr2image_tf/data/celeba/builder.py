@@ -47,7 +47,8 @@ class CelebaAttributes(preparing.SourceBuilder):
     masks, the set has the 30,000 pictures of CelebAMask-HQ, which are cropped differently, in the same split.
 
     Features of an example: image uint8 [H, W, 3], mask uint8 [H, W, 1] (255 on the foreground; all 0 where the
-    configuration has no masks), attributes float32 [40] of 0 and 1, name.
+    configuration has no masks), attributes float32 [40] of 0 and 1, name (person and picture, `2880_000001`; the place
+    in tfds' set where there are no files).
     Metadata: `schema` (AttributeSchema as JSON, measured on the training split), `skipped` (number by kind). Pictures
     that are skipped are named in `skipped.txt` beside the prepared files.
 
@@ -99,12 +100,13 @@ class CelebaAttributes(preparing.SourceBuilder):
         size = self.builder_config.image_size
         no_mask, rows = preparing.empty_mask(size), []
         names = list(source.info.features["attributes"])
+        known = {} if self.source_dir is None else celeba_files.names_by_content(self.source_dir)
         # tfds would end at the first picture that does not decode.
         dataset = source.as_dataset(split=split, read_config=tfds.ReadConfig(try_autocache=False, add_tfds_id=True),
                                     decoders={"image": tfds.decode.SkipDecoding()})
         for example in dataset.as_numpy_iterator():
-            # Unique in tfds' set, whose examples have no name.
-            name = example["tfds_id"].decode()
+            # The place in tfds' set where no file at hand has this content.
+            name = known.get(celeba_files.content_key(example["image"]), example["tfds_id"].decode())
             try:
                 image = _aligned_picture(example["image"])
             except ValueError as error:

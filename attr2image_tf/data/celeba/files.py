@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -64,8 +65,7 @@ def find_files(source_dir: str | os.PathLike) -> dict[str, pathlib.Path]:
     """
     place = celeba_dir(source_dir)
     files = {name: place / name for name in (ATTRIBUTES, PARTITION, LANDMARKS, IDENTITIES)}
-    archive = place / f"{PICTURES}.zip"
-    files[PICTURES] = archive if archive.is_file() else place / PICTURES
+    files[PICTURES] = _pictures(place)
     for name, path in files.items():
         if not path.exists():
             raise DataError(f"{path} is missing. Fetch {name if name != PICTURES else f'{PICTURES}.zip'} from {HOME} "
@@ -113,6 +113,33 @@ def check_files(files: dict[str, pathlib.Path]) -> None:
                             f"expected files that belong together. Fetch them again from {HOME}.")
 
 
+def names_by_content(source_dir: str | os.PathLike) -> dict[tuple[int, int], str]:
+    """Person and picture, such as "2880_000001", by checksum and size of the picture's file, as `content_key` gives
+    them: the examples of tfds have no names. A content that two files have is left out; nothing is there where the
+    files are gone, which a prepared `celeb_a` does not need.
+
+    Raises:
+        DataError: a line is not what it should be.
+    """
+    place = celeba_dir(source_dir)
+    if not (place / IDENTITIES).is_file():
+        return {}
+    people, pictures = read_identities(place / IDENTITIES), _pictures(place)
+    if pictures.suffix == ".zip":
+        with zipfile.ZipFile(pictures) as archive:
+            contents = [((info.CRC, info.file_size), info.filename.rpartition("/")[2]) for info in archive.infolist()]
+    else:
+        contents = [(content_key(path.read_bytes()), path.name) for path in _unpacked(pictures)]
+    often = collections.Counter(key for key, _ in contents)
+    return {key: f"{people[file]}_{file.partition('.')[0]}" for key, file in contents
+            if often[key] == 1 and file in people}
+
+
+def content_key(content: bytes) -> tuple[int, int]:
+    """What tells the content of one file from that of another, as an archive lists it."""
+    return zlib.crc32(content), len(content)
+
+
 def _picture_names(pictures):
     """The names of the files in img_align_celeba.zip or its folder."""
     if pictures.suffix != ".zip":
@@ -122,6 +149,12 @@ def _picture_names(pictures):
             return {name.rpartition("/")[2] for name in archive.namelist()}
     except (zipfile.BadZipFile, OSError) as error:
         raise DataError(f"{pictures} is truncated or damaged ({error}). Fetch it again from {HOME}.") from error
+
+
+def _pictures(place):
+    """The archive of the pictures, or else the folder that comes out of it."""
+    archive = place / f"{PICTURES}.zip"
+    return archive if archive.is_file() else place / PICTURES
 
 
 def _unpacked(folder):
@@ -168,13 +201,13 @@ def read_landmarks(path: pathlib.Path) -> tuple[tuple[str, ...], set[str]]:
     return names, set(rows)
 
 
-def read_identities(path: pathlib.Path) -> set[str]:
-    """The file names in the list of persons, whose lines are a file name and a number.
+def read_identities(path: pathlib.Path) -> dict[str, str]:
+    """The number of the person by file name, from lines of both.
 
     Raises:
         DataError: a line is not like that.
     """
-    return {file for file, _ in _rows(path, _lines(path), _NUMBER, 1, "a whole number")}
+    return {file: number for file, [number] in _rows(path, _lines(path), _NUMBER, 1, "a whole number")}
 
 
 def read_partition(path: pathlib.Path) -> dict[str, str]:

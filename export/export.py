@@ -23,6 +23,12 @@ flags.DEFINE_enum("weights", "float32", WEIGHTS, "Precision of stored kernels. 1
                   "change in pictures is printed.")
 flags.DEFINE_float("temperature", 1.0, "Factor on the noise that pictures are drawn from; below 1 they are more "
                    "typical and more alike. (The signature `sample` takes any.)", lower_bound=0.0)
+flags.DEFINE_integer("detail_steps", None, "Evaluations of the detail network per picture. Default: the run's.",
+                     lower_bound=1)
+flags.DEFINE_float("detail_guidance", None, "How strongly detail follows the attributes; 1 takes half the time. "
+                   "Default: the run's.", lower_bound=0.0)
+flags.DEFINE_float("detail_temperature", None, "Factor on the noise that detail is drawn from. Default: the run's.",
+                   lower_bound=0.0)
 define_path("regressor", None, "Folder of an attribute regressor that reads attributes that are not given; without it "
             "they are inferred less accurately.")
 flags.DEFINE_integer("keep", 0, "Number of newest versions to keep of each model; 0 keeps all.", lower_bound=0)
@@ -33,7 +39,9 @@ def main(values):
     check_writable(values.output, "output")
     RunFolder(values.run).read_config()
     from attr2image_tf.signatures.publishing import export_run, picture_difference
-    versions = export_run(values.run, values.output, keep=values.keep, weights=values.weights,
+    detail = {name: getattr(values, f"detail_{name}") for name in ("steps", "guidance", "temperature")}
+    detail = {name: value for name, value in detail.items() if value is not None}
+    versions = export_run(values.run, values.output, detail=detail, keep=values.keep, weights=values.weights,
                           temperature=values.temperature, regressor=values.regressor,
                           inference=OptimizerConfig(evaluations=values.evaluations))
     print(*versions.values(), sep="\n")

@@ -148,8 +148,9 @@ class DetailFlow(tf.Module):
                 the photo. None with `photo` None.
         """
         coarse, rows, shape = self.enlarge(coarse), tf.shape(coarse)[0], self.noise_shape
-        drawn = tf.map_fn(lambda seed: stateless_normal(shape, fold_in(seed, _STREAM)), seeds,
-                          fn_output_signature=tf.TensorSpec(shape, tf.float32))
+        drawn = self.config.temperature * tf.map_fn(
+            lambda seed: stateless_normal(shape, fold_in(seed, _STREAM)), seeds,
+            fn_output_signature=tf.TensorSpec(shape, tf.float32))
         if photo is None:
             photo, kept = coarse, tf.zeros_like(coarse[..., :1])
         steps = self.config.steps

@@ -1,10 +1,11 @@
 """Publishes a run folder as numbered versions of SavedModels, in TF Serving's layout."""
 
+import dataclasses
 import importlib.util
 import os
 import pathlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -31,8 +32,8 @@ STORAGE = dict(zip(WEIGHTS, (None, tf.float16, tf.bfloat16), strict=True))
 
 def export_run(run: str | os.PathLike, output: str | os.PathLike, *, inference: OptimizerConfig = OptimizerConfig(),
                keep: int = 0, weights: str = "float32", temperature: float = 1.0,
-               regressor: str | os.PathLike | None = None, significant_bits: int | None = None
-               ) -> dict[str, pathlib.Path]:
+               regressor: str | os.PathLike | None = None, significant_bits: int | None = None,
+               detail: Mapping[str, float] = {}) -> dict[str, pathlib.Path]:
     """Exports the generator and the latent optimiser of a run, with warm-up records and the server's configuration.
 
     Args:
@@ -46,21 +47,32 @@ def export_run(run: str | os.PathLike, output: str | os.PathLike, *, inference: 
             None leaves them to the generator alone.
         significant_bits: int, 2 to 24, to which kernels are rounded, kept as they are: as fast as before, and smaller
             once compressed (8 are those of bfloat16). None does not round.
+        detail: how the second stage draws, where not as the run's DetailConfig has it: its fields `steps`, `guidance`,
+            `temperature`.
 
     Returns:
         The new versions' folders by name.
 
     Raises:
         ConfigError: `run` is no run, or has no checkpoint yet; the regressor is of other attributes, not finished, or
-            its errors were not measured.
+            its errors were not measured; or `detail` is given and the run has none.
         ValueError: TensorFlow would take one of the paths for a pattern.
     """
     folder, output = RunFolder(run), as_path(output)
     check_no_pattern(output, "output")
     schema = folder.read_schema()
+    if detail and folder.read_config().detail is None:
+        raise ConfigError(f"{', '.join(f'detail_{name}' for name in detail)}: the run {str(folder.path)!r} has no "
+                          "detail; train it with `python -m trainers.detail`, or leave this out.")
+
+    def load():
+        model = folder.load_model()
+        if detail:
+            model.detail.config = dataclasses.replace(model.detail.config, **detail)
+        return model
 
     reader = regressor and load_reader(regressor, schema, folder.read_config().model.image_size)
-    modules = make_modules(folder.load_model, schema, inference, STORAGE[weights], temperature, reader)
+    modules = make_modules(load, schema, inference, STORAGE[weights], temperature, reader)
     vectors = serving.plausible_rows(modules["generator"].generate, schema)
     versions = {}
     for name, module in modules.items():

@@ -57,6 +57,21 @@ def test_a_row_is_drawn_alike_in_any_batch_and_follows_its_seed(model):
     assert np.abs(other - together).max() > 0.01
 
 
+def test_the_temperature_is_a_factor_on_the_noise():
+    given = inputs()
+    cold, warm = (make_detailed(temperature=temperature, steps=1).detail for temperature in (0.0, 0.5))
+    np.testing.assert_array_equal(cold.draw(**given), cold.draw(**given | {"seeds": given["seeds"] + 1}))
+    assert np.abs(warm.draw(**given) - warm.draw(**given | {"seeds": given["seeds"] + 1})).max() > 0.01
+    # With nothing learned the noise is all there is.
+    for detail in (cold, warm):
+        detail._evaluate = lambda noisy, *_: tf.zeros_like(noisy)
+        detail.set_covariance(0.01 * np.eye(12))
+    coarse = tf.zeros_like(given["coarse"])
+    drawn = warm.draw(coarse, given["attributes"], given["seeds"])
+    np.testing.assert_array_equal(cold.draw(coarse, given["attributes"], given["seeds"]), tf.zeros_like(drawn))
+    assert np.std(drawn) == pytest.approx(0.05, rel=0.02)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 3])
 def test_a_known_velocity_leads_where_it_does_in_any_number_of_steps(steps):

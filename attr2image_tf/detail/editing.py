@@ -1,45 +1,56 @@
 """What an edit draws anew of a photo, and what it keeps.
 
-The model's pictures before and after a change differ in two ways. What is fine, a mouth that opens or glasses that
-appear, cannot be added to a photo, whose own mouth would stay beneath: there the detail is drawn anew. What is smooth,
-light or a tan, is added, and the photo's own detail stays. Where nothing changed every pixel is the photo's.
+The model's pictures before and after a change are soft. Where they differ little their difference is added to the
+photo, as edits without a second stage add it everywhere (`inference.editing.carry_over`). Where they differ much in
+what is fine, a mouth that opens or glasses that appear, the photo's own mouth would stay beneath: there the detail is
+drawn anew. Where nothing changed every pixel is the photo's.
 """
 
 import tensorflow as tf
 
 from attr2image_tf import pixels
+from attr2image_tf.inference.editing import carry_over
 
-# In shares of the model's picture: what is wider than this is smooth; colour is smoothed wider, since the difference of
-# two soft pictures has noise in green and pink.
-_SMOOTH, _SMOOTH_COLOUR = 0.045, 0.09
-# Fine differences, in units of pixels in [-1, 1]: below the first everything is kept, above the second nothing.
-_KEPT, _REDRAWN = 0.10, 0.26
+# In shares of the model's picture: what is wider than the first is not fine; colour is smoothed over the second, since
+# the difference of two soft pictures has noise in green and pink.
+_FINE, _SMOOTH_COLOUR = 0.045, 0.09
+# Fine differences, in units of pixels in [-1, 1]: below the first everything is kept, above the second nothing. Lower
+# ones redraw half of a face, and the person goes.
+_KEPT, _REDRAWN = 0.2, 0.4
 # How far what is drawn anew reaches beyond what changed, and over what its edge fades, in shares of the picture.
-_REACH, _EDGE = 0.05, 0.025
-# Changes below this, half a level of 255, are none.
-_NOTHING = 0.5 / 127.5
+_REACH, _EDGE = 0.03, 0.02
+# Every change is less by this, two levels of 255, which nobody sees: most of a photo stays as it is.
+_NOTHING = 2.0 / 127.5
 
 
-def split_change(before, after):
-    """A change parted into what is smooth and how far it is fine.
+def redrawn(before, after):
+    """How far a photo has to be drawn anew.
 
     Args:
         before, after: float32 [B, H, W, 3] in [-1, 1], the model's pictures.
 
     Returns:
-        smooth float32 [B, H, W, 3], to be added to a photo, and redrawn float32 [B, H, W, 1] in [0, 1], 1 where the
-        photo has to be drawn anew.
+        float32 [B, H, W, 1] in [0, 1], 1 where nothing of the photo's own detail can stay.
     """
-    size = before.shape[1]
-    change = after - before
-    light = tf.reduce_mean(change, -1, keepdims=True)
-    wide, wider = (_inner_blur(change, share * size) for share in (_SMOOTH, _SMOOTH_COLOUR))
-    smooth = _inner_blur(light, _SMOOTH * size) + wider - tf.reduce_mean(wider, -1, keepdims=True)
-    fine = tf.reduce_max(tf.abs(change - wide), -1, keepdims=True)
+    size, change = before.shape[1], after - before
+    fine = tf.reduce_max(tf.abs(change - _inner_blur(change, _FINE * size)), -1, keepdims=True)
     reach = 2 * max(1, round(_REACH * size)) + 1
     spread = _inner_blur(tf.nn.max_pool2d(fine, reach, 1, "SAME"), _EDGE * size)
     share = tf.clip_by_value((spread - _KEPT) / (_REDRAWN - _KEPT), 0.0, 1.0)
-    return tf.where(tf.abs(smooth) < _NOTHING, 0.0, smooth), share * share * (3.0 - 2.0 * share)
+    return share * share * (3.0 - 2.0 * share)
+
+
+def added(photo, before, after):
+    """What is added to a photo where it is not drawn anew, float32 [B, S, S, 3].
+
+    Args:
+        photo: float32 [B, S, S, 3] in [-1, 1].
+        before, after: what the model draws, as `carry_over` takes it, at the photo's size.
+    """
+    change = carry_over(photo, before, after) - photo
+    light = tf.reduce_mean(change, -1, keepdims=True)
+    change = light + _inner_blur(change - light, _SMOOTH_COLOUR * photo.shape[1])
+    return tf.sign(change) * tf.nn.relu(tf.abs(change) - _NOTHING)
 
 
 def edit(flow, photo, before, after, attributes, seeds):
@@ -48,19 +59,20 @@ def edit(flow, photo, before, after, attributes, seeds):
     Args:
         flow: DetailFlow.
         photo: float32 [B, S, S, 3] in [-1, 1].
-        before, after: float32 [B, H, W, 3] in [-1, 1], what the model draws for the attributes found and for the new.
+        before, after: dictionaries of layers [B, H, W, C] as `carry_over` takes them, what the model draws for the
+            attributes found and for the new ones.
         attributes: float32 [B, A], the new ones, standardised.
         seeds: int32 [B, 2]. Of what is drawn anew.
 
     Returns:
-        The pictures float32 [B, S, S, 3] in [-1, 1], and kept float32 [B, S, S, 1], how far each pixel is the photo's.
+        The pictures float32 [B, S, S, 3] in [-1, 1], and kept float32 [B, S, S, 1], how far the photo's own detail is.
     """
-    smooth, redrawn = split_change(before, after)
-    kept = 1.0 - tf.clip_by_value(flow.enlarge(redrawn), 0.0, 1.0)
+    kept = 1.0 - tf.clip_by_value(flow.enlarge(redrawn(before["images"], after["images"])), 0.0, 1.0)
     # Bicubic leaves traces where there is nothing.
     kept = tf.where(kept > 0.999, 1.0, kept)
-    lit = tf.clip_by_value(photo + flow.enlarge(smooth), -1.0, 1.0)
-    return flow.draw(after, attributes, seeds, lit, kept), kept
+    large = ({name: flow.enlarge(layers[name]) for name in layers} for layers in (before, after))
+    changed = tf.clip_by_value(photo + added(photo, *large), -1.0, 1.0)
+    return flow.draw(after["images"], attributes, seeds, changed, kept), kept
 
 
 def _inner_blur(pictures, width):

@@ -145,15 +145,16 @@ def _edits(context, photos, edited, start):
     model, images = context.model, pixels.model_range_from_uint8(photos.images)
     attributes = photos.attributes
     latents = context.optimizer.infer(reduced(model, images), attributes)["latents"].numpy()
-    before = context.layers(latents, attributes)
-    drawn = {"reconstruction": before["images"] if model.detail is None else model.detail.enlarge(before["images"])}
-    seeds = context.seeds(start + len(photos), stream=3)[start:]
+    drawn, seeds = {}, context.seeds(start + len(photos), stream=3)[start:]
     for title, change in edited.items():
         changed = _moved(context.schema, attributes, *change)
-        after = context.layers(latents, changed)
+        before, after = context.optimizer.drawn(latents, attributes, changed)
+        if not drawn:
+            found = before["images"]
+            drawn["reconstruction"] = found if model.detail is None else model.detail.enlarge(found)
         if model.detail is None:
             drawn[title] = carry_over(images, before, after)
         else:
-            drawn[title], _ = editing.edit(model.detail, images, before["images"], after["images"],
-                                           model.standardise(changed), tf.constant(seeds))
+            drawn[title], _ = editing.edit(model.detail, images, before, after, model.standardise(changed),
+                                           tf.constant(seeds))
     return {title: pixels.uint8_from_model_range(tf.constant(each)).numpy() for title, each in drawn.items()}

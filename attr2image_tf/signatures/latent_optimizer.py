@@ -193,8 +193,7 @@ class LatentOptimizerModule(tf.Module):
         before, after = self._optimizer.drawn(latents, attributes, new_attributes)
         # One noise for all pictures: a slider that moves shall not make detail flicker.
         seeds = tf.zeros([tf.shape(images)[0], 2], tf.int32)
-        return editing.edit(model.detail, images, before["images"], after["images"],
-                            model.standardise(new_attributes), seeds)[0]
+        return editing.edit(model.detail, images, before, after, model.standardise(new_attributes), seeds)[0]
 
     def _seen(self, images, observed=None):
         """Pictures at the size of the model; what nothing hidden has a share in depends on what is visible alone."""

@@ -4,13 +4,17 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from attr2image_tf import pixels
 from attr2image_tf.config import DetailConfig
 from attr2image_tf.data.schema import AttributeSchema
 from attr2image_tf.detail import DetailFlow
 from attr2image_tf.evaluation import edits, two_sample
 from attr2image_tf.evaluation.face_network import FaceNetwork
 from attr2image_tf.evaluation.pictures import Pictures
+from attr2image_tf.inference.editing import carry_over
+from attr2image_tf.models.latent_prior import LatentPrior
 from tests.evaluation import tiny
 from tests.evaluation.identity_test import extract
 
@@ -35,6 +39,24 @@ def test_edits_keep_more_of_a_person_than_reconstructions_do(data, tmp_path):
         estimates["Red +3"])
     real, _ = edits.real_edits(data)
     assert real["another photo"]["distance_of_the_person"]["value"] > distance["Red +3"]
+
+
+def test_edits_are_those_of_a_user(data, tmp_path):
+    """Latents move with the attributes, as far as the prior says, which users' edits do too."""
+    context = tiny.make_context("discvae", data, tmp_path)
+    model = context.model
+    model.prior = LatentPrior("gaussian", model.prior_blocks(), model.config.attribute_count)
+    for part in model.prior.parts:
+        part.weight.assign(tf.ones_like(part.weight))
+    photos = data.test[:4]
+    images = pixels.model_range_from_uint8(photos.images)
+    changed = edits._moved(data.schema, photos.attributes, "Red", 3)
+    found = context.optimizer.infer(images, photos.attributes)["latents"]
+    expected = context.optimizer.edit(images, photos.attributes, changed, latents=found)["images"]
+    drawn = edits._edits(context, photos, {"Red": ("Red", 3)}, 0)["Red"]
+    np.testing.assert_array_equal(drawn, pixels.uint8_from_model_range(expected))
+    kept = carry_over(images, model.decode(found, photos.attributes), model.decode(found, changed))
+    assert np.abs(expected - kept).max() > 0.01
 
 
 def test_attributes_that_are_yes_or_no_are_turned(monkeypatch):

@@ -1,7 +1,7 @@
 """How long an export takes until it answers: loading, the first and the second answer of each signature, and memory.
 
     python -m benchmarks.start --models=models
-    python -m benchmarks.start --models=pretrained:faces-64 --signatures=infer_bytes,edit_latents_bytes
+    python -m benchmarks.start --models=pretrained:faces --signatures=infer_bytes,edit_latents_bytes
 
 A process of its own for each line, with TensorFlow alone, so that nothing is warm but the files. Nodes and functions
 are those of the SavedModel. Memory is resident at rest, in MiB above that of TensorFlow when it is imported: after

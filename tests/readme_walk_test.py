@@ -50,7 +50,7 @@ def place(tmp_path_factory):
 
 def here(command, folder):
     """A command's arguments with this run and its attributes instead of the README's faces."""
-    if "--models=pretrained:faces-64" in command.arguments:
+    if "--models=pretrained:faces" in command.arguments:
         return list(command.arguments)
     names = RunFolder(folder / RUN).read_schema().names
     arguments = " ".join(command.arguments).replace("runs/lfw", RUN)

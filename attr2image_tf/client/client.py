@@ -1,6 +1,6 @@
 """Client: draws pictures from attributes and infers, edits and completes pictures, by attribute name.
 
-    client = connect("pretrained:faces-64")         # a model that comes with the package
+    client = connect("pretrained:faces")            # a model that comes with the package
     client = connect("models")                      # a folder of exports
     client = connect("http://localhost:8501")       # TF Serving, REST
     client = connect("grpc://localhost:8500")       # TF Serving, gRPC

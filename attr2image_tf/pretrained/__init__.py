@@ -1,13 +1,13 @@
 """Trained models that come with the package: ready to draw and infer, without data or training.
 
-    tf.saved_model.load(str(pretrained.path("faces-64") / "generator" / "1"))
-    connect("pretrained:faces-64")
-    python -m trainers.infer --models=pretrained:faces-64 --images=photo.jpg --region=face --output=out
+    tf.saved_model.load(str(pretrained.path("faces") / "generator" / "1"))
+    connect("pretrained:faces")
+    python -m trainers.infer --models=pretrained:faces --images=photo.jpg --region=face --output=out
 
 Each is an archive in this folder, with a model card beside it: what it was trained on and under which terms, how good
 it is, and what it is not for. An archive is unpacked when it is first used, to ATTR2IMAGE_CACHE or else to the user's
-cache folder, and again if the files there are damaged. It holds generator/1, latent_optimizer/1 and the
-LiteRT file NAME.tflite with NAME.json.
+cache folder, and again if the files there are damaged. It holds generator/1, latent_optimizer/1 and, of a model without
+detail, the LiteRT file NAME.tflite with NAME.json.
 """
 
 import errno
@@ -28,13 +28,17 @@ _HERE = pathlib.Path(__file__).parent
 SUMS = _HERE / "sums.json"
 # After the name of a model: an archive with the warm-up records of TF Serving, where the model's own has none.
 WARMUP = ".warmup"
+# The same model without detail, by name: it lies in the other's archive, in a folder of its name, since both have most
+# weights in common.
+PLAIN = {"faces-64": "faces"}
 # In an unpacked model: the sums of its files.
 _UNPACKED = ".sums.json"
 
 
 def names() -> list[str]:
     """The models there are."""
-    return sorted(name for name in json.loads(SUMS.read_text()) if not name.endswith(WARMUP))
+    packed = {name for name in json.loads(SUMS.read_text()) if not name.endswith(WARMUP)}
+    return sorted(packed | {name for name, detailed in PLAIN.items() if detailed in packed})
 
 
 def archive(name: str) -> pathlib.Path:
@@ -70,10 +74,15 @@ def path(name: str) -> pathlib.Path:
     """
     name = name.removeprefix(PREFIX)
     parts = _sums_of(name)
+    packed = PLAIN.get(name, name)
     # A sum is part of the folder's name: another version of the package has its own.
-    folder = cache() / f"{name}-{parts[max(parts)][:12]}"
-    if _is_whole(folder):
-        return folder
+    folder = cache() / f"{packed}-{parts[max(parts)][:12]}"
+    if not _is_whole(folder):
+        _unpack(parts, folder)
+    return folder if name == packed else folder / name
+
+
+def _unpack(parts, folder):
     for part, expected in parts.items():
         if sum_of(archive(part)) != expected:
             raise ValueError(f"{str(archive(part))!r} is not the published file: its checksum differs. "
@@ -94,7 +103,6 @@ def path(name: str) -> pathlib.Path:
             # Another process was faster.
             if not _is_whole(folder):
                 raise
-    return folder
 
 
 def _files(folder):
@@ -156,4 +164,5 @@ def _sums_of(name):
     if name not in names():
         raise ValueError(f"pretrained:{name}: there is no such model; expected one of "
                          f"{', '.join(PREFIX + known for known in names())}.")
-    return {part: sums[part] for part in (name, name + WARMUP) if part in sums}
+    packed = PLAIN.get(name, name)
+    return {part: sums[part] for part in (packed, packed + WARMUP) if part in sums}

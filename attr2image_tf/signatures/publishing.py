@@ -33,7 +33,7 @@ STORAGE = dict(zip(WEIGHTS, (None, tf.float16, tf.bfloat16), strict=True))
 def export_run(run: str | os.PathLike, output: str | os.PathLike, *, inference: OptimizerConfig = OptimizerConfig(),
                keep: int = 0, weights: str = "float32", temperature: float = 1.0,
                regressor: str | os.PathLike | None = None, significant_bits: int | None = None,
-               detail: Mapping[str, float] = {}) -> dict[str, pathlib.Path]:
+               detail: Mapping[str, float] | None = {}) -> dict[str, pathlib.Path]:
     """Exports the generator and the latent optimiser of a run, with warm-up records and the server's configuration.
 
     Args:
@@ -48,7 +48,7 @@ def export_run(run: str | os.PathLike, output: str | os.PathLike, *, inference: 
         significant_bits: int, 2 to 24, to which kernels are rounded, kept as they are: as fast as before, and smaller
             once compressed (8 are those of bfloat16). None does not round.
         detail: how the second stage draws, where not as the run's DetailConfig has it: its fields `steps`, `guidance`,
-            `temperature`.
+            `temperature`. None leaves the second stage out.
 
     Returns:
         The new versions' folders by name.
@@ -67,7 +67,9 @@ def export_run(run: str | os.PathLike, output: str | os.PathLike, *, inference: 
 
     def load():
         model = folder.load_model()
-        if detail:
+        if detail is None:
+            model.detail = None
+        elif detail:
             model.detail.config = dataclasses.replace(model.detail.config, **detail)
         return model
 

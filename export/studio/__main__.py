@@ -20,7 +20,7 @@ from attr2image_tf.files import as_path
 from export.studio import starting
 from trainers.flags import define_path, run
 
-flags.DEFINE_string("models", "pretrained:faces-64", "A folder of exported models, those that come with the package, "
+flags.DEFINE_string("models", "pretrained:faces", "A folder of exported models, those that come with the package, "
                     "or the address of a TF Serving server, such as http://localhost:8501 or grpc://localhost:8500.")
 flags.DEFINE_string("host", "127.0.0.1", "Address to listen on; 0.0.0.0 listens on all of the machine's addresses, so "
                     "that others can reach the page.")

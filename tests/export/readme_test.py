@@ -37,8 +37,8 @@ def run(code):
     said = re.findall(r"^(.+?) +# (\w+) \[([\d, ]+)\]", code, re.MULTILINE)
     for statement, dtype, shape in said:
         value = eval(statement.split(" = ")[0], names)
-        # Its model is of 64 x 64 pixels.
-        expected = tuple(SIZE if size == "64" else int(size) for size in shape.split(", "))
+        # Its models are of 64 and 128 pixels.
+        expected = tuple(SIZE if size in ("64", "128") else int(size) for size in shape.split(", "))
         assert (str(getattr(value.dtype, "name", value.dtype)), tuple(value.shape)) == (dtype, expected), statement
     return names, len(said)
 
@@ -58,7 +58,7 @@ def test_the_client(way, server):
 
 @pytest.mark.usefixtures("place")
 def test_the_notebook(monkeypatch):
-    assert NOTEBOOK.count('attr2image_tf.load("pretrained:faces-64")') == 1
+    assert NOTEBOOK.count('attr2image_tf.load("pretrained:faces")') == 1
     monkeypatch.setattr(attr2image_tf, "load", lambda name: connect("models"))
     names, said = run(NOTEBOOK)
     assert said == 1 and (names["older"] != names["faces"][0]).any()

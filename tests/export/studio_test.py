@@ -353,7 +353,7 @@ def test_where_nothing_can_be_locked_no_folder_is_taken_for_that_of_a_killed_pag
 
 def test_visitors_do_not_read_where_models_lie():
     assert starting.title("/home/ann/secret/models") == "models"
-    assert starting.title("pretrained:faces-64") == "faces-64"
+    assert starting.title("pretrained:faces") == "faces"
     assert "ann" not in starting.title("grpc://ann.internal:8500")
 
 

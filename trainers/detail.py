@@ -19,12 +19,12 @@ from trainers.flags import config_from_flags, define_config, load_run_dataset, r
 from trainers.training_flags import define_loop_flags, define_tuning_flags, open_tuning_runs
 
 define_tuning_flags()
-flags.DEFINE_integer("epochs", 100, "Passes over the training split.", lower_bound=1)
+flags.DEFINE_integer("epochs", 30, "Passes over the training split.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 32, "Pictures per step over all replicas.", lower_bound=1)
 flags.DEFINE_float("learning_rate", 6e-4, "Peak learning rate of the network's Adam, above 0.")
-flags.DEFINE_enum("schedule", "constant", SCHEDULES, "Learning rate schedule. A constant rate with averaged weights "
+flags.DEFINE_enum("schedule", "cosine", SCHEDULES, "Learning rate schedule. A constant rate with averaged weights "
                   "lets a run end or resume at any epoch.")
-flags.DEFINE_float("average_decay", 0.9995, "Decay of the moving average of the weights.")
+flags.DEFINE_float("average_decay", 0.999, "Decay of the moving average of the weights.")
 flags.DEFINE_enum("precision", "float32", PRECISIONS, "Precision of training; see trainers.train.")
 define_config(DetailConfig, skip=("source", "source_step"))
 define_loop_flags()

@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from attr2image_tf.config import ConfigError
 from attr2image_tf.data.emblems import open_emblems
 from attr2image_tf.run_folder import RunFolder
+from attr2image_tf.signatures.publishing import export_run
 from tests import processes
 from tests.evaluation import tiny
 
 pytestmark = pytest.mark.slow
 
-SMALL = ("--output_size=64", "--width=4", "--batch_size=1000", "--steps=2", "--threads=1")
+SMALL = ("--output_size=64", "--width=4", "--batch_size=1000", "--steps=2", "--threads=1", "--schedule=constant")
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +61,15 @@ def test_a_run_with_detail_is_a_run_like_any_other_and_goes_on_as_if_never_stopp
     drawn = model.generate(*request.values())["images"]
     assert exported.shape == (2, 64, 64, 3)
     np.testing.assert_allclose(exported, 0.5 * (np.clip(drawn, -1, 1) + 1), atol=2e-3)
+
+    # Exports may draw in another way than the run, and leave detail out.
+    cold = export_run(folder.path, tmp_path / "cold", detail={"steps": 1, "temperature": 0.0})["generator"]
+    plain = export_run(folder.path, tmp_path / "plain", detail=None)["generator"]
+    steady, coarse = (tf.saved_model.load(str(version)).signatures["generate"](**request) for version in (cold, plain))
+    assert steady["images"].shape == (2, 64, 64, 3) and np.abs(steady["images"] - exported).max() > 0.01
+    assert coarse["images"].shape == (2, 32, 32, 3) and "coarse_images" not in coarse
+    with pytest.raises(ConfigError, match="^detail_steps: the run .* has no detail"):
+        export_run(source.path, tmp_path / "none", detail={"steps": 1})
 
     for main, flag in (("trainers.detail", "--output_size=64"), ("trainers.sharpen", "--attribute_weight=0")):
         refused = processes.run(main, f"--run={folder.path}", f"--output={tmp_path / 'more'}", flag, expected=2).stderr

@@ -285,8 +285,8 @@ class DetailConfig(Config):
     width: int = 64
     components: int = 20
     steps: int = 4
-    guidance: float = 1.5
-    temperature: float = 0.7
+    guidance: float = 1.0
+    temperature: float = 1.0
     attribute_dropout: float = 0.1
 
     def __post_init__(self):

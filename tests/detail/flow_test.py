@@ -21,7 +21,8 @@ def model():
 
 def make_detailed(**changes):
     model = make_model()
-    model.detail = DetailFlow(model.config, DetailConfig(**{"output_size": SIZE, "width": 4, "guidance": 1.5} | changes))
+    settings = {"output_size": SIZE, "width": 4, "guidance": 1.5} | changes
+    model.detail = DetailFlow(model.config, DetailConfig(**settings))
     # A gain that is learned begins at 0, where nothing depends on anything.
     for variable in model.detail.network.trainable_variables:
         if len(variable.shape) == 0:

@@ -21,6 +21,8 @@ _KEPT, _REDRAWN = 0.2, 0.4
 _REACH, _EDGE = 0.03, 0.02
 # Every change is less by this, two levels of 255, which nobody sees: most of a photo stays as it is.
 _NOTHING = 2.0 / 127.5
+# A photo whose colours are no further from grey than this, a level of 255, has none, and gets none.
+_GREY = 1.0 / 127.5
 
 
 def redrawn(before, after):
@@ -72,7 +74,13 @@ def edit(flow, photo, before, after, attributes, seeds):
     kept = tf.where(kept > 0.999, 1.0, kept)
     large = ({name: flow.enlarge(layers[name]) for name in layers} for layers in (before, after))
     changed = tf.clip_by_value(photo + added(photo, *large), -1.0, 1.0)
-    return flow.draw(after["images"], attributes, seeds, changed, kept), kept
+    drawn = flow.draw(after["images"], attributes, seeds, changed, kept)
+    light = tf.reduce_mean(photo, -1, keepdims=True)
+    grey = tf.reduce_max(tf.abs(photo - light), [1, 2, 3], keepdims=True) <= _GREY
+    drawn = tf.where(grey, tf.reduce_mean(drawn, -1, keepdims=True), drawn)
+    # To the last bit, where neither added to nor drawn anew.
+    same = tf.reduce_all(changed == photo, -1, keepdims=True) & (kept == 1.0)
+    return tf.where(same, photo, drawn), kept
 
 
 def _inner_blur(pictures, width):

@@ -42,6 +42,15 @@ def test_a_faint_change_leaves_every_pixel():
     np.testing.assert_array_equal(edited, photo)
 
 
+def test_a_grey_photo_stays_grey():
+    photo = tf.repeat(0.5 * inputs()["photo"][..., :1], 3, axis=-1)
+    after = soft().numpy()
+    after[:, 20:23, 8:24] += 0.9 * np.float32(np.indices((3, 16)).sum(0) % 2)[..., np.newaxis] * [1.0, 0.2, 0.5]
+    edited, kept = edit(soft(), tf.constant(after), photo)
+    assert kept.min() < 0.05 and np.abs(edited - photo).max() > 0.1
+    np.testing.assert_allclose(edited, np.repeat(edited[..., :1], 3, -1), atol=1e-6)
+
+
 def test_what_is_fine_is_drawn_anew_around_where_it_is_and_nowhere_else():
     photo, after = 0.5 * inputs()["photo"], soft().numpy()
     after[:, 20:23, 8:24] += 0.9 * np.float32(np.indices((3, 16)).sum(0) % 2)[..., np.newaxis]

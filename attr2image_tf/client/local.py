@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Mapping
 
 import numpy as np
+from absl import logging
 
 from attr2image_tf import files, pretrained
 from attr2image_tf.data.schema import AttributeSchema
@@ -96,7 +97,13 @@ class LocalModels(Models):
 
     def _signatures(self, model):
         if model not in self._loaded:
-            self._loaded[model] = tf.saved_model.load(str(self.newest(model)))
+            path, before = str(self.newest(model)), logging.get_verbosity()
+            # TensorFlow warns of gradients that exports lack, which nobody asks for.
+            logging.set_verbosity(min(before, logging.ERROR))
+            try:
+                self._loaded[model] = tf.saved_model.load(path)
+            finally:
+                logging.set_verbosity(before)
         return self._loaded[model].signatures
 
     def send(self, model, signature, inputs):

@@ -13,7 +13,7 @@ ROOMS = {
     "data": {"photos"},
     "models": set(),
     "inference": set(),
-    "detail": {"models"},
+    "detail": {"models", "inference"},
     "client": {"photos", "data", "pretrained"},
     "pretrained": set(),
 }

@@ -119,15 +119,14 @@ def names_by_content(source_dir: str | os.PathLike) -> dict[tuple[int, int], str
     files are gone, which a prepared `celeb_a` does not need.
 
     Raises:
-        DataError: a line is not what it should be.
+        DataError: a line is not what it should be, or the archive is damaged.
     """
     place = celeba_dir(source_dir)
     if not (place / IDENTITIES).is_file():
         return {}
     people, pictures = read_identities(place / IDENTITIES), _pictures(place)
     if pictures.suffix == ".zip":
-        with zipfile.ZipFile(pictures) as archive:
-            contents = [((info.CRC, info.file_size), info.filename.rpartition("/")[2]) for info in archive.infolist()]
+        contents = [((info.CRC, info.file_size), info.filename.rpartition("/")[2]) for info in _archived(pictures)]
     else:
         contents = [(content_key(path.read_bytes()), path.name) for path in _unpacked(pictures)]
     often = collections.Counter(key for key, _ in contents)
@@ -144,9 +143,14 @@ def _picture_names(pictures):
     """The names of the files in img_align_celeba.zip or its folder."""
     if pictures.suffix != ".zip":
         return {path.name for path in _unpacked(pictures)}
+    return {info.filename.rpartition("/")[2] for info in _archived(pictures)}
+
+
+def _archived(pictures):
+    """What an archive lists."""
     try:
         with zipfile.ZipFile(pictures) as archive:
-            return {name.rpartition("/")[2] for name in archive.namelist()}
+            return archive.infolist()
     except (zipfile.BadZipFile, OSError) as error:
         raise DataError(f"{pictures} is truncated or damaged ({error}). Fetch it again from {HOME}.") from error
 

@@ -23,7 +23,7 @@ from attr2image_tf.models.folding import fold
 from attr2image_tf.randomness import seed_rows
 from attr2image_tf.run_folder import RunFolder
 from attr2image_tf.signatures import serving
-from attr2image_tf.signatures.generator import Generator
+from attr2image_tf.signatures.generator import Generator, as_written
 from attr2image_tf.signatures.latent_optimizer import LatentOptimizerModule
 
 # The type of stored kernels, by name; None leaves them as they are.
@@ -172,7 +172,8 @@ def publish(module: tf.Module, signatures, base: pathlib.Path, *, finish=None) -
         finish: function of the folder, called before it gets its place, for what else belongs into it.
     """
     with folder_beside(base / "version") as beside:
-        save_quietly(module, beside, signatures)
+        with as_written():
+            save_quietly(module, beside, signatures)
         if finish:
             finish(beside)
         while True:

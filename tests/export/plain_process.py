@@ -11,8 +11,6 @@ import sys
 import numpy as np
 import tensorflow as tf
 path, inputs, outputs = sys.argv[1:]
-# As in the tests that compare: a descent carries the rounding of rewritten graphs on.
-tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 requests = {}
 for key, value in np.load(inputs).items():
     signature, name = key.split("/")

@@ -7,10 +7,12 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import config_pb2, saved_model_pb2
 
 from attr2image_tf.client.remote import GrpcModels, RestModels
 from attr2image_tf.signatures import serving
-from attr2image_tf.signatures.publishing import publish, remove_old_versions
+from attr2image_tf.signatures.publishing import make_modules, publish, remove_old_versions
 from tests.export import model_server, tiny_models
 
 pytestmark = pytest.mark.slow
@@ -93,3 +95,30 @@ def test_each_model_is_folded_for_what_it_does():
     assert whole_kernels(parts["generator"]["generate"]) == 2
     # The encoders' four besides, and for gradients those of the decoders' four upsampled convolutions.
     assert whole_kernels(parts["latent_optimizer"]["infer_bytes"]) == 10
+
+
+@pytest.mark.parametrize(("model", "signature"), [("generator", "generate"),
+                                                  ("latent_optimizer", "infer_attributes_bytes")])
+def test_a_start_rewrites_no_graph(tmp_path, model, signature):
+    # In tests nothing is rewritten anyway (tests/processes.py).
+    option = "disable_meta_optimizer"
+    tf.config.optimizer.set_experimental_options({option: False})
+    try:
+        module = make_modules(functools.partial(tiny_models.model, "discvae"), tiny_models.SCHEMA,
+                              tiny_models.INFERENCE)[model]
+        getattr(module, "_generator", module).track(chosen := {signature: module.trace(signature)})
+        folder = publish(module, chosen, tmp_path)
+        assert not tf.config.optimizer.get_experimental_options()[option]
+    finally:
+        tf.config.optimizer.set_experimental_options({option: True})
+    graph = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs[0].graph_def
+    functions = {function.signature.name: function for function in graph.library.function}
+    called = []
+    for function in functions.values():
+        for node in function.node_def:
+            if node.op.endswith("PartitionedCall"):
+                options = config_pb2.ConfigProto.FromString(node.attr["config_proto"].s).graph_options
+                assert options.rewrite_options.disable_meta_optimizer, node.name
+                if "signature_wrapper" in function.signature.name:
+                    called.append(functions[node.attr["f"].func.name])
+    assert [function.attr["_noinline"].b for function in called] == [True]

@@ -57,7 +57,7 @@ class BeamFiles(Files):
 class DoShard(beam.DoFn):
     """Numbers of shards to what became of them (`Done`).
 
-    Counters read, done and failed of the namespace "bulk", and the distribution milliseconds_a_picture.
+    Counters read, done and failed of the namespace "bulk", and the distribution microseconds_a_picture.
 
     Args:
         output: text, the folder of the run.
@@ -77,7 +77,7 @@ class DoShard(beam.DoFn):
         self._files = BeamFiles(PipelineOptions.from_dictionary(self._options))
         metrics = beam.metrics.Metrics
         self._counters = {name: metrics.counter("bulk", name) for name in ("read", "done", "failed")}
-        self._times = metrics.distribution("bulk", "milliseconds_a_picture")
+        self._times = metrics.distribution("bulk", "microseconds_a_picture")
 
     def process(self, number):
         yield do_shard(self._output, number, engine=self._engine, files=self._files, progress=self._tell)
@@ -86,7 +86,7 @@ class DoShard(beam.DoFn):
         for name, counter in self._counters.items():
             counter.inc(getattr(done, name))
         if done.done:
-            self._times.update(round(1000 * done.seconds / done.done))
+            self._times.update(round(1e6 * done.seconds / done.done))
 
 
 def parse_options(arguments: Sequence[str]) -> PipelineOptions:

@@ -28,6 +28,7 @@ from attr2image_tf.data.folder.check import check_share
 from attr2image_tf.errors import check_writable
 from attr2image_tf.files import as_path, leftovers, lock, write_text
 from attr2image_tf.photos import folders
+from attr2image_tf.pretrained import models_folder
 
 PLAN, INPUTS, MANIFEST = "plan.json", "inputs.parquet", "manifest.json"
 SHARDS, PICTURES, UNREADABLE, LOCK = "shards", "pictures", "unreadable", ".lock"
@@ -135,7 +136,7 @@ def begin(config: BulkConfig, models: str | os.PathLike, inputs: Sequence[str], 
     """The plan of a run, new or found in its output folder; everything is checked before any work.
 
     Args:
-        models: folder of the exports, or for `score` of a regressor.
+        models: folder of the exports, "pretrained:NAME", or for `score` folder of a regressor.
         inputs: texts as `find_items` takes them.
         output: the folder of the results, on a file system that all workers see.
         files: Files; those of this machine by default.
@@ -149,7 +150,7 @@ def begin(config: BulkConfig, models: str | os.PathLike, inputs: Sequence[str], 
                          "mount it, or copy the results there afterwards.")
     output = as_path(output).absolute()
     check_writable(output, "output")
-    models = str(as_path(models).absolute())
+    models = str(models_folder(models).absolute())
     versions = fingerprint(config.task, models)
     schema = Engine(config, load_models(config.task, models, versions)).schema
     table = item_tables.to_table(find_items(config, inputs, schema, output, files or Files()))

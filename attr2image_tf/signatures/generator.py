@@ -120,11 +120,12 @@ def traced(function, inputs: str, model: AttributeModel) -> tf.types.experimenta
     rows = {"attributes": vector, "new_attributes": vector, "latents": (model.latent_size,), "seed": (2,),
             "images": picture, "masks": plane, "observed": plane}
     types = {"seed": tf.int32, "request": tf.int32, "image_bytes": tf.string, "observed_bytes": tf.string}
+    specs = {name: tf.TensorSpec([None, *rows.get(name, ())], types.get(name, tf.float32), name)
+             for name in inputs.split()}
     # Inlined into its caller, it would be rewritten as that is.
+    as_it_is = {"_noinline": True}
     with as_written():
-        return tf.function(function, autograph=False, experimental_attributes={"_noinline": True}).get_concrete_function(
-            **{name: tf.TensorSpec([None, *rows.get(name, ())], types.get(name, tf.float32), name)
-               for name in inputs.split()})
+        return tf.function(function, autograph=False, experimental_attributes=as_it_is).get_concrete_function(**specs)
 
 
 @contextlib.contextmanager

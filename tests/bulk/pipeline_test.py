@@ -80,7 +80,7 @@ def test_one_worker_two_and_none_give_the_same_files(models, photos, tmp_path):
              "--batch_size=4")
     output = run(*flags, f"--output={tmp_path / 'one'}")
     assert "Beam's counters: " in output and "done 39" in output and "failed 1" in output and "read 40" in output
-    assert "milliseconds_a_picture_mean" in output
+    assert "microseconds_a_picture_mean" in output
     run(*flags, f"--output={tmp_path / 'two'}", *TWO_WORKERS)
     # In a process of its own: graphs that the tests leave as they are round otherwise.
     subprocess.run([sys.executable, "-c", WITHOUT_BEAM, models, f"{photos}/*.png", tmp_path / "none"], check=True,

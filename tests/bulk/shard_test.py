@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
+import attr2image_tf
 from attr2image_tf import bulk
 from attr2image_tf.bulk.config import BulkConfig
 from attr2image_tf.bulk.versions import fingerprint, load_models
@@ -101,6 +102,14 @@ def test_complete_is_the_clients_answer(models, client, folder, tmp_path, seed):
         hidden[5:20, 10:22] = True
         np.testing.assert_array_equal(read(plan.output / rows(plan)["picture"][row]),
                                       client.complete(picture, hidden, seed=seed))
+
+
+def test_models_that_come_with_the_package_are_known_by_name(tmp_path):
+    (tmp_path / "requests.csv").write_text("request,seed\nStar=max,3\n")
+    plan = do(BulkConfig(task="generate", shard_size=1, batch_size=1), "pretrained:emblems-32",
+              [tmp_path / "requests.csv"], tmp_path / "out")
+    expected = attr2image_tf.load("pretrained:emblems-32").generate({"Star": "max"}, seed=3)
+    np.testing.assert_array_equal(read(plan.output / rows(plan)["picture"][0]), expected[0])
 
 
 def test_generate_is_the_clients_answer(models, client, tmp_path):

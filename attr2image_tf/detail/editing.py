@@ -19,6 +19,9 @@ _FINE, _SMOOTH_COLOUR = 0.045, 0.09
 _KEPT, _REDRAWN = 0.2, 0.4
 # How far what is drawn anew reaches beyond what changed, and over what its edge fades, in shares of the picture.
 _REACH, _EDGE = 0.03, 0.02
+# What the model missed of a photo, eyes in their place and glasses, is drawn with what it draws, smoothed over this
+# share of the picture, so that nothing fine of the photo's own mouth stays beneath the new one.
+_MISSED = 0.01
 # Every change is less by this, two levels of 255, which nobody sees: most of a photo stays as it is.
 _NOTHING = 2.0 / 127.5
 # A photo whose colours are no further from grey than this, a level of 255, has none, and gets none.
@@ -74,7 +77,9 @@ def edit(flow, photo, before, after, attributes, seeds):
     kept = tf.where(kept > 0.999, 1.0, kept)
     large = ({name: flow.enlarge(layers[name]) for name in layers} for layers in (before, after))
     changed = tf.clip_by_value(photo + added(photo, *large), -1.0, 1.0)
-    drawn = flow.draw(after["images"], attributes, seeds, changed, kept)
+    missed = flow.reduce(photo, before["images"].shape[1]) - before["images"]
+    coarse = tf.clip_by_value(after["images"] + _inner_blur(missed, _MISSED * missed.shape[1]), -1.0, 1.0)
+    drawn = flow.draw(coarse, attributes, seeds, changed, kept)
     light = tf.reduce_mean(photo, -1, keepdims=True)
     grey = tf.reduce_max(tf.abs(photo - light), [1, 2, 3], keepdims=True) <= _GREY
     drawn = tf.where(grey, tf.reduce_mean(drawn, -1, keepdims=True), drawn)

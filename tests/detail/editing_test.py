@@ -51,6 +51,19 @@ def test_a_grey_photo_stays_grey():
     np.testing.assert_allclose(edited, np.repeat(edited[..., :1], 3, -1), atol=1e-6)
 
 
+def test_what_the_model_missed_of_a_photo_is_drawn_with_the_change(monkeypatch):
+    seen = []
+    monkeypatch.setattr(FLOW, "draw", lambda coarse, attributes, seeds, photo, kept: seen.append(coarse) or photo)
+    before, after = soft(), soft().numpy()
+    after[:, 20:23, 8:24] += 0.6 * np.float32(np.indices((3, 16)).sum(0) % 2)[..., np.newaxis]
+    missed = np.zeros_like(after)
+    missed[:, :16] = 0.25
+    edit(before, tf.constant(after), FLOW.enlarge(before + missed))
+    off = np.abs(seen[0] - (after + missed))
+    # But for the blurred edge between.
+    assert off[:, :12].max() < 0.02 and off[:, 20:].max() < 0.02 and off.max() < 0.1
+
+
 def test_what_is_fine_is_drawn_anew_around_where_it_is_and_nowhere_else():
     photo, after = 0.5 * inputs()["photo"], soft().numpy()
     after[:, 20:23, 8:24] += 0.9 * np.float32(np.indices((3, 16)).sum(0) % 2)[..., np.newaxis]

@@ -38,7 +38,10 @@ def main(path, inputs, outputs):
             signature, batch, name = key.split("/")
             requests.setdefault((signature, batch), {})[name] = value
     answers, report = {}, {"seconds": {}, "texts": {}}
-    with tf.Graph().as_default() as graph, tf.compat.v1.Session() as session:
+    # What session.config says to the server.
+    config = tf.compat.v1.ConfigProto()
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    with tf.Graph().as_default() as graph, tf.compat.v1.Session(config=config) as session:
         started = time.perf_counter()
         loaded = tf.compat.v1.saved_model.loader.load(session, ["serve"], path).signature_def
         # Beside the signatures there is an entry of TensorFlow's own.

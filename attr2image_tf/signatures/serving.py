@@ -1,4 +1,4 @@
-"""Files that TF Serving reads besides a SavedModel: warm-up records, models.config, batching.config."""
+"""Files that TF Serving reads besides a SavedModel: warm-up records, and models, batching and session .config."""
 
 import os
 import pathlib
@@ -95,7 +95,8 @@ def read_warmup(path: str | os.PathLike) -> list[tuple[str, dict[str, np.ndarray
 
 
 def write_server_files(models: pathlib.Path):
-    """Writes models.config, which serves the newest version of both models, and batching.config.
+    """Writes models.config, which serves the newest version of both models, batching.config, and session.config,
+    without which the server rewrites graphs before it is ready (`generator.as_written`).
 
     Args:
         models: the folder of the exports; the server sees it as /models.
@@ -112,3 +113,4 @@ def write_server_files(models: pathlib.Path):
                "max_batch_size { value: 64 }\nenable_large_batch_splitting { value: true }\n"
                "max_execution_batch_size { value: 8 }\nbatch_timeout_micros { value: 2000 }\n"
                "max_enqueued_batches { value: 100 }\nnum_batch_threads { value: 2 }\n")
+    write_text(models / "session.config", "graph_options { rewrite_options { disable_meta_optimizer: true } }\n")

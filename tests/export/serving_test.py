@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from google.protobuf import text_format
-from tensorflow.core.protobuf import named_tensor_pb2
+from tensorflow.core.protobuf import config_pb2, named_tensor_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 from attr2image_tf.signatures import serving
@@ -45,6 +45,11 @@ def test_the_server_finds_both_models(folder):
     config = text_format.Parse((folder / "models.config").read_text(), model_server_config_pb2.ModelServerConfig())
     found = {model.name: model.base_path for model in config.model_config_list.config}
     assert found == {name: f"/models/{name}" for name in serving.MODELS}
+
+
+def test_the_servers_session_rewrites_no_graph(folder):
+    config = text_format.Parse((folder / "session.config").read_text(), config_pb2.ConfigProto())
+    assert config.graph_options.rewrite_options.disable_meta_optimizer
 
 
 def test_batches_are_no_larger_than_what_every_model_takes(folder, models):

@@ -132,8 +132,8 @@ def traced(function, inputs: str, model: AttributeModel) -> tf.types.experimenta
 def as_written():
     """Calls that are traced or saved inside run their graphs as they are written.
 
-    TensorFlow would rewrite them before the first answer, which costs half of its time and makes no later one faster
-    (`benchmarks.start`).
+    TensorFlow would rewrite them before the first answer, which costs half of its time and on CPUs makes no later one
+    faster (`benchmarks.start`). On GPUs this has not been measured.
     """
     option = "disable_meta_optimizer"
     before = tf.config.optimizer.get_experimental_options().get(option, False)

@@ -13,15 +13,17 @@ def load(folder):
     """The model of a run folder, or one that comes with the package, with the names of its attributes.
 
     Args:
-        folder: a run folder, which gives an `attr2image_tf.trained.TrainedModel`, or "pretrained:NAME", which gives an
-            `attr2image_tf.client.Client`; that draws, infers, edits and completes likewise, but cannot be trained.
+        folder: a run folder, which gives an `attr2image_tf.trained.TrainedModel`, or "pretrained:NAME" or a folder of
+            exports, which give an `attr2image_tf.client.Client`; that draws, infers, edits and completes likewise, but
+            cannot be trained.
 
     Raises:
         ConfigError: the folder has no run, or the run has no checkpoint yet.
         ValueError: no model of that name comes with the package.
     """
     # Imported when they are asked for: TensorFlow and Keras take seconds.
-    if str(folder).startswith("pretrained:"):
+    from attr2image_tf.files import as_path
+    if str(folder).startswith("pretrained:") or (as_path(folder) / "generator").is_dir():
         from attr2image_tf.client import connect
         return connect(folder)
     from attr2image_tf.trained import load as load_run

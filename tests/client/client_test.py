@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import attr2image_tf
 from attr2image_tf.client import ServerError, Square, TurnedSquare, checks, connect, remote, verbs
 from attr2image_tf.client.local import LocalModels
 from attr2image_tf.photos.hiding import parse_hidden
@@ -34,6 +35,12 @@ def clients(addresses):
 @pytest.fixture(params=["folder", "rest", "grpc"])
 def client(request, clients):
     return clients[request.param]
+
+
+def test_a_folder_of_exports_is_loaded_as_a_run_is(folder, clients):
+    loaded = attr2image_tf.load(folder)
+    np.testing.assert_array_equal(loaded.generate({"Male": "max"}, seed=3),
+                                  clients["folder"].generate({"Male": "max"}, seed=3))
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import tensorflow as tf
 from absl import logging
 
 from attr2image_tf import pixels, runtime
+from attr2image_tf.client.local import LocalModels
 from attr2image_tf.config import RunConfig
 from attr2image_tf.data import AttributeDataset
 from attr2image_tf.data.augmentation import AugmentationConfig
@@ -121,10 +122,10 @@ def tune(values, config: RunConfig, dataset: AttributeDataset, strategy: tf.dist
 def _export_and_draw(folder, dataset):
     """Exports the run, loads the generator as an app would, and draws a sheet with it. Returns the sheet's path."""
     version = export_run(folder.path, folder.models)["generator"]
-    generator = tf.saved_model.load(str(version))
+    models = LocalModels(folder.models, {"generator": version.name})
 
     def generate(attributes, seeds):
-        return generator.signatures["generate"](attributes=attributes, seed=seeds)["images"]
+        return models.call("generator", "generate", attributes=attributes, seed=seeds)["images"]
 
     examples = list(dataset.examples("test").take(8).as_numpy_iterator())
     sheet = sheets.beside_references(generate, [example["image"] for example in examples],
